@@ -1,0 +1,1 @@
+"""From a plan of Kafka ranges to committed rows: pull, decode, claim, store, ledger."""

@@ -1,0 +1,1 @@
+"""The embedded services: what they are, how they start, and how they are watched."""

@@ -1,0 +1,1 @@
+"""The database schema: its tables as metadata, and the migrations that make them."""

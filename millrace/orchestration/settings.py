@@ -1,0 +1,221 @@
+"""Every setting of Millrace: its name, default, meaning and example. The environment is read here and nowhere else.
+
+What belongs here: a setting that an operator may change. What does not: constants that nobody should change
+(they stand beside the code that needs them) and clients made from settings (`orchestration.definitions`).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "MILLRACE_"
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(value: object) -> object:
+    """Turn `90s`, `15m`, `1h`, `7d`, `250ms` or a plain number of seconds into a timedelta.
+
+    Raises:
+        ValueError: the text is not a duration; the message says what one looks like.
+    """
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", str(value))
+    if match is None:
+        raise ValueError("expected a duration such as 500ms, 30s, 15m, 1h or 7d")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
+
+
+def _url(*schemes: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        text = str(value).strip()
+        if urlsplit(text).scheme not in schemes or not urlsplit(text).hostname:
+            raise ValueError(f"expected a URL that begins with {' or '.join(s + '://' for s in schemes)} and names a host")
+        return text
+
+    return BeforeValidator(check)
+
+
+def _topics(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    bad = [name for name in names if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name)]
+    if bad or not names:
+        raise ValueError("expected topic names separated by commas (letters, digits, '.', '_', '-')")
+    return names
+
+
+def _options(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("expected a JSON object of librdkafka properties")  # noqa: TRY004 - pydantic wants ValueError
+    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in found.items()}
+
+
+def _bootstrap(value: object) -> object:
+    text = str(value).strip()
+    if not all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", part.strip()) for part in text.split(",")):
+        raise ValueError("expected host:port, several separated by commas")
+    return text
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+PostgresUrl = Annotated[str, _url("postgresql", "postgres")]
+RedisUrl = Annotated[str, _url("redis", "rediss")]
+
+
+class Settings(BaseSettings):
+    """All settings, validated. Made by `load`; everything else is handed plain values from it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
+
+    postgres_url: PostgresUrl = Field(
+        description="The PostgreSQL database that holds the events, Millrace's books and Dagster's own tables.",
+        examples=["postgresql://millrace:password@localhost:5432/millrace"],
+    )
+    redis_url: RedisUrl = Field(
+        description="The Redis that remembers event ids for the dedup window. Optional at run time: while it is "
+        "away, PostgreSQL alone de-duplicates.",
+        examples=["redis://localhost:6379/0"],
+    )
+    broker_url: RedisUrl = Field(
+        description="Celery's Redis, through which runs reach the workers. A server of its own, never evicting.",
+        examples=["redis://localhost:6380/0"],
+    )
+    kafka_bootstrap_servers: Annotated[str, BeforeValidator(_bootstrap)] = Field(
+        description="Where Kafka is.", examples=["localhost:9092"]
+    )
+    kafka_topics: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_topics)] = Field(
+        default=("user-events",), description="The topics to ingest, separated by commas.", examples=["user-events"]
+    )
+    kafka_options: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_options)] = Field(
+        default_factory=dict,
+        description="More librdkafka properties for every Kafka client, as a JSON object: TLS, SASL.",
+        examples=['{"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512"}'],
+    )
+    kafka_group_id: str = Field(
+        default="millrace",
+        min_length=1,
+        description="The consumer group whose offsets are committed as a courtesy to lag tools.",
+        examples=["millrace"],
+    )
+    kafka_create_topics: bool = Field(
+        default=False,
+        description="Create missing topics at start-up (the embedded stack does); else a missing topic is reported.",
+        examples=["false"],
+    )
+    kafka_partitions: int = Field(
+        default=4, ge=1, le=10_000, description="Partitions of a topic that Millrace creates.", examples=["4"]
+    )
+    lanes: int = Field(
+        default=2,
+        ge=1,
+        le=1_000,
+        description="How many runs ingest side by side; each has every lanes-th partition. One worker process a lane.",
+        examples=["2"],
+    )
+    max_events_per_run: int = Field(
+        default=500_000, ge=1, description="The most Kafka offsets that one plan hands to one run.", examples=["500000"]
+    )
+    chunk_events: int = Field(
+        default=20_000,
+        ge=1,
+        le=1_000_000,
+        description="Events a transaction; with chunk_bytes it bounds a worker's memory.",
+        examples=["20000"],
+    )
+    chunk_bytes: int = Field(
+        default=32 * 1024 * 1024, ge=1024, description="Bytes of Kafka values a transaction.", examples=["33554432"]
+    )
+    max_value_bytes: int = Field(
+        default=1024 * 1024, ge=1024, description="A Kafka value above this is dead-lettered as too_large.", examples=["1048576"]
+    )
+    max_future: Duration = Field(
+        default=timedelta(minutes=5),
+        description="How far ahead of the clock an event's timestamp may be.",
+        examples=["5m"],
+    )
+    dedup_window: Duration = Field(
+        default=timedelta(hours=1),
+        gt=timedelta(0),
+        description="How long Redis remembers an event id (about 180 bytes each).",
+        examples=["1h"],
+    )
+    sensor_interval: Duration = Field(
+        default=timedelta(seconds=1),
+        ge=timedelta(seconds=1),
+        description="How often the sensor looks at Kafka's offsets; whole seconds.",
+        examples=["1s"],
+    )
+    run_linger: Duration = Field(
+        default=timedelta(seconds=5),
+        ge=timedelta(0),
+        description="How long a run that has finished its plan may go on with what arrived meanwhile; 0 for never.",
+        examples=["5s"],
+    )
+    run_max_runtime: Duration = Field(
+        default=timedelta(seconds=120),
+        ge=timedelta(seconds=10),
+        description="After this a run is ended by Dagster; at half of it a run stops at the next chunk by itself.",
+        examples=["120s"],
+    )
+    progress_timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        ge=timedelta(seconds=1),
+        description="A run without progress for this long is replaced, and a database session that blocks is ended.",
+        examples=["30s"],
+    )
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong. Its text has one line a setting, fit to be printed."""
+
+
+def variable(field: str) -> str:
+    """The name of the environment variable of a field of `Settings`."""
+    return PREFIX + field.upper()
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check all settings.
+
+    Args:
+        environment: instead of the process's own, for tests and for handing one stack's settings on.
+
+    Raises:
+        SettingsError: one line for each setting that is missing or wrong: which, what is wrong, an example.
+    """
+    try:
+        if environment is None:
+            return Settings()  # pyright: ignore[reportCallIssue] - the required ones come from the environment
+        given = {
+            name: environment[variable(name)] for name in Settings.model_fields if environment.get(variable(name))
+        }
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_complaints(error))) from None
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    lines: list[str] = []
+    for problem in error.errors(include_url=False, include_input=False):
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        field = Settings.model_fields.get(name.lower().removeprefix(PREFIX.lower()))
+        examples: list[Any] = (field.examples or []) if field else []
+        name = variable(name) if not name.upper().startswith(PREFIX) else name
+        what = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {what}; for example {name}={examples[0] if examples else ''}")
+    return lines

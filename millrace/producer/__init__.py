@@ -1,0 +1,1 @@
+"""Simulated traffic: users with sessions, written to Kafka. Knows nothing of how events are stored."""
