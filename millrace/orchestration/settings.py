@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -37,7 +38,9 @@ def _url(*schemes: str) -> BeforeValidator:
     def check(value: object) -> object:
         text = str(value).strip()
         if urlsplit(text).scheme not in schemes or not urlsplit(text).hostname:
-            raise ValueError(f"expected a URL that begins with {' or '.join(s + '://' for s in schemes)} and names a host")
+            raise ValueError(
+                f"expected a URL that begins with {' or '.join(s + '://' for s in schemes)} and names a host"
+            )
         return text
 
     return BeforeValidator(check)
@@ -141,7 +144,10 @@ class Settings(BaseSettings):
         default=32 * 1024 * 1024, ge=1024, description="Bytes of Kafka values a transaction.", examples=["33554432"]
     )
     max_value_bytes: int = Field(
-        default=1024 * 1024, ge=1024, description="A Kafka value above this is dead-lettered as too_large.", examples=["1048576"]
+        default=1024 * 1024,
+        ge=1024,
+        description="A Kafka value above this is dead-lettered as too_large.",
+        examples=["1048576"],
     )
     max_future: Duration = Field(
         default=timedelta(minutes=5),
@@ -178,6 +184,11 @@ class Settings(BaseSettings):
         description="A run without progress for this long is replaced, and a database session that blocks is ended.",
         examples=["30s"],
     )
+    failpoints: Path | None = Field(
+        default=None,
+        description="For tests of Millrace only: a directory of failpoints, see assets/ingest/failpoints.py.",
+        examples=[""],
+    )
 
 
 class SettingsError(Exception):
@@ -201,9 +212,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     try:
         if environment is None:
             return Settings()  # pyright: ignore[reportCallIssue] - the required ones come from the environment
-        given = {
-            name: environment[variable(name)] for name in Settings.model_fields if environment.get(variable(name))
-        }
+        given = {name: environment[variable(name)] for name in Settings.model_fields if environment.get(variable(name))}
         return Settings.model_validate(given)
     except ValidationError as error:
         raise SettingsError("\n".join(_complaints(error))) from None

@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="millrace")
 def _cli() -> None:
-    """Millrace moves user-activity events from Kafka into PostgreSQL, exactly once.
+    r"""Millrace moves user-activity events from Kafka into PostgreSQL, exactly once.
 
     \b
     Start everything on this machine:   millrace up --detach

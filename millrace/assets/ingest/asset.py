@@ -1,0 +1,158 @@
+"""The ingest as Dagster assets: `raw/events` and `raw/dead_letters`, made by one op.
+
+One, because data that passes from op to op in memory cannot be re-executed from failure. What belongs here: config,
+metadata, and the choice between a first execution and a replay. What does not: the work.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from millrace.assets.ingest import books
+from millrace.assets.ingest.books import RunReport
+from millrace.assets.ingest.ledger import Author
+from millrace.assets.ingest.plan import BatchPlan, Range
+from millrace.assets.ingest.replay import Replayed, replay, uncommitted
+from millrace.assets.ingest.run import ingest
+from millrace.assets.ingest.worker import Worker
+
+EVENTS = dg.AssetKey(["raw", "events"])
+DEAD_LETTERS = dg.AssetKey(["raw", "dead_letters"])
+OP_NAME = "ingest"
+LANE_TAG = "millrace/lane"
+QUEUE = "ingest"
+
+
+class RangeConfig(dg.Config):
+    """Offsets `start` up to but not including `end` of one partition."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    start: int
+    end: int
+
+
+class IngestConfig(dg.Config):
+    """One plan. Without ranges there is nothing to do: the sensor makes plans, people need not."""
+
+    lane: int = 0
+    ranges: list[RangeConfig] = []  # noqa: RUF012 - a dagster config class, not a plain one
+
+
+def config_of(plan: BatchPlan) -> dict[str, Any]:
+    """The run config that makes a run execute a plan."""
+    ranges = [
+        {
+            "topic": r.topic,
+            "topic_id": str(r.place.topic_id),
+            "partition": r.place.partition,
+            "start": r.start,
+            "end": r.end,
+        }
+        for r in plan.ranges
+    ]
+    return {"ops": {OP_NAME: {"config": {"lane": plan.lane, "ranges": ranges}}}}
+
+
+def topic_key(topic: str) -> dg.AssetKey:
+    """The asset of a Kafka topic."""
+    return dg.AssetKey(["kafka", *topic.replace(".", "_").replace("-", "_").split("/")])
+
+
+def topic_specs(topics: tuple[str, ...]) -> list[dg.AssetSpec]:
+    """The Kafka topics, as the external assets that the lineage begins with."""
+    return [
+        dg.AssetSpec(
+            topic_key(topic),
+            description=f"The Kafka topic `{topic}`. Produced by others; Millrace reads it.",
+            group_name="kafka",
+            kinds={"kafka"},
+        )
+        for topic in topics
+    ]
+
+
+def ingest_asset(topics: tuple[str, ...]) -> dg.AssetsDefinition:
+    """The asset definition, for the given topics."""
+    sources = [topic_key(topic) for topic in topics]
+
+    @dg.multi_asset(
+        name=OP_NAME,
+        specs=[
+            dg.AssetSpec(
+                EVENTS,
+                deps=sources,
+                group_name="raw",
+                kinds={"postgres"},
+                description="One row an event, each exactly once; partitioned by day. Table `raw.events`.",
+            ),
+            dg.AssetSpec(
+                DEAD_LETTERS,
+                deps=sources,
+                group_name="raw",
+                kinds={"postgres"},
+                description="Records that are no valid events, byte for byte, with a code and a reason. "
+                "Table `raw.dead_letters`.",
+            ),
+        ],
+        op_tags={"dagster/compute_kind": "kafka"},
+    )
+    def _ingest(
+        context: dg.AssetExecutionContext, config: IngestConfig, worker: dg.ResourceParam[Worker]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
+        metadata = _execute(context, config, worker)
+        yield dg.MaterializeResult(asset_key=EVENTS, metadata=metadata)
+        yield dg.MaterializeResult(asset_key=DEAD_LETTERS, metadata=_letters_metadata(metadata))
+
+    return _ingest
+
+
+def _execute(context: dg.AssetExecutionContext, config: IngestConfig, worker: Worker) -> dict[str, Any]:
+    ranges = tuple(Range(r.topic, books.place(r.topic_id, r.partition), r.start, r.end) for r in config.ranges)
+    if not ranges:
+        context.log.info("no ranges in the config: nothing to do. The sensor `kafka_offsets` plans the ingest.")
+        return {"ended": "nothing to do: the run's config names no ranges"}
+    run, log = context.run, context.log
+    if run.parent_run_id is None:
+        ended = ingest(worker, ranges, Author(run.run_id, config.lane, "ingest"), log)
+        return {"ended": ended.why, **_metadata(books.report(worker.database.connection(), run.run_id))}
+    earlier = {run.parent_run_id, run.root_run_id or run.parent_run_id}
+    replayed = replay(worker, earlier, ranges, Author(run.run_id, config.lane, "replay"), log)
+    why = _describe(replayed)
+    rest = uncommitted(worker, ranges)
+    if rest:
+        ended = ingest(worker, rest, Author(run.run_id, config.lane, "ingest"), log)
+        why += f"; the part that was not committed yet: {ended.why}"
+    return {"ended": why, **_metadata(books.report(worker.database.connection(), run.run_id))}
+
+
+def _describe(replayed: Replayed) -> str:
+    why = f"replayed {replayed.batches} batches"
+    if replayed.gone:
+        gone = ", ".join(f"{r.topic}/{r.place.partition} {r.start}-{r.end}" for r in replayed.gone[:10])
+        why += f"; Kafka no longer holds {len(replayed.gone)} of the ranges: {gone}"
+    return why
+
+
+def _metadata(report: RunReport) -> dict[str, Any]:
+    c = report.counts
+    return {
+        "dagster/row_count": c.stored,
+        "records": c.records,
+        "stored": c.stored,
+        "duplicates": c.duplicates,
+        "dead_letters": c.dead_letters,
+        "tombstones": c.tombstones,
+        "transactions": report.batches,
+        "retries": report.retries,
+        "dedup_degraded": report.degraded,
+        "latency_p50_seconds": report.latency_p50,
+        "latency_max_seconds": report.latency_max,
+        **{f"{name}_seconds": round(seconds, 3) for name, seconds in report.seconds.items()},
+    }
+
+
+def _letters_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {"dagster/row_count": metadata["dead_letters"]} if "dead_letters" in metadata else {}

@@ -1,0 +1,96 @@
+"""The ledger: what became of the records of a committed chunk, in all and by partition, and how long it took.
+
+What belongs here: counting and booking. What does not: metrics, which are derived from the ledger.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
+
+from millrace.assets.ingest.model import Chunk, Claimed, Counts, Decoded, Outcome
+from millrace.assets.ingest.plan import Range
+from millrace.assets.ingest.sql import statement
+from millrace.resources.postgres import Connection
+
+
+class Author(NamedTuple):
+    """Whose booking it is."""
+
+    run_id: str
+    lane: int
+    kind: str
+
+
+class Tally(NamedTuple):
+    """What became of a chunk: by position of its ranges."""
+
+    by_range: list[Counts]
+
+    @property
+    def total(self) -> Counts:
+        """Of all ranges."""
+        return sum(self.by_range, Counts())
+
+
+def tally(decoded: Decoded, claimed: Claimed, outcome: Outcome) -> Tally:
+    """Count every record of the chunk exactly once.
+
+    Raises:
+        RuntimeError: some record is in none or in two of the lists; committing would break the first promise.
+    """
+    chunk = decoded.chunk
+    counted = [Counts() for _ in chunk.ranges]
+    _count(counted, chunk, [*outcome.stored, *outcome.present], "stored")
+    _count(counted, chunk, claimed.duplicates, "duplicates_redis")
+    _count(counted, chunk, outcome.duplicates, "duplicates_postgres")
+    _count(counted, chunk, [r.position for r in (*decoded.refused, *outcome.refused)], "dead_letters")
+    _count(counted, chunk, decoded.tombstones, "tombstones")
+    if sum(c.records for c in counted) != len(chunk.records):
+        raise RuntimeError("a chunk does not add up; this is a bug in Millrace, nothing was committed")
+    return Tally(counted)
+
+
+def _count(counted: list[Counts], chunk: Chunk, positions: Iterable[int], field: str) -> None:
+    for position in positions:
+        counts = counted[chunk.sources[position]]
+        setattr(counts, field, getattr(counts, field) + 1)
+        counts.records += 1
+
+
+def book(
+    connection: Connection,
+    author: Author,
+    booked: list[tuple[Range, Counts]],
+    seconds: dict[str, float],
+    facts: dict[str, Any],
+) -> None:
+    """Write one batch and its ranges.
+
+    Args:
+        connection: in the transaction that stores the chunk.
+        author: whose booking it is.
+        booked: what to book for each range; a replay books differences.
+        seconds: pull, decode, claim, frame, store.
+        facts: path, dedup_degraded, retries, and p50, p95, max of the latency in seconds.
+    """
+    total = sum((counts for _, counts in booked), Counts())
+    row = {**author._asdict(), **vars(total), **seconds, **facts}
+    inserted = connection.execute(statement("insert_batch"), row).fetchone()
+    batch_id = inserted[0] if inserted else None
+    for r, counts in booked:
+        more = {"duplicates": counts.duplicates, **vars(counts)}
+        where = {"topic_id": r.place.topic_id, "partition": r.place.partition, "start": r.start, "end": r.end}
+        connection.execute(statement("insert_range"), {"batch_id": batch_id, **where, **more})
+
+
+def latency(chunk: Chunk) -> dict[str, float | None]:
+    """Seconds from the records' Kafka timestamps to now: median, 95th percentile and largest; None without any."""
+    stamps = [stamp for kind, stamp in (r.timestamp() for r in chunk.records) if kind != TIMESTAMP_NOT_AVAILABLE]
+    if not stamps:
+        return {"p50": None, "p95": None, "max": None}
+    waited = time.time() - np.array(stamps, dtype=np.int64) / 1000
+    p50, p95, most = np.quantile(waited, (0.5, 0.95, 1.0))
+    return {"p50": float(p50), "p95": float(p95), "max": float(most)}

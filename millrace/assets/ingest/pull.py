@@ -1,0 +1,184 @@
+"""Reads exactly the planned offsets from Kafka, cut into chunks that fit into memory.
+
+What belongs here: positions, ends, holes and gaps. What does not: what a record means (`events`), what is committed
+(`store`). A range is done when the consumer's position or an end-of-partition event reaches its end; the record at
+`end - 1` may not exist (transaction markers, aborted records, compaction).
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from millrace.assets.ingest.model import Chunk, Gap
+from millrace.assets.ingest.plan import Range
+from millrace.resources.kafka import Kafka, KafkaUnavailable
+
+_POLL_RECORDS = 4_000
+_POLL_SECONDS = 0.1
+# Commits cost more than they gain below this distance; it is a quarter of what the sensor can do.
+_LINGER_CHUNK_SECONDS = 0.25
+_REGRESSION_RECHECK_SECONDS = 2.0
+
+
+class PullLimits(NamedTuple):
+    """Bounds of a pull: a chunk's size, the patience without a record, and the time after the plan is done."""
+
+    chunk_events: int
+    chunk_bytes: int
+    stall_seconds: float
+    linger_seconds: float = 0.0
+    linger_events: int = 1_000_000
+
+
+class _Collected:
+    """The records of the chunk that is being filled."""
+
+    def __init__(self) -> None:
+        self.records: list[Any] = []
+        self.sources: list[int] = []
+        self.gaps: list[Gap] = []
+        self.bytes = 0
+
+
+class Puller:
+    """Turns ranges into chunks with one consumer. Not for use by two threads at once."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        consumer: Consumer,
+        ranges: tuple[Range, ...],
+        limits: PullLimits,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._kafka, self._consumer, self._limits = kafka, consumer, limits
+        self._clock, self._sleep = clock, sleep
+        self._ranges = ranges
+        self._index = {(r.topic, r.place.partition): i for i, r in enumerate(ranges)}
+        self._start = [r.start for r in ranges]  # where the next chunk begins
+        self._position = [r.start for r in ranges]  # up to where everything was seen
+
+    def chunks(self) -> Generator[Chunk, None, None]:
+        """Chunks until every range is done, then, while lingering, what arrives.
+
+        Raises:
+            KafkaUnavailable: no record and no end came for `stall_seconds`.
+        """
+        yield from self._regressions()
+        self._consumer.assign(
+            [TopicPartition(r.topic, r.place.partition, r.start) for r in self._ranges if r.end >= r.start]
+        )
+        try:
+            while self._planned_left():
+                yield self._planned_chunk()
+            yield from self._lingering()
+        finally:
+            self._consumer.unassign()
+
+    def _planned_chunk(self) -> Chunk:
+        collected, began = _Collected(), self._clock()
+        heard = began
+        bounded = self._limits.linger_seconds == 0
+        while not self._full(collected) and (left := self._planned_left()):
+            # Asking for no more than is left returns as soon as it is there instead of waiting for the time to pass.
+            if self._poll(collected, _POLL_SECONDS, left, bounded=bounded):
+                heard = self._clock()
+            elif self._clock() - heard > self._limits.stall_seconds:
+                raise KafkaUnavailable(f"no record came for {self._limits.stall_seconds:.0f} s")
+        return self._cut(collected, began)
+
+    def _lingering(self) -> Iterator[Chunk]:
+        until = self._clock() + self._limits.linger_seconds
+        left = self._limits.linger_events
+        while self._clock() < until and left > 0:
+            collected, began = _Collected(), self._clock()
+            enough = min(began + _LINGER_CHUNK_SECONDS, until)
+            while not self._full(collected) and (wait := enough - self._clock()) > 0:
+                self._poll(collected, wait, _POLL_RECORDS, bounded=False)
+            chunk = self._cut(collected, began)
+            left -= len(chunk.records)
+            if chunk.moves:
+                yield chunk
+
+    def _poll(self, collected: _Collected, seconds: float, most: int, *, bounded: bool) -> bool:
+        """Take what Kafka has; True if anything moved. Records past a planned end are left out if `bounded`."""
+        most = min(most, _POLL_RECORDS, self._limits.chunk_events - len(collected.records))
+        messages = self._consumer.consume(most, seconds)
+        index, position, moved = self._index, self._position, False
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                moved |= self._event(error, message, collected)
+                continue
+            source = index[message.topic(), message.partition()]
+            offset = message.offset()
+            if offset < position[source]:
+                continue  # seen already: nothing may be accounted for twice, whatever the client does
+            moved = True
+            if bounded and offset >= self._ranges[source].end:
+                # Seen, so nothing before it is missing: what lies between is a hole.
+                position[source] = max(position[source], self._ranges[source].end)
+                continue
+            position[source] = offset + 1
+            collected.records.append(message)
+            collected.sources.append(source)
+            collected.bytes += len(message.value() or b"")
+        return moved
+
+    def _event(self, error: KafkaError, message: Any, collected: _Collected) -> bool:
+        """What comes in place of a record: an end, an offset that is gone, or trouble."""
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own names for its local codes
+            source = self._index[message.topic(), message.partition()]
+            self._position[source] = max(self._position[source], message.offset())
+            return True
+        if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+            return self._expired(self._index[message.topic(), message.partition()], collected)
+        if error.fatal():
+            raise KafkaException(error)
+        return False  # librdkafka goes on trying by itself; the stall time-out is what ends it
+
+    def _expired(self, source: int, collected: _Collected) -> bool:
+        """The position is outside the log: record what is lost up to the first offset that is left."""
+        r = self._ranges[source]
+        where = TopicPartition(r.topic, r.place.partition)
+        low, _ = self._consumer.get_watermark_offsets(where, timeout=5)
+        lost_from = self._position[source]
+        if low > lost_from:
+            collected.gaps.append(Gap(r.topic, r.place, lost_from, low, "expired"))
+            self._position[source] = low
+        self._consumer.seek(TopicPartition(r.topic, r.place.partition, self._position[source]))
+        return low > lost_from
+
+    def _regressions(self) -> Iterator[Chunk]:
+        """Partitions whose log ends before what is committed: believed only if it is still so a little later."""
+        for source, r in enumerate(self._ranges):
+            if r.end >= r.start:
+                continue
+            ends: list[int] = []
+            for _ in range(2):
+                self._sleep(_REGRESSION_RECHECK_SECONDS)
+                ends.append(self._kafka.end_offset(r.topic, r.place.partition))
+            self._position[source] = r.start
+            if max(ends) < r.start:
+                gap = Gap(r.topic, r.place, max(ends), r.start, "went_backwards")
+                yield Chunk((r._replace(end=max(ends)),), [], [], (gap,))
+
+    def _planned_left(self) -> int:
+        return sum(max(0, r.end - at) for at, r in zip(self._position, self._ranges, strict=True))
+
+    def _full(self, collected: _Collected) -> bool:
+        return len(collected.records) >= self._limits.chunk_events or collected.bytes >= self._limits.chunk_bytes
+
+    def _cut(self, collected: _Collected, began: float) -> Chunk:
+        ranges = tuple(
+            r._replace(start=start, end=end)
+            for r, start, end in zip(self._ranges, self._start, self._position, strict=True)
+        )
+        self._start = list(self._position)
+        return Chunk(
+            ranges, collected.records, collected.sources, tuple(collected.gaps), pull_seconds=self._clock() - began
+        )

@@ -1,0 +1,78 @@
+"""A replay: the offsets of an earlier run, pulled and decoded again with today's code. Moves no offset.
+
+What belongs here: which batches are replayed, and the loop over them. What does not: the transaction (`store.replay`).
+It adds what is missing, resolves dead letters that are valid now, and books signed differences in the ledger.
+"""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from logging import Logger
+
+from millrace.assets.ingest import books
+from millrace.assets.ingest.attempt import until_committed
+from millrace.assets.ingest.decode import decode
+from millrace.assets.ingest.ledger import Author
+from millrace.assets.ingest.model import Chunk, Counts
+from millrace.assets.ingest.plan import Range
+from millrace.assets.ingest.pull import Puller, PullLimits
+from millrace.assets.ingest.run import patience, prepare
+from millrace.assets.ingest.store import Store
+from millrace.assets.ingest.worker import TopicReplaced, Worker
+
+_UNBOUNDED = 1 << 40  # a batch was one transaction, and is one again
+
+
+@dataclass
+class Replayed:
+    """What a replay did: batches, differences to what the ledger said, and what it could not read any more."""
+
+    batches: int = 0
+    difference: Counts = field(default_factory=Counts)
+    gone: list[Range] = field(default_factory=list[Range])
+
+
+def replay(worker: Worker, runs: Collection[str], ranges: tuple[Range, ...], author: Author, log: Logger) -> Replayed:
+    """Replay every batch that the earlier runs committed, or that lies in the ranges of their plan."""
+    done = Replayed()
+    store = Store(author, worker.partitions, worker.reached, worker.verify_generation)
+    for batch in books.batches_of(worker.database.connection(), runs, ranges):
+        readable = _readable(worker, batch, done)
+        if not readable:
+            continue
+        chunk = _pull(worker, readable)
+        if chunk.gaps:  # expired between the question and the pull
+            done.gone.extend(readable)
+            continue
+        prepared = prepare(worker, decode(worker.decoder, chunk))
+        until = time.monotonic() + worker.limits.budget_seconds
+        counts = until_committed(
+            worker.database, store.replay, prepared, patience(worker, until), log, worker.partitions.forget
+        )
+        done.batches += 1
+        done.difference += counts or Counts()
+    return done
+
+
+def uncommitted(worker: Worker, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
+    """What no run has committed yet of the ranges: a re-execution of a failed run finishes its plan."""
+    now = books.committed(worker.database.connection())
+    rest = [r._replace(start=max(r.start, now.get(r.place, r.start))) for r in ranges]
+    return tuple(r for r in rest if r.end > r.start and now.get(r.place, r.start) == r.start)
+
+
+def _readable(worker: Worker, batch: tuple[Range, ...], done: Replayed) -> tuple[Range, ...]:
+    """The ranges of a batch that Kafka still holds whole."""
+    held = {(a.topic_id, a.partition): a.low for a in worker.kafka.available(sorted({r.topic for r in batch}))}
+    readable = tuple(r for r in batch if held.get(r.place, r.end) <= r.start)
+    done.gone.extend(r for r in batch if r not in readable)
+    return readable
+
+
+def _pull(worker: Worker, ranges: tuple[Range, ...]) -> Chunk:
+    limits = PullLimits(_UNBOUNDED, _UNBOUNDED, worker.limits.progress_timeout.total_seconds())
+    puller = Puller(worker.kafka, worker.consumer(), ranges, limits)
+    chunks = list(puller.chunks())
+    if len(chunks) != 1:
+        raise TopicReplaced(ranges[0].topic)
+    return chunks[0]

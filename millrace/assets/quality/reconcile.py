@@ -1,0 +1,268 @@
+"""Proves that every record of Kafka ended in exactly one place: stored, duplicate, dead letter or tombstone.
+
+What belongs here: reading Kafka, the ledger and the tables in one snapshot, and comparing them partition by partition.
+What does not: mending anything, and printing (`orchestration.cli.reconcile`).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString, NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from millrace.assets.ingest import books
+from millrace.assets.ingest.model import Chunk, Counts
+from millrace.assets.ingest.plan import Place, Range
+from millrace.assets.ingest.pull import Puller, PullLimits
+from millrace.assets.quality import marks
+from millrace.assets.quality.marks import Marks
+from millrace.events.decode import Decoder, Event
+from millrace.resources.kafka import Available, Kafka
+from millrace.resources.postgres import Connection, Postgres
+
+_LISTED = 1_000
+_ROWS = 50_000
+
+
+class Verdict(NamedTuple):
+    """One partition: what Kafka holds, what the tables hold, what the ledger says, and what is wrong."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    low: int
+    committed: int
+    high: int
+    counts: Counts
+    ledger: Counts
+    lost: int
+    missing: list[int]
+    doubled: list[int]
+    problems: list[str]
+
+    @property
+    def pending(self) -> int:
+        """Offsets that are not ingested yet."""
+        return max(0, self.high - self.committed)
+
+    @property
+    def balanced(self) -> bool:
+        """Nothing is missing, doubled or booked wrongly."""
+        return not (self.missing or self.doubled or self.problems)
+
+
+@dataclass
+class _Known:
+    """What PostgreSQL knows of one place, in one snapshot."""
+
+    marks: Marks
+    ledger: Counts
+    gaps: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    problems: list[str] = field(default_factory=list[str])
+
+
+Progress = Callable[[str, int, int], None]
+
+
+def reconcile(
+    kafka: Kafka,
+    postgres: Postgres,
+    decoder: Decoder,
+    topics: tuple[str, ...],
+    progress: Progress = lambda _what, _done, _of: None,
+) -> list[Verdict]:
+    """Compare Kafka, the ledger and the tables. Memory: one byte for every offset ever committed.
+
+    Args:
+        kafka: read with a consumer of its own; moves no offsets.
+        postgres: read in one REPEATABLE READ transaction, so ingest may go on meanwhile.
+        decoder: tells which record a duplicate is a duplicate of.
+        topics: which topics; generations that were replaced are held against the ledger only.
+        progress: called with what is being read, how much of it is done, and how much there is.
+
+    Raises:
+        KafkaUnavailable, psycopg.Error: one of them cannot be read.
+    """
+    available = {Place(a.topic_id, a.partition): a for a in kafka.available(topics)}
+    with postgres.connect("millrace-reconcile") as connection:
+        connection.execute("begin isolation level repeatable read read only")
+        known = _known(connection, topics)
+        _mark_tables(connection, known, progress)
+        for place, found in known.items():
+            if place in available:
+                _read_kafka(kafka, decoder, connection, found, available[place], progress)
+        verdicts = [_verdict(place, found, available.get(place)) for place, found in known.items()]
+        connection.execute("rollback")
+    return verdicts
+
+
+_PLACES = """
+select
+    o.topic, o.topic_id, o.partition, o.next_offset,
+    least(
+        (select min(least(r.start_offset, r.end_offset)) from ops.batch_ranges as r
+         where r.topic_id = o.topic_id and r.partition = o.partition),
+        o.next_offset
+    )
+from ops.offsets as o where o.topic = any(%s) order by o.topic, o.replaced_at nulls last, o.topic_id, o.partition
+"""
+_LEDGER = """
+select coalesce(sum(records), 0)::bigint, coalesce(sum(stored), 0)::bigint, coalesce(sum(duplicates), 0)::bigint,
+    coalesce(sum(dead_letters), 0)::bigint, coalesce(sum(tombstones), 0)::bigint
+from ops.batch_ranges where topic_id = %s and partition = %s
+"""
+# Each ingest range must begin where the one before ended.
+_TILING = """
+select start_offset, previous from (
+    select r.start_offset, lag(r.end_offset) over (order by r.batch_id) as previous
+    from ops.batch_ranges as r inner join ops.batches as b on b.batch_id = r.batch_id
+    where b.kind = 'ingest' and r.topic_id = %s and r.partition = %s
+) as ranges where previous <> start_offset limit 10
+"""
+
+
+def _known(connection: Connection, topics: tuple[str, ...]) -> dict[Place, _Known]:
+    found: dict[Place, _Known] = {}
+    gaps = books.read(connection).gaps
+    for topic, topic_id, partition, end, base in connection.execute(_PLACES, (list(topics),)).fetchall():
+        place = Place(topic_id, partition)
+        row: Any = connection.execute(_LEDGER, place).fetchone()
+        ledger = Counts(row[0], row[1], 0, row[2], row[3], row[4])
+        known = _Known(Marks(topic, place, base, end), ledger, list(gaps.get(place, ())))
+        for start, previous in connection.execute(_TILING, place):
+            known.problems.append(f"the ledger jumps from {previous} to {start}")
+        found[place] = known
+    return found
+
+
+def _mark_tables(connection: Connection, known: dict[Place, _Known], progress: Progress) -> None:
+    estimate: Any = connection.execute(
+        "select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_class where relispartition and relkind = 'r'"
+    ).fetchone()
+    queries: dict[str, tuple[LiteralString, np.uint8]] = {
+        "raw.events": ("select kafka_topic_id, kafka_partition, kafka_offset from raw.events", marks.STORED),
+        "raw.dead_letters": (
+            "select topic_id, partition, kafka_offset from raw.dead_letters where status <> 'resolved'",
+            marks.DEAD,
+        ),
+    }
+    for table, (query, mark) in queries.items():
+        done = 0
+        with connection.cursor(f"reconcile_{mark}") as cursor:
+            cursor.itersize = _ROWS
+            cursor.execute(query)
+            while rows := cursor.fetchmany(_ROWS):
+                done += len(rows)
+                progress(table, done, max(done, int(estimate[0])) if mark == marks.STORED else done)
+                _mark(known, rows, mark)
+
+
+def _mark(known: dict[Place, _Known], rows: Iterable[tuple[Any, ...]], mark: np.uint8) -> None:
+    by_place: dict[Place, list[int]] = {}
+    for topic_id, partition, offset in rows:
+        by_place.setdefault(Place(topic_id, partition), []).append(offset)
+    for place, offsets in by_place.items():
+        if place in known:
+            known[place].marks.put(np.array(offsets, dtype=np.int64), mark)
+
+
+def _read_kafka(
+    kafka: Kafka, decoder: Decoder, connection: Connection, known: _Known, held: Available, progress: Progress
+) -> None:
+    at, place = known.marks, known.marks.place
+    start = max(at.base, held.low)
+    consumer = kafka.consumer(**{"group.id": f"{kafka.group_id}-reconcile"})
+    puller = Puller(
+        kafka, consumer, (Range(at.topic, place, start, max(start, at.end)),), PullLimits(20_000, 64 << 20, 30)
+    )
+    try:
+        for chunk in puller.chunks():
+            _mark_chunk(connection, decoder, at, chunk)
+            progress(f"{at.topic}/{place.partition}", chunk.ranges[0].end - start, at.end - start)
+    finally:
+        consumer.close()
+
+
+def _mark_chunk(connection: Connection, decoder: Decoder, at: Marks, chunk: Chunk) -> None:
+    offsets = np.array([r.offset() for r in chunk.records], dtype=np.int64)
+    at.put(offsets, marks.SEEN)
+    empty = [r.offset() for r in chunk.records if r.value() is None]
+    at.put(np.array(empty, dtype=np.int64), marks.TOMBSTONE)
+    suspects: dict[int, Event] = {}
+    for record in chunk.records:
+        if record.value() is not None and at.flags[record.offset() - at.base] == marks.SEEN:
+            found = decoder.decode(record.value(), 1 << 62)
+            if isinstance(found, Event):
+                suspects[record.offset()] = found
+    at.put(np.array(sorted(_stored_elsewhere(connection, suspects)), dtype=np.int64), marks.DUPLICATE)
+
+
+_BY_KEY = """
+select c.off from unnest(%s::bigint[], %s::timestamptz[], %s::uuid[]) as c (off, occurred_at, event_id)
+where exists (select 1 from raw.events as e where e.occurred_at = c.occurred_at and e.event_id = c.event_id)
+"""
+_BY_ID = "select distinct event_id from raw.events where event_id = any(%s)"
+
+
+def _stored_elsewhere(connection: Connection, suspects: dict[int, Event]) -> set[int]:
+    """Those offsets whose event is stored, under the same key or, for one that was sent with two times, its id."""
+    if not suspects:
+        return set()
+    ids = {offset: _uuid(event.event_id) for offset, event in suspects.items()}
+    times = [_time(event.occurred_at) for event in suspects.values()]
+    found = {row[0] for row in connection.execute(_BY_KEY, (list(ids), times, list(ids.values())))}
+    rest = {offset: event_id for offset, event_id in ids.items() if offset not in found}
+    if rest:
+        by_id = {row[0] for row in connection.execute(_BY_ID, (list(set(rest.values())),))}
+        found |= {offset for offset, event_id in rest.items() if event_id in by_id}
+    return found
+
+
+def _verdict(place: Place, known: _Known, held: Available | None) -> Verdict:
+    at = known.marks
+    counts = Counts(
+        records=at.count(marks.SEEN) if held else known.ledger.records,
+        stored=at.count(marks.STORED),
+        duplicates_postgres=at.count(marks.DUPLICATE) if held else known.ledger.duplicates,
+        dead_letters=at.count(marks.DEAD),
+        tombstones=at.count(marks.TOMBSTONE) if held else known.ledger.tombstones,
+    )
+    problems = known.problems + _disagreements(counts, known, held)
+    if at.beyond:
+        problems.append(f"{len(at.beyond)} rows lie outside of what is committed, the first at offset {min(at.beyond)}")
+    return Verdict(
+        at.topic,
+        str(place.topic_id),
+        place.partition,
+        held.low if held else at.end,
+        at.end,
+        held.high if held else at.end,
+        counts,
+        known.ledger,
+        sum(end - start for start, end in known.gaps),
+        at.missing()[:_LISTED],
+        at.doubled()[:_LISTED],
+        problems,
+    )
+
+
+def _disagreements(counts: Counts, known: _Known, held: Available | None) -> list[str]:
+    """Where the ledger says something else than the tables, and, while Kafka still holds everything, than Kafka."""
+    names = ["stored", "dead_letters"]
+    if held and held.low <= known.marks.base and not known.gaps:
+        names += ["records", "duplicates", "tombstones"]
+    return [
+        f"{name}: {getattr(counts, name)} found, the ledger says {getattr(known.ledger, name)}"
+        for name in names
+        if getattr(counts, name) != getattr(known.ledger, name)
+    ]
+
+
+def _uuid(packed: bytes) -> UUID:
+    return UUID(bytes=packed)
+
+
+def _time(micros: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)

@@ -1,0 +1,27 @@
+"""`millrace migrate`: bring the database to the newest schema and, where wished, create missing topics.
+
+What belongs here: the command. What does not: the schema (`infra.postgres`).
+"""
+
+import click
+
+from millrace.orchestration import settings as settings_module
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the newest schema. Safe to repeat; `millrace up` runs it at every start.
+
+    With MILLRACE_KAFKA_CREATE_TOPICS=true missing topics are created too.
+    """
+    settings = settings_module.load()
+    from millrace.infra.postgres.migrate import migrate as run_migrations
+    from millrace.orchestration.clients import make_kafka
+
+    run_migrations(settings.postgres_url)
+    click.echo("the database schema is up to date")
+    if settings.kafka_create_topics:
+        kafka = make_kafka(settings)
+        for topic in settings.kafka_topics:
+            made = kafka.create_topic(topic, settings.kafka_partitions)
+            click.echo(f"topic {topic} {'was created' if made else 'is there'}")

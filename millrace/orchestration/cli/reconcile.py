@@ -1,0 +1,157 @@
+"""`millrace reconcile`: prove that nothing is missing and nothing is doubled.
+
+What belongs here: waiting, progress, printing, the exit code. What does not: the comparison (`assets.quality`).
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from millrace.assets.ingest import books
+from millrace.assets.ingest.plan import Place
+from millrace.assets.quality.reconcile import Verdict
+from millrace.assets.quality.reconcile import reconcile as compare
+from millrace.orchestration import settings as settings_module
+from millrace.orchestration.clients import make_worker
+from millrace.orchestration.settings import Settings, parse_duration
+from millrace.resources.kafka import KafkaUnavailable
+
+_SHOWN = 20
+
+
+def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """A click callback: a duration such as 30s or 2m in seconds."""
+    if value is None:
+        return None
+    try:
+        found = parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return found.total_seconds() if isinstance(found, timedelta) else None
+
+
+@click.command()
+@click.option(
+    "--wait",
+    "wait",
+    callback=seconds,
+    default="0s",
+    metavar="DURATION",
+    help="First wait until everything that Kafka holds now is ingested, at most so long (30s, 2m).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; nothing else goes to standard output.")
+def reconcile(wait: float, as_json: bool) -> None:
+    r"""Prove that every Kafka record ended in exactly one place, partition by partition.
+
+    Reads all records that Kafka still holds, the tables and the ledger, and prints the coordinates of what is missing
+    or doubled. Ingest may go on meanwhile: offsets that are not committed yet are `pending`, which is no fault.
+
+    \b
+    Exit code: 0 everything balances, 1 something is missing, doubled or booked wrongly (or --wait ran out), 2 wrong
+    settings or a service cannot be reached.
+    """
+    settings = settings_module.load()
+    try:
+        caught_up = wait_until_ingested(settings, wait)
+        verdicts = run(settings, quiet=as_json)
+    except KafkaUnavailable as error:
+        raise click.ClickException(f"Kafka cannot be reached: {error}") from None
+    if as_json:
+        click.echo(json.dumps(as_dict(verdicts), indent=2))
+    else:
+        show(verdicts, Console())
+    if not caught_up:
+        click.echo(f"not everything was ingested within {wait:.0f} s", err=True)
+    sys.exit(0 if caught_up and all(v.balanced for v in verdicts) else 1)
+
+
+def wait_until_ingested(
+    settings: Settings,
+    at_most_seconds: float,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> bool:
+    """Wait until what Kafka holds now is committed; False if it took longer."""
+    if at_most_seconds <= 0:
+        return True
+    worker, deadline = make_worker(settings), time.monotonic() + at_most_seconds
+    wanted = worker.kafka.available(settings.kafka_topics)
+    with worker.postgres.connect("millrace-reconcile") as connection:
+        while True:
+            done = books.committed(connection)
+            left = sum(max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in wanted)
+            on_progress(left)
+            if not left:
+                return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+
+
+def run(settings: Settings, *, quiet: bool) -> list[Verdict]:
+    """Compare, with a progress bar on standard error where a person looks at it."""
+    worker = make_worker(settings)
+    console = Console(stderr=True, quiet=quiet)
+    bar = Progress(
+        TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
+    )
+    tasks: dict[str, TaskID] = {}
+    with bar:
+
+        def on_progress(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=of)
+            bar.update(tasks[what], completed=done, total=of)
+
+        return compare(worker.kafka, worker.postgres, worker.decoder, settings.kafka_topics, on_progress)
+
+
+def show(verdicts: list[Verdict], console: Console) -> None:
+    """A table, and below it what is wrong."""
+    table = Table(title="records = stored + duplicates + dead letters + tombstones", title_justify="left")
+    for name in ("topic", "partition"):
+        table.add_column(name)
+    for name in ("records", "stored", "duplicates", "dead letters", "tombstones", "lost at source", "pending"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    for v in verdicts:
+        c = v.counts
+        figures = (c.records, c.stored, c.duplicates, c.dead_letters, c.tombstones, v.lost, v.pending)
+        verdict = "[green]balanced[/]" if v.balanced else "[red]OUT OF BALANCE[/]"
+        table.add_row(v.topic, str(v.partition), *(f"{n:,}" for n in figures), verdict)
+    console.print(table)
+    for v in verdicts:
+        for what, offsets in (("missing", v.missing), ("doubled", v.doubled)):
+            if offsets:
+                listed = ", ".join(map(str, offsets[:_SHOWN])) + (" ..." if len(offsets) > _SHOWN else "")
+                console.print(f"[red]{what}[/] in {v.topic}/{v.partition}: offsets {listed}")
+        for problem in v.problems:
+            console.print(f"[red]wrong[/] in {v.topic}/{v.partition}: {problem}")
+
+
+def as_dict(verdicts: list[Verdict]) -> dict[str, Any]:
+    """For scripts: sums, and every partition."""
+    partitions: list[dict[str, Any]] = [
+        {
+            **{k: x for k, x in v._asdict().items() if k not in ("counts", "ledger")},
+            **_counts(v.counts),
+            "ledger": _counts(v.ledger),
+            "pending": v.pending,
+            "balanced": v.balanced,
+        }
+        for v in verdicts
+    ]
+    names = ("records", "stored", "duplicates", "dead_letters", "tombstones", "lost", "pending")
+    totals = {name: sum(int(p[name]) for p in partitions) for name in names}
+    return {"balanced": all(v.balanced for v in verdicts), **totals, "partitions": partitions}
+
+
+def _counts(counts: Any) -> dict[str, int]:
+    return {name: getattr(counts, name) for name in ("records", "stored", "duplicates", "dead_letters", "tombstones")}

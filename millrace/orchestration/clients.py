@@ -1,0 +1,28 @@
+"""Clients made from settings. Nothing is opened here; each opens itself at its first use.
+
+What belongs here: which setting goes where. What does not: Dagster, whose import the command line need not pay for.
+"""
+
+from millrace.assets.ingest.failpoints import Failpoints
+from millrace.assets.ingest.worker import IngestLimits, Worker
+from millrace.events.contract import Contract
+from millrace.events.decode import Decoder
+from millrace.orchestration.settings import Settings
+from millrace.resources.kafka import Kafka
+from millrace.resources.postgres import Postgres
+from millrace.resources.redis import Redis
+
+
+def make_kafka(settings: Settings) -> Kafka:
+    """Kafka by the settings."""
+    return Kafka(settings.kafka_bootstrap_servers, settings.kafka_group_id, dict(settings.kafka_options))
+
+
+def make_worker(settings: Settings, contract: Contract | None = None) -> Worker:
+    """The clients of an ingest worker by the settings; nothing is opened yet."""
+    limits = IngestLimits(**{name: getattr(settings, name) for name in IngestLimits.__dataclass_fields__})
+    decoder = Decoder(contract or Contract(), settings.max_value_bytes, settings.max_future)
+    worker = Worker(make_kafka(settings), Redis(settings.redis_url), Postgres(settings.postgres_url), decoder, limits)
+    if settings.failpoints is not None:
+        worker.reached = Failpoints(settings.failpoints)
+    return worker

@@ -1,0 +1,175 @@
+"""Kafka: consumers, an admin client, and the three facts the plan needs: topic ids, first offsets, last offsets.
+
+What belongs here: clients with their time-outs and plain answers. What does not: which offsets to read.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import EarliestSpec, LatestSpec, OffsetSpec
+from confluent_kafka.cimpl import NewTopic
+
+_REQUEST_SECONDS = 5.0
+
+
+class KafkaUnavailable(Exception):
+    """No broker answered in time."""
+
+
+@dataclass(frozen=True)
+class Available:
+    """What Kafka holds of one partition: offsets from `low` up to `high`, which is as far as may be read now."""
+
+    topic: str
+    topic_id: UUID
+    partition: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """Where Kafka is, and clients for it. `options` may hold passwords and are never shown."""
+
+    bootstrap_servers: str
+    group_id: str = "millrace"
+    options: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    def consumer(self, **more: Any) -> Consumer:
+        """A consumer that reads committed records only, moves no offsets by itself and never guesses a position."""
+        return Consumer(
+            {
+                "group.id": self.group_id,
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "check.crcs": True,
+                # What is fetched ahead of the chunk in hand is what bounds a worker's memory.
+                "queued.max.messages.kbytes": 32 * 1024,
+                "queued.min.messages": 40_000,
+                "fetch.wait.max.ms": 100,
+                "fetch.error.backoff.ms": 200,
+                **self._common,
+                **more,
+            }
+        )
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, tuple[UUID, int]]:
+        """The id and the number of partitions of each topic that exists.
+
+        Raises:
+            KafkaUnavailable: no broker answered within 5 s.
+        """
+        found: dict[str, tuple[UUID, int]] = {}
+        futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_REQUEST_SECONDS)
+        for topic, future in futures.items():
+            try:
+                described = future.result()
+            except KafkaException as error:
+                if _kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise _unavailable(error) from None
+            found[topic] = (_uuid(described.topic_id), len(described.partitions))
+        return found
+
+    def available(self, topics: Sequence[str]) -> list[Available]:
+        """What can be read now of every partition of the topics that exist; ends are those of committed records.
+
+        Raises:
+            KafkaUnavailable: no broker answered within 5 s.
+        """
+        ids = self.topic_ids(topics)
+        partitions = [(topic, p) for topic, (_, count) in sorted(ids.items()) for p in range(count)]
+        lows = self._offsets(partitions, EarliestSpec())
+        highs = self._offsets(partitions, LatestSpec())
+        return [
+            Available(topic, ids[topic][0], partition, lows[topic, partition], highs[topic, partition])
+            for topic, partition in partitions
+            if (topic, partition) in lows and (topic, partition) in highs
+        ]
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """The end of the log, uncommitted transactions included: below it nothing was lost.
+
+        Raises:
+            KafkaUnavailable: no broker answered within 5 s.
+        """
+        found = self._offsets([(topic, partition)], LatestSpec(), IsolationLevel.READ_UNCOMMITTED)
+        if not found:
+            raise KafkaUnavailable(f"partition {partition} of topic {topic} has no leader")
+        return found[topic, partition]
+
+    def create_topic(self, topic: str, partitions: int) -> bool:
+        """Create a topic with the broker's default replication; False if it was there already."""
+        made = self._admin.create_topics([NewTopic(topic, partitions, -1)], request_timeout=_REQUEST_SECONDS)
+        try:
+            made[topic].result()
+        except KafkaException as error:
+            if _kafka_error(error).code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            raise _unavailable(error) from None
+        return True
+
+    def _offsets(
+        self,
+        partitions: Iterable[tuple[str, int]],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[tuple[str, int], int]:
+        request = {TopicPartition(topic, partition): spec for topic, partition in partitions}
+        if not request:
+            return {}
+        futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=_REQUEST_SECONDS)
+        found: dict[tuple[str, int], int] = {}
+        for where, future in futures.items():
+            try:
+                found[where.topic, where.partition] = future.result().offset
+            except KafkaException as error:
+                # A partition without a leader must not keep the others from being read.
+                if not _kafka_error(error).retriable() and not _leaderless(error):
+                    raise _unavailable(error) from None
+        if not found:
+            raise KafkaUnavailable(f"no broker at {self.bootstrap_servers} told its offsets")
+        return found
+
+    @cached_property
+    def _admin(self) -> AdminClient:
+        return AdminClient(self._common)
+
+    @property
+    def _common(self) -> dict[str, Any]:
+        return {
+            "bootstrap.servers": self.bootstrap_servers,
+            "client.id": "millrace",
+            "socket.timeout.ms": 10_000,
+            "socket.keepalive.enable": True,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1_000,
+            "topic.metadata.refresh.interval.ms": 30_000,
+            "log_level": 3,
+            **self.options,
+        }
+
+
+def _uuid(found: Any) -> UUID:
+    mask = (1 << 64) - 1
+    return UUID(int=((found.get_most_significant_bits() & mask) << 64) | (found.get_least_significant_bits() & mask))
+
+
+def _kafka_error(error: KafkaException) -> KafkaError:
+    return error.args[0]
+
+
+def _leaderless(error: KafkaException) -> bool:
+    return _kafka_error(error).code() in (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
+
+
+def _unavailable(error: KafkaException) -> KafkaUnavailable:
+    return KafkaUnavailable(_kafka_error(error).str())

@@ -1,0 +1,102 @@
+"""PostgreSQL: plain psycopg connections, each with its time-outs, and which errors are worth another try.
+
+What belongs here: how to connect, how to know that COMMIT committed, what an SQLSTATE means for a retry.
+What does not: SQL about events (it stands beside the code that runs it).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+
+Connection = psycopg.Connection[TupleRow]
+
+INGEST_APPLICATION = "millrace-ingest"
+
+# Worth another try with the same data: connection trouble (08), no resources for now (53), the operator's hand (57),
+# serialization and deadlock (40), lock time-outs (55P03). https://www.postgresql.org/docs/18/errcodes-appendix.html
+_TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
+_TRANSIENT_STATES = ("25P02", "25P03", "55P03")
+
+
+class CommitLost(Exception):
+    """The server answered COMMIT with ROLLBACK: the transaction had been aborted."""
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """Where the database is, and clients for it. Never shown: the URL may carry a password."""
+
+    url: str
+
+    def __repr__(self) -> str:
+        """Without the URL."""
+        return "Postgres(...)"
+
+    def connect(self, application: str, *, statement_timeout_seconds: float = 0) -> Connection:
+        """A new connection in autocommit mode; transactions are begun and ended by `begin` and `commit`.
+
+        Args:
+            application: shown in pg_stat_activity.
+            statement_timeout_seconds: 0 for none.
+
+        Raises:
+            psycopg.OperationalError: the server cannot be reached within 5 s.
+        """
+        return psycopg.connect(
+            self.url,
+            autocommit=True,
+            application_name=application,
+            connect_timeout=5,
+            # A peer that vanished without a word is noticed after some 20 s instead of two hours.
+            keepalives=1,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=2,
+            tcp_user_timeout=20_000,
+            options=f"-c timezone=UTC -c statement_timeout={int(statement_timeout_seconds * 1000)}",
+        )
+
+
+def commit(connection: Connection) -> None:
+    """COMMIT, and make sure that it did: on an aborted transaction the server answers ROLLBACK without an error.
+
+    Raises:
+        CommitLost: nothing was committed.
+        psycopg.OperationalError: the connection died; whether it committed is unknown.
+    """
+    status = connection.execute("commit").statusmessage
+    if status != "COMMIT":
+        raise CommitLost(f"the server answered COMMIT with {status}")
+
+
+def rollback(connection: Connection) -> None:
+    """ROLLBACK; a connection that is beyond that is closed."""
+    try:
+        if not connection.closed:
+            connection.execute("rollback")
+    except psycopg.Error:
+        connection.close()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed when it is tried again, perhaps on a new connection."""
+    if isinstance(error, CommitLost):
+        return True
+    if not isinstance(error, psycopg.Error):
+        return False
+    state = error.sqlstate
+    if state is None:  # no answer from the server: the connection failed or broke
+        return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+    return state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line without the data that PostgreSQL quotes in details and context (personal data)."""
+    if isinstance(error, psycopg.Error):
+        diagnosis: Any = error.diag
+        if diagnosis.message_primary:
+            return f"{type(error).__name__} {error.sqlstate}"
+        return f"{type(error).__name__}: no answer from PostgreSQL"
+    return type(error).__name__

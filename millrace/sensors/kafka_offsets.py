@@ -1,0 +1,137 @@
+"""Plans the ingest: compares what Kafka holds with what is committed and requests a run for each lane with work.
+
+What belongs here: which lanes are at work, and the thin shell around `assets.ingest.plan`. What does not: consuming.
+The sensor advances nothing and keeps nothing in its cursor; a tick that is lost is made up for by the next one.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import dagster as dg
+
+from millrace.assets.ingest import books
+from millrace.assets.ingest.asset import LANE_TAG, QUEUE, config_of
+from millrace.assets.ingest.plan import BatchPlan, Limits, Place, plan
+from millrace.resources.kafka import Available, Kafka
+from millrace.resources.postgres import Connection, Postgres
+
+NAME = "kafka_offsets"
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_MOST_RUNS = 1_000
+
+
+class LaneRun(NamedTuple):
+    """An unfinished ingest run."""
+
+    run_id: str
+    lane: int
+    created_at: datetime
+
+
+def in_flight(runs: Iterable[LaneRun], progressed: set[str], now: datetime, patience: timedelta) -> set[int]:
+    """The lanes that have a run at work.
+
+    A run that is older than `patience` and committed nothing for as long is not believed: a killed worker leaves
+    STARTED behind, a flushed broker STARTING. A second run beside a live one is harmless, the fence sees to that.
+    """
+    return {r.lane for r in runs if now - r.created_at <= patience or r.run_id in progressed}
+
+
+@dataclass
+class KafkaOffsets:
+    """The outside world as the sensor sees it; clients are warm from tick to tick."""
+
+    kafka: Kafka
+    postgres: Postgres
+    topics: tuple[str, ...]
+    limits: Limits
+    patience: timedelta
+    job_name: str = "ingest"
+    _connection: Connection | None = field(default=None, repr=False)
+
+    def evaluate(self, instance: dg.DagsterInstance) -> tuple[list[BatchPlan], list[str]]:
+        """The plans of this tick, and the topics that do not exist.
+
+        Raises:
+            KafkaUnavailable: no broker answered.
+            psycopg.Error: PostgreSQL cannot be asked.
+        """
+        available = self.kafka.available(self.topics)
+        missing = sorted(set(self.topics) - {a.topic for a in available})
+        connection = self._connected()
+        committed = books.committed(connection)
+        if not _work(available, committed):
+            return [], missing
+        busy = self._busy(instance, connection)
+        return plan(committed, available, busy, self.limits), missing
+
+    def _busy(self, instance: dg.DagsterInstance, connection: Connection) -> set[int]:
+        records = instance.get_run_records(
+            dg.RunsFilter(job_name=self.job_name, statuses=_UNFINISHED), limit=_MOST_RUNS
+        )
+        runs = [
+            LaneRun(r.dagster_run.run_id, int(r.dagster_run.tags[LANE_TAG]), r.create_timestamp)
+            for r in records
+            # A re-execution keeps its parent's tags; it is a replay and no reason to wait.
+            if LANE_TAG in r.dagster_run.tags and r.dagster_run.parent_run_id is None
+        ]
+        progressed = books.last_progress(connection, [r.run_id for r in runs], self.patience) if runs else set[str]()
+        return in_flight(runs, progressed, datetime.now(UTC), self.patience)
+
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = self.postgres.connect("millrace-sensor", statement_timeout_seconds=10)
+        return self._connection
+
+
+def _work(available: Iterable[Available], committed: dict[Place, int]) -> bool:
+    """Whether anything moved at all; asking Dagster for its runs costs more than this."""
+    return any(committed.get(Place(a.topic_id, a.partition), a.low) != a.high for a in available)
+
+
+def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: timedelta) -> dg.SensorDefinition:
+    """The sensor definition."""
+
+    @dg.sensor(
+        name=NAME,
+        job_name=world.job_name,
+        minimum_interval_seconds=max(1, round(interval.total_seconds())),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Plans the ingest: one run for each lane that has something to read and no run at work.",
+    )
+    def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        plans, missing = world.evaluate(context.instance)
+        if missing:
+            context.log.warning("missing Kafka topics: %s", ", ".join(missing))
+        for each in plans:
+            # No run key: a failed run with a run key would block its range for ever.
+            yield dg.RunRequest(
+                run_config=config_of(each),
+                tags={
+                    LANE_TAG: str(each.lane),
+                    "millrace/offsets": str(each.size),
+                    "dagster-celery/queue": QUEUE,
+                    "dagster/max_runtime": str(round(max_runtime.total_seconds())),
+                },
+            )
+        if not plans:
+            yield dg.SkipReason(_why_nothing(missing))
+
+    return _sensor
+
+
+def _why_nothing(missing: list[str]) -> str:
+    if missing:
+        return (
+            f"Kafka has no topic {', '.join(missing)}: create it, correct MILLRACE_KAFKA_TOPICS, "
+            "or set MILLRACE_KAFKA_CREATE_TOPICS=true"
+        )
+    return "everything is committed, or a run is at work on it"

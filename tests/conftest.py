@@ -1,0 +1,29 @@
+"""Fixtures that every room of the tests may use: real services, started once, and a fresh world for each test.
+
+A test that is not marked `services`, `stack` or `chaos` gets no services: it says so if it asks for them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from millrace.infra.local.harness import Running, running
+from tests.support.world import World, fresh_world
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """PostgreSQL, both Redis servers and Kafka, for the whole session."""
+    with running(tmp_path_factory.mktemp("services")) as started:
+        yield started
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A database and a topic of its own on the session's services."""
+    if not any(request.node.get_closest_marker(m) for m in ("services", "chaos")):
+        pytest.fail("a test that needs real services is marked with @pytest.mark.services")
+    started: Running = request.getfixturevalue("services")
+    with fresh_world(started, tmp_path) as made:
+        yield made

@@ -1,0 +1,272 @@
+"""What a run does with records: each ends in exactly one place, whatever it holds and whatever happens meanwhile."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+from confluent_kafka import Producer, TopicPartition
+
+from millrace.assets.ingest.partitions import day_of
+from tests.support.world import World, encoded, event, out_of_balance
+
+pytestmark = pytest.mark.services
+
+EXAMPLE = (
+    b'{"eventId":"a1b2c3","type":"login","timestamp":"2025-05-18T14:00:00Z",'
+    b'"payload":{"userId":"u123","ip":"203.0.113.45","device":"Chrome on macOS"}}'
+)
+
+
+def test_the_example_of_the_contract_is_stored_as_it_stands(world: World) -> None:
+    world.produce([EXAMPLE], key=b"u123")
+    world.ingest()
+    [row] = world.query(
+        "select source_event_id, type, user_id, occurred_at::text, payload, kafka_partition, kafka_offset from raw.events"
+    )
+    payload = {"userId": "u123", "ip": "203.0.113.45", "device": "Chrome on macOS"}
+    assert row == ("a1b2c3", "login", "u123", "2025-05-18 14:00:00+00", payload, 0, 0)
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_a_mixture_is_accounted_for_record_by_record(world: World) -> None:
+    one, two = event(), event(kind="nonsense")
+    world.produce([*encoded(one, two, one, event()), None, b"garbage"])
+    world.ingest()
+    assert world.totals() == {"records": 6, "stored": 2, "duplicates": 1, "dead_letters": 2, "tombstones": 1}
+    assert world.letters() == [(1, "unknown_type"), (5, "not_json")]
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_a_dead_letter_keeps_key_value_and_headers_byte_for_byte(world: World) -> None:
+    value, key = b"\x00\xff\xfe not json \x00", b"\x00\x80key"
+    headers = [("trace", b"\x00\x01"), ("trace", None), ("ünïcode", b""), ("x", b"\xff")]
+    world.produce([value], key=key, headers=headers)
+    world.ingest()
+    [row] = world.query(
+        "select key, value, header_names, header_values, partition, kafka_offset, code, reason, status, attempts"
+        " from raw.dead_letters"
+    )
+    names = [name.encode() for name, _ in headers]
+    assert row[:4] == (key, value, names, [v for _, v in headers])
+    assert row[4:7] == (0, 0, "not_utf8")
+    assert row[7]
+    assert row[8:] == ("open", 1)
+
+
+def test_a_batch_of_only_garbage_ends_well(world: World) -> None:
+    world.produce([bytes([n % 256]) * (n % 50) for n in range(3_000)])
+    world.ingest()
+    assert world.totals() == {"records": 3_000, "stored": 0, "duplicates": 0, "dead_letters": 3_000, "tombstones": 0}
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_a_batch_of_only_tombstones_ends_well(world: World) -> None:
+    world.produce([None] * 500, key=b"k")
+    world.ingest()
+    assert world.totals()["tombstones"] == 500
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_a_run_without_ranges_does_nothing(world: World) -> None:
+    assert world.ingest(ranges=()).chunks == 0
+    assert world.one("select count(*) from ops.batches") == 0
+
+
+def test_a_value_of_five_megabytes_is_kept_as_a_dead_letter(world: World) -> None:
+    big = json.dumps(event(payload={"userId": "u", "page": "/", "more": "x" * 5_000_000})).encode()
+    world.produce([big, *encoded(event())])
+    world.ingest()
+    assert world.letters() == [(0, "too_large")]
+    assert world.one("select value = %s from raw.dead_letters", big)
+    assert world.totals()["stored"] == 1
+
+
+def test_the_same_event_over_and_over_is_stored_once(world: World) -> None:
+    [value] = encoded(event())
+    world.produce([value] * 50_000)
+    world.ingest()
+    assert world.totals() == {"records": 50_000, "stored": 1, "duplicates": 49_999, "dead_letters": 0, "tombstones": 0}
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_running_one_range_twice_stores_it_once(world: World) -> None:
+    world.produce(encoded(*(event() for _ in range(100))))
+    [ranges] = world.plans()
+    world.ingest(ranges=ranges)
+    world.ingest(world.another_worker(), ranges)
+    assert world.totals()["stored"] == 100
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_another_event_under_a_known_id_is_a_conflict_and_not_lost(world: World) -> None:
+    one = event()
+    other = {**one, "payload": {**one["payload"], "page": "/other"}}
+    world.produce(encoded(one))
+    world.ingest()
+    world.produce(encoded(other))
+    world.ingest()
+    assert world.letters() == [(1, "event_id_conflict")]
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_the_same_event_in_other_bytes_is_a_duplicate(world: World) -> None:
+    one = event()
+    spaced = json.dumps(one, indent=3).encode()
+    world.produce([*encoded(one), spaced])
+    world.ingest()
+    assert world.totals()["duplicates"] == 1
+
+
+def test_an_id_that_comes_again_with_another_time_is_a_duplicate_while_redis_remembers_it(world: World) -> None:
+    one = event(timestamp="2026-01-01T00:00:00Z")
+    world.produce(encoded(one, {**one, "timestamp": "2026-02-01T00:00:00Z"}, {**one, "timestamp": "2020-01-01T00:00:00Z"}))
+    world.ingest()
+    world.produce(encoded({**one, "timestamp": "2026-03-01T00:00:00Z"}))
+    world.ingest()
+    assert world.totals() == {"records": 4, "stored": 1, "duplicates": 3, "dead_letters": 0, "tombstones": 0}
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_events_of_any_day_find_a_partition(world: World) -> None:
+    times = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "2025-01-01T00:00:00+05:30"]
+    world.produce(encoded(*(event(timestamp=t) for t in times), event()))
+    world.ingest()
+    assert world.totals()["stored"] == 4
+    assert world.one("select count(*) from raw.events_old") == 3
+    today = world.one("select to_char(now() at time zone 'utc', 'YYYYMMDD')")
+    assert world.one(f"select count(*) from raw.events_{today}") == 1
+
+
+def test_a_partition_that_vanished_is_made_again(world: World) -> None:
+    world.produce(encoded(event()))
+    world.ingest()
+    for (name,) in world.query("select relid::regclass::text from pg_partition_tree('raw.events') where isleaf"):
+        if not name.endswith("_old"):
+            world.query(f"drop table {name}")
+    world.produce(encoded(event()))
+    world.ingest()
+    assert world.one("select count(*) from raw.events") == 1
+
+
+def test_minute_counts_are_those_of_the_rows(world: World) -> None:
+    one = event(timestamp="2026-01-01T10:00:59Z")
+    other = event(kind="button_click", timestamp="2026-01-01T10:01:00Z")
+    other["payload"] = {"userId": "u", "buttonId": "b", "page": "/"}
+    world.produce(encoded(one, one, other, event(timestamp="2026-01-01T10:00:00Z")))
+    world.ingest()
+    rows = world.query("select to_char(minute, 'HH24:MI'), type, events from analytics.events_minutely order by 1")
+    assert rows == [("10:00", "page_view", 2), ("10:01", "button_click", 1)]
+
+
+@pytest.fixture
+def poison_is_refused(world: World) -> Iterator[None]:
+    world.query("alter table raw.events add constraint no_poison check (user_id <> 'poison') not valid")
+    yield
+
+
+@pytest.mark.usefixtures("poison_is_refused")
+def test_a_row_that_postgres_refuses_is_isolated_and_its_neighbours_are_stored(world: World) -> None:
+    bad = [event(payload={"userId": "poison", "page": "/"}) for _ in range(3)]
+    good = [event() for _ in range(200)]
+    world.produce(encoded(*good[:50], bad[0], *good[50:], *bad[1:]))
+    world.ingest()
+    assert [code for _, code in world.letters()] == ["storage_rejected"] * 3
+    assert world.totals()["stored"] == 200
+    assert "no_poison" in world.one("select reason from raw.dead_letters limit 1")
+    assert out_of_balance(world.reconcile()) == []
+
+
+@pytest.mark.usefixtures("poison_is_refused")
+def test_a_lone_row_that_postgres_refuses_is_no_infrastructure_fault(world: World) -> None:
+    world.produce(encoded(event(payload={"userId": "poison", "page": "/"})))
+    world.ingest()
+    assert world.letters() == [(0, "storage_rejected")]
+
+
+def test_a_table_that_refuses_everything_makes_no_dead_letters(world: World) -> None:
+    world.query("alter table raw.events add constraint nothing check (false) not valid")
+    world.produce(encoded(event(), event()))
+    with pytest.raises(Exception, match="nothing"):
+        world.ingest()
+    assert world.letters() == []
+    world.query("alter table raw.events drop constraint nothing")
+    world.ingest()
+    assert world.totals()["stored"] == 2
+
+
+def test_aborted_transactions_are_never_seen_and_markers_are_not_waited_for(world: World) -> None:
+    producer = Producer(
+        {"bootstrap.servers": world.settings.kafka_bootstrap_servers, "transactional.id": uuid.uuid4().hex}
+    )
+    producer.init_transactions(30)
+    for commit in (True, False, True, False):
+        producer.begin_transaction()
+        for value in encoded(event(), event()):
+            producer.produce(world.topic, value, partition=0)
+        producer.flush(30)
+        producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+    world.ingest()
+    assert world.totals() == {"records": 4, "stored": 4, "duplicates": 0, "dead_letters": 0, "tombstones": 0}
+    assert world.plans() == []
+    assert out_of_balance(world.reconcile()) == []
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_every_compression_codec_is_read(world: World, codec: str) -> None:
+    world.produce(encoded(*(event() for _ in range(50))), options={"compression.type": codec})
+    world.ingest()
+    assert world.totals()["stored"] == 50
+
+
+def test_the_memory_bound_cuts_chunks_and_loses_nothing(world: World) -> None:
+    world.produce(encoded(*(event() for _ in range(1_000))))
+    world.ingest(world.another_worker(chunk_events=64))
+    assert world.one("select count(*) from ops.batches") >= 16
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_a_plan_ends_exactly_where_it_says(world: World) -> None:
+    world.produce(encoded(*(event() for _ in range(100))))
+    [(only,)] = world.plans(most=30)
+    world.ingest(ranges=(only,))
+    assert world.one("select next_offset from ops.offsets") == 30
+
+
+def test_a_lingering_run_takes_what_arrives_meanwhile(world: World) -> None:
+    import threading
+
+    world.produce(encoded(event()))
+    late = threading.Timer(0.7, lambda: world.produce(encoded(event(), event())))
+    late.start()
+    world.ingest(world.another_worker(run_linger=timedelta(seconds=2)))
+    late.join()
+    assert world.totals()["stored"] == 3
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_consumer_group_offsets_follow_as_a_courtesy(world: World) -> None:
+    world.produce(encoded(event(), event()))
+    world.ingest()
+    consumer = world.worker.kafka.consumer()
+    try:
+        for _ in range(50):
+            [found] = consumer.committed([TopicPartition(world.topic, 0)], timeout=5)
+            if found.offset == 2:
+                break
+        assert found.offset == 2
+    finally:
+        consumer.close()
+
+
+def test_the_ledger_must_add_up_or_postgres_refuses_it(world: World) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        world.query(
+            "insert into ops.batch_ranges select 1, gen_random_uuid(), 0, 0, 1, 1, 0, 0, 0, 0"
+        )
+
+
+def test_days_before_1970_are_counted_downwards() -> None:
+    assert day_of(-1).isoformat() == "1969-12-31"

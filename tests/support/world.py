@@ -1,0 +1,190 @@
+"""A world for one test: a database and a topic of its own, a producer, a worker, and questions to ask afterwards.
+
+What belongs here: what many tests of the ingest need. What does not: assertions.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from confluent_kafka import Producer
+from psycopg import sql
+
+from millrace.assets.ingest import books
+from millrace.assets.ingest.failpoints import Failpoints
+from millrace.assets.ingest.ledger import Author
+from millrace.assets.ingest.plan import Limits, Range, plan
+from millrace.assets.ingest.run import Ended, ingest
+from millrace.assets.ingest.worker import Worker
+from millrace.assets.quality.reconcile import Verdict, reconcile
+from millrace.infra.local.harness import Running
+from millrace.infra.postgres.migrate import migrate
+from millrace.orchestration.clients import make_worker
+from millrace.orchestration.settings import Settings, load
+
+LOG = logging.getLogger("test")
+
+
+def event(event_id: str | None = None, *, kind: str = "page_view", **changes: Any) -> dict[str, Any]:
+    """A valid event as a JSON value."""
+    payload = {"userId": "u1", "page": "/home", "referrer": "", "device": "Chrome on macOS"}
+    made = {
+        "eventId": event_id or str(uuid.uuid4()),
+        "type": kind,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "payload": payload,
+    }
+    return {**made, **changes}
+
+
+def encoded(*events: dict[str, Any]) -> list[bytes]:
+    """Events as Kafka values."""
+    return [json.dumps(e).encode() for e in events]
+
+
+@dataclass
+class World:
+    """One test's own corner of the services."""
+
+    services: Running
+    settings: Settings
+    topic: str
+    failpoints: Path
+    worker: Worker = field(init=False)
+    runs: int = 0
+
+    def __post_init__(self) -> None:
+        """A worker as a worker process would have one."""
+        self.worker = self.another_worker()
+
+    def another_worker(self, **changes: Any) -> Worker:
+        """A worker that shares nothing with the others but the services; `changes` to the settings."""
+        worker = make_worker(self.settings.model_copy(update=changes))
+        worker.reached = Failpoints(self.failpoints)
+        return worker
+
+    def produce(self, values: Iterable[bytes | None], partition: int = 0, **more: Any) -> list[int]:
+        """Write records and return their offsets; `more` goes to `Producer.produce` (key, headers)."""
+        options = more.pop("options", {})
+        offsets: list[int] = []
+        producer = Producer(
+            {
+                "bootstrap.servers": self.settings.kafka_bootstrap_servers,
+                "message.max.bytes": 9_000_000,
+                "linger.ms": 5,
+                **options,
+            }
+        )
+        for value in values:
+            while True:
+                try:
+                    producer.produce(
+                        self.topic,
+                        value,
+                        partition=partition,
+                        on_delivery=lambda error, m: offsets.append(-1 if error else m.offset()),
+                        **more,
+                    )
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            producer.poll(0)
+        producer.flush(30)
+        return offsets
+
+    def plans(self, lanes: int = 1, most: int = 10**9) -> list[tuple[Range, ...]]:
+        """What the sensor would hand out now."""
+        available = self.worker.kafka.available([self.topic])
+        with self.worker.postgres.connect("test") as connection:
+            done = books.committed(connection)
+        return [p.ranges for p in plan(done, available, set(), Limits(lanes, most))]
+
+    def ingest(self, worker: Worker | None = None, ranges: tuple[Range, ...] | None = None, lane: int = 0) -> Ended:
+        """One run, as the job would execute it."""
+        worker = worker or self.worker
+        if ranges is None:
+            plans = self.plans()
+            ranges = plans[0] if plans else ()
+        return ingest(worker, ranges, self.author(lane=lane), LOG)
+
+    def author(self, kind: str = "ingest", lane: int = 0) -> Author:
+        """The author of a new run."""
+        self.runs += 1
+        return Author(f"run-{self.runs}", lane, kind)
+
+    def query(self, text: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        with psycopg.connect(self.settings.postgres_url, autocommit=True) as connection:
+            cursor = connection.execute(text.encode(), arguments)
+            return cursor.fetchall() if cursor.description else []
+
+    def one(self, text: str, *arguments: Any) -> Any:
+        """The only value of a query."""
+        [[value]] = self.query(text, *arguments)
+        return value
+
+    def letters(self) -> list[tuple[int, str]]:
+        """Offset and code of every open dead letter."""
+        return [
+            (offset, code)
+            for offset, code in self.query(
+                "select kafka_offset, code from raw.dead_letters where status = 'open' order by partition, kafka_offset"
+            )
+        ]
+
+    def totals(self) -> dict[str, int]:
+        """The sums of the ledger."""
+        [row] = self.query(
+            "select coalesce(sum(records), 0)::int, coalesce(sum(stored), 0)::int,"
+            " coalesce(sum(duplicates_redis + duplicates_postgres), 0)::int, coalesce(sum(dead_letters), 0)::int,"
+            " coalesce(sum(tombstones), 0)::int from ops.batches"
+        )
+        return dict(zip(("records", "stored", "duplicates", "dead_letters", "tombstones"), row, strict=True))
+
+    def reconcile(self) -> list[Verdict]:
+        """What `millrace reconcile` finds."""
+        return reconcile(self.worker.kafka, self.worker.postgres, self.worker.decoder, (self.topic,))
+
+    def set_failpoint(self, name: str) -> None:
+        """The next process to reach it is killed, stopped or fails."""
+        (self.failpoints / name).touch()
+
+
+def out_of_balance(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """What is wrong; empty is good."""
+    return [v for v in verdicts if not v.balanced or v.pending]
+
+
+@contextmanager
+def fresh_world(services: Running, directory: Path, partitions: int = 1, **changes: str) -> Iterator[World]:
+    """Make a database and a topic; both are dropped afterwards."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    owner = services.environment["MILLRACE_POSTGRES_URL"]
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    url = owner.rsplit("/", 1)[0] + "/" + name
+    environment = {
+        **services.environment,
+        "MILLRACE_POSTGRES_URL": url,
+        "MILLRACE_KAFKA_TOPICS": name,
+        "MILLRACE_RUN_LINGER": "0",
+        **changes,
+    }
+    failpoints = directory / "failpoints"
+    failpoints.mkdir()
+    migrate(url)
+    world = World(services, load(environment), name, failpoints)
+    world.worker.kafka.create_topic(name, partitions)
+    try:
+        yield world
+    finally:
+        world.worker.close()
+        with psycopg.connect(owner, autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
