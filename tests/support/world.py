@@ -5,6 +5,9 @@ What belongs here: what many tests of the ingest need. What does not: assertions
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -113,6 +116,27 @@ class World:
             plans = self.plans()
             ranges = plans[0] if plans else ()
         return ingest(worker, ranges, self.author(lane=lane), LOG)
+
+    def run_elsewhere(self, ranges: tuple[Range, ...] | None = None, **environment: str) -> subprocess.Popen[str]:
+        """Start a run in a process of its own."""
+        chosen = self.plans()[0] if ranges is None else ranges
+        listed = json.dumps([(r.topic, str(r.place.topic_id), r.place.partition, r.start, r.end) for r in chosen])
+        own = {
+            **self.services.environment,
+            "MILLRACE_POSTGRES_URL": self.settings.postgres_url,
+            "MILLRACE_KAFKA_TOPICS": self.topic,
+            "MILLRACE_RUN_LINGER": "0",
+            "MILLRACE_FAILPOINTS": str(self.failpoints),
+            **environment,
+        }
+        self.runs += 1
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.support.run_once", f"process-{self.runs}", listed],
+            env={**os.environ, **own},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def author(self, kind: str = "ingest", lane: int = 0) -> Author:
         """The author of a new run."""

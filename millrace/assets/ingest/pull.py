@@ -150,7 +150,9 @@ class Puller:
         if low > lost_from:
             collected.gaps.append(Gap(r.topic, r.place, lost_from, low, "expired"))
             self._position[source] = low
-        self._consumer.seek(TopicPartition(r.topic, r.place.partition, self._position[source]))
+        # librdkafka stopped this partition and refuses to seek in it; only a new assignment starts it again.
+        self._consumer.incremental_unassign([where])
+        self._consumer.incremental_assign([TopicPartition(r.topic, r.place.partition, self._position[source])])
         return low > lost_from
 
     def _regressions(self) -> Iterator[Chunk]:
