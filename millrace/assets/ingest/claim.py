@@ -77,26 +77,47 @@ def judge(mine: Claim, found: Claim, earlier: Collection[tuple[Place, int]], boo
     return Verdict.UNDECIDED
 
 
-def claim(redis: Redis, decoded: Decoded, window_ms: int, books: Callable[[], Books]) -> Claimed:
-    """Claim the ids of a chunk's events and sort the events by what Redis says.
+class Asked(NamedTuple):
+    """What Redis answered: the claims that were made, and those that others held, by index; None without an answer."""
+
+    claims: list[bytes]
+    found: dict[int, bytes] | None
+    seconds: float
+
+
+def ask(redis: Redis, decoded: Decoded, window_ms: int) -> Asked:
+    """Claim the ids of a chunk's events. May be done before the chunk before it is committed.
 
     Args:
         redis: down, hung or empty is fine.
         decoded: the chunk.
         window_ms: how long an id is remembered.
-        books: asked only if some id was claimed by another record.
     """
     began = time.monotonic()
-    events = decoded.accepted
-    if not events:
-        return Claimed([], [], {}, degraded=False)
     claims = _pack(decoded)
-    try:
-        found = redis.call(lambda client: _ask(client, events, claims, window_ms))
-    except RedisUnavailable:
-        return Claimed(events, [], {}, degraded=True, claim_seconds=time.monotonic() - began)
-    rows, duplicates, undecided = _sort(decoded.chunk, events, claims, found, books)
-    return Claimed(rows, duplicates, undecided, degraded=False, claim_seconds=time.monotonic() - began)
+    found: dict[int, bytes] | None = {}
+    if claims:
+        try:
+            found = redis.call(lambda client: _ask(client, decoded.accepted, claims, window_ms))
+        except RedisUnavailable:
+            found = None
+    return Asked(claims, found, time.monotonic() - began)
+
+
+def decide(decoded: Decoded, asked: Asked, books: Callable[[], Books]) -> Claimed:
+    """Sort the events of a chunk by what Redis answered.
+
+    Args:
+        decoded: the chunk.
+        asked: from `ask`.
+        books: asked only if some id was claimed by another record; the chunk before must be committed by then.
+    """
+    if asked.found is None:
+        return Claimed(decoded.accepted, [], {}, degraded=True, claim_seconds=asked.seconds)
+    began = time.monotonic()
+    rows, duplicates, undecided = _sort(decoded.chunk, decoded.accepted, asked.claims, asked.found, books)
+    seconds = asked.seconds + time.monotonic() - began
+    return Claimed(rows, duplicates, undecided, degraded=False, claim_seconds=seconds)
 
 
 def _pack(decoded: Decoded) -> list[bytes]:

@@ -16,7 +16,7 @@ from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Chunk, Counts
 from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.pull import Puller, PullLimits
-from millrace.assets.ingest.run import patience, prepare
+from millrace.assets.ingest.run import claim, patience, prepare
 from millrace.assets.ingest.store import Store
 from millrace.assets.ingest.worker import TopicReplaced, Worker
 
@@ -44,7 +44,8 @@ def replay(worker: Worker, runs: Collection[str], ranges: tuple[Range, ...], aut
         if chunk.gaps:  # expired between the question and the pull
             done.gone.extend(readable)
             continue
-        prepared = prepare(worker, decode(worker.decoder, chunk))
+        decoded = decode(worker.decoder, chunk)
+        prepared = prepare(worker, decoded, claim(worker, decoded))
         until = time.monotonic() + worker.limits.budget_seconds
         counts = until_committed(
             worker.database, store.replay, prepared, patience(worker, until), log, worker.partitions.forget

@@ -1,8 +1,9 @@
-"""A run: pull and decode in one thread while the chunk before is claimed and stored in the other.
+"""A run: one thread pulls, decodes and claims a chunk while the other stores the one before.
 
 What belongs here: the loop over chunks and what ends it. What does not: Dagster (`asset`), single steps.
 """
 
+import sys
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from logging import Logger
 
 from millrace.assets.ingest import books, frame
 from millrace.assets.ingest.attempt import Patience, until_committed
-from millrace.assets.ingest.claim import Books, claim
+from millrace.assets.ingest.claim import Asked, Books, ask, decide
 from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Decoded
@@ -41,12 +42,15 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
     Raises:
         Exception: infrastructure failed for longer than patience lasts. What was committed stays committed.
     """
+    # Two threads share the interpreter; with the default of 5 ms the one that waits for PostgreSQL would be late for
+    # every block of COPY.
+    sys.setswitchinterval(0.0005)
     ended, until = Ended(), time.monotonic() + worker.limits.budget_seconds
     store = Store(author, worker.partitions, worker.reached, worker.verify_generation)
     try:
         with closing(_decoded_ahead(worker, ranges)) as coming:
-            for decoded in coming:
-                _commit(worker, store, prepare(worker, decoded), until, log)
+            for decoded, asked in coming:
+                _commit(worker, store, prepare(worker, decoded, asked), until, log)
                 ended.chunks += 1
                 ended.positions.update({(r.topic, r.place.partition): r.end for r in decoded.chunk.ranges})
                 if time.monotonic() > until:
@@ -63,9 +67,14 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
     return ended
 
 
-def prepare(worker: Worker, decoded: Decoded) -> Prepared:
-    """Claim the ids of a chunk and build its frame."""
-    claimed = claim(worker.redis, decoded, worker.limits.dedup_window // _MILLISECOND, lambda: _books(worker))
+def claim(worker: Worker, decoded: Decoded) -> Asked:
+    """Claim the ids of a chunk."""
+    return ask(worker.redis, decoded, worker.limits.dedup_window // _MILLISECOND)
+
+
+def prepare(worker: Worker, decoded: Decoded, asked: Asked) -> Prepared:
+    """Decide about duplicates and build the frame, when the chunk before is committed."""
+    claimed = decide(decoded, asked, lambda: _books(worker))
     began = time.monotonic()
     built = frame.build(decoded, claimed)
     return Prepared(decoded, claimed, built, frame_seconds=time.monotonic() - began)
@@ -88,21 +97,24 @@ def _commit(worker: Worker, store: Store, prepared: Prepared, until: float, log:
     until_committed(worker.database, store.ingest, prepared, patience(worker, until), log, worker.partitions.forget)
 
 
-def _decoded_ahead(worker: Worker, ranges: tuple[Range, ...]) -> Generator[Decoded, None, None]:
-    """Decoded chunks, the next one always in the making; at most two are in memory at a time."""
+def _decoded_ahead(worker: Worker, ranges: tuple[Range, ...]) -> Generator[tuple[Decoded, Asked], None, None]:
+    """Decoded and claimed chunks, the next one always in the making; at most two are in memory at a time."""
     puller = Puller(worker.kafka, worker.consumer(), ranges, worker.limits.pull(linger=True))
     chunks = puller.chunks()
 
-    def next_decoded() -> Decoded | None:
+    def next_decoded() -> tuple[Decoded, Asked] | None:
         chunk = next(chunks, None)
-        return None if chunk is None else decode(worker.decoder, chunk)
+        if chunk is None:
+            return None
+        decoded = decode(worker.decoder, chunk)
+        return decoded, claim(worker, decoded)
 
     # A pool of one, so that the consumer is never used by two threads at once; leaving it waits for the last pull.
     with ThreadPoolExecutor(1, thread_name_prefix="pull") as pool:
         try:
             coming = pool.submit(next_decoded)
-            while (decoded := coming.result()) is not None:
+            while (ready := coming.result()) is not None:
                 coming = pool.submit(next_decoded)
-                yield decoded
+                yield ready
         finally:
             pool.submit(chunks.close).result()
