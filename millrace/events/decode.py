@@ -1,0 +1,38 @@
+"""Bytes become an event, or a rejection that says why not. The door to this room for everybody who reads Kafka.
+
+What belongs here: the decoder. What does not: the rules (`strict`), the short cut (`fast`), tombstones (a record
+without a value never comes here).
+"""
+
+from datetime import timedelta
+
+from millrace.events import strict
+from millrace.events.codes import RejectionCode
+from millrace.events.contract import Contract
+from millrace.events.fast import fast_path
+from millrace.events.model import Event, Limits, Rejection
+
+__all__ = ["Decoder", "Event", "Rejection", "RejectionCode"]
+
+MAX_VALUE_BYTES = 1024 * 1024
+MAX_FUTURE = timedelta(minutes=5)
+
+
+class Decoder:
+    """Decodes Kafka values by a contract, within limits. Pure: the clock is handed in. Safe to share by threads."""
+
+    def __init__(
+        self, contract: Contract, max_value_bytes: int = MAX_VALUE_BYTES, max_future: timedelta = MAX_FUTURE
+    ) -> None:
+        self.contract = contract
+        self.limits = Limits(max_value_bytes, max_future // timedelta(microseconds=1))
+        self._fast = fast_path(contract, self.limits)
+
+    def decode(self, value: bytes, now_us: int) -> Event | Rejection:
+        """Decide about a value. Never raises, whatever the bytes.
+
+        Args:
+            value: a Kafka record's value.
+            now_us: the time now, in microseconds since the Unix epoch.
+        """
+        return self._fast(value, now_us) or strict.decode(value, now_us, self.contract, self.limits)
