@@ -1,0 +1,145 @@
+"""Dagster's and Millrace's own processes, as programs for the embedded stack.
+
+What belongs here: their commands, ports, order and readiness. What does not: how programs are started and watched
+(`infra.local`), and what the processes do (`orchestration.engine`).
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from millrace.infra.local.plan import Application
+from millrace.infra.local.services import HOST, Service, answers_http, answers_tcp, tail
+from millrace.orchestration import settings as settings_module
+from millrace.orchestration.engine import instance
+
+WEBSERVER, CODE_SERVER = "webserver", "code-server"
+PORTS = {WEBSERVER: 3000, CODE_SERVER: 4266}
+QUEUES = ("ingest", "default")
+# Where the services are is the stack's to say; a value is needed only to have the other settings checked.
+_EMBEDDED = {
+    "MILLRACE_POSTGRES_URL": "postgresql://localhost/millrace",
+    "MILLRACE_REDIS_URL": "redis://localhost",
+    "MILLRACE_BROKER_URL": "redis://localhost",
+    "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
+}
+_READY_WITHIN = 120.0  # five processes import Dagster at once, on two cores perhaps
+
+
+def application() -> Application:
+    """All of Millrace, to run on the embedded services.
+
+    Raises:
+        SettingsError: a setting in this process's environment is wrong.
+    """
+    passed_on = _settings_of_the_caller()
+    settings_module.load({**passed_on, **_EMBEDDED})
+    return Application(
+        ports=PORTS,
+        environment=lambda directory, ports: {**_environment(directory, ports), **passed_on},
+        prepare=lambda directory: instance.prepare_home(directory / "dagster"),
+        migrate=_millrace("migrate"),
+        programs=_programs,
+    )
+
+
+def _settings_of_the_caller() -> dict[str, str]:
+    """What the caller has set beside the places of the services: batch sizes, topics and the like."""
+    names = [settings_module.variable(field) for field in settings_module.Settings.model_fields]
+    return {name: os.environ[name] for name in names if name not in _EMBEDDED and os.environ.get(name)}
+
+
+def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    return {
+        "MILLRACE_DATA_DIR": str(directory),
+        "MILLRACE_CODE_SERVER_HOST": HOST,
+        "MILLRACE_CODE_SERVER_PORT": str(ports[CODE_SERVER]),
+        "MILLRACE_KAFKA_CREATE_TOPICS": "true",
+        "DAGSTER_HOME": str(directory / "dagster"),
+    }
+
+
+def _programs(directory: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Service]:
+    make = partial(_service, directory)
+    return [
+        make(CODE_SERVER, _code_server(ports), partial(answers_tcp, ports[CODE_SERVER]), port=ports[CODE_SERVER]),
+        *(_worker(directory, queue) for queue in QUEUES),
+        make("daemon", _millrace("daemon"), partial(_beats, settings, datetime.now(UTC)), priority=2),
+        make(WEBSERVER, _webserver(ports), partial(_serves, ports), port=ports[WEBSERVER], priority=2),
+    ]
+
+
+def _service(
+    directory: Path,
+    name: str,
+    command: tuple[str, ...],
+    ready: Callable[[], bool],
+    *,
+    port: int | None = None,
+    priority: int = 1,
+) -> Service:
+    return Service(
+        name=name,
+        command=command,
+        cwd=directory,
+        ready=ready,
+        environment={"PYTHONUNBUFFERED": "1"},
+        port=port,
+        priority=priority,
+        stop_seconds=30,  # a worker finishes the runs in hand, for at most 25 s
+        settle_seconds=5,
+        ready_seconds=_READY_WITHIN,
+    )
+
+
+def _worker(directory: Path, queue: str) -> Service:
+    name = f"worker-{queue}"
+    log = directory / "logs" / f"{name}.log"
+    return _service(directory, name, _millrace("worker", queue), partial(_says_ready, log))
+
+
+def _code_server(ports: Mapping[str, int]) -> tuple[str, ...]:
+    """It listens when it has loaded the code, and ends with the reason when it cannot."""
+    module = ("-m", "millrace.orchestration.definitions", "--empty-working-directory")
+    return (*_python("dagster"), "api", "grpc", *module, "-h", HOST, "-p", str(ports[CODE_SERVER]))
+
+
+def _webserver(ports: Mapping[str, int]) -> tuple[str, ...]:
+    workspace = str(instance.workspace_file())
+    return (*_python("dagster_webserver"), "-h", HOST, "-p", str(ports[WEBSERVER]), "-w", workspace)
+
+
+def _python(module: str) -> tuple[str, ...]:
+    return (sys.executable, "-P", "-m", module)
+
+
+def _millrace(*arguments: str) -> tuple[str, ...]:
+    return (*_python("millrace.orchestration.cli"), *arguments)
+
+
+def _serves(ports: Mapping[str, int]) -> bool:
+    return answers_http(ports[WEBSERVER], "/server_info")
+
+
+def _says_ready(log: Path) -> bool:
+    """Whether the worker that lives has said that it is ready: it has no port to ask."""
+    said = re.findall(r" is ready, pid (\d+)", tail(log, 200))
+    return bool(said) and psutil.pid_exists(int(said[-1]))
+
+
+def _beats(settings: Mapping[str, str], since: datetime) -> bool:
+    """Whether the sensor daemon has shown a sign of life since then; an older one is that of a former life."""
+    query = "select count(*) from dagster.daemon_heartbeats where daemon_type = 'SENSOR' and timestamp > %s"
+    try:
+        with psycopg.connect(settings["MILLRACE_POSTGRES_URL"], connect_timeout=2) as connection:
+            found = connection.execute(query, [since.replace(tzinfo=None)]).fetchone()
+    except psycopg.Error:  # Dagster's tables are not there yet
+        return False
+    return found is not None and found[0] > 0

@@ -1,0 +1,55 @@
+"""One supervised stack for all tests of this folder: starting Kafka takes seconds."""
+
+import sys
+from collections.abc import Generator, Mapping
+from pathlib import Path
+
+import pytest
+
+from millrace.infra.local import embedded, processes
+from millrace.infra.local.plan import Application
+from millrace.infra.local.services import HOST, Service, answers_tcp
+from millrace.infra.local.stack import Stack
+
+
+def web_program(directory: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Service]:
+    """A program on top of the services, small enough for a test."""
+    command = (sys.executable, "-m", "http.server", str(ports["web"]), "--bind", HOST)
+    ready = lambda: answers_tcp(ports["web"])  # noqa: E731
+    return [Service(name="web", command=command, cwd=directory, ready=ready, port=ports["web"], priority=1)]
+
+
+APPLICATION = Application(
+    ports={"web": 18_080},
+    environment=lambda directory, _ports: {"MILLRACE_DATA_DIR": str(directory)},
+    migrate=(sys.executable, "-c", "import os; print('migrated', os.environ.get('MILLRACE_POSTGRES_URL', '')[:10])"),
+    programs=web_program,
+)
+
+
+@pytest.fixture(scope="session")
+def any_stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
+    directory = tmp_path_factory.mktemp("a stack")  # the space is part of the test
+    stack = Stack(directory, APPLICATION)
+    try:
+        yield stack
+    finally:
+        stack.down(print)
+        assert processes.find(stack.directory) == []
+
+
+@pytest.fixture
+def stack(any_stack: Stack) -> Stack:
+    """The stack, up."""
+    any_stack.up(print, any_free=True)
+    return any_stack
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Stack]:
+    """A stack of one Redis and the program, not yet up, for what would take long with Kafka."""
+    monkeypatch.setattr(embedded, "ALL", ("redis",))
+    stack = Stack(tmp_path, APPLICATION)
+    yield stack
+    stack.down(print)
+    assert processes.find(stack.directory) == []
