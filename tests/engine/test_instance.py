@@ -1,0 +1,216 @@
+"""The instance that `prepare_home` makes, and the storages that it yields, on a real PostgreSQL."""
+
+# pyright: reportPrivateUsage=false
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy
+import yaml
+from dagster import DagsterInstance
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin
+from dagster._core.run_coordinator import DefaultRunCoordinator
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+from sqlalchemy.engine import make_url
+
+from millrace.infra.local.harness import Running
+from millrace.orchestration.engine import daemon, pool, storages
+from millrace.orchestration.engine.instance import prepare_home, workspace_file
+from millrace.orchestration.engine.launcher import WarmRunLauncher
+from millrace.orchestration.engine.monitor import QueueAwareMonitoringDaemon
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def database(services: Running) -> str:
+    """The URL of a new, empty database."""
+    url, name = services.environment["MILLRACE_POSTGRES_URL"], f"engine_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create database {name}")  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def home(database: str, services: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MILLRACE_POSTGRES_URL", database)
+    monkeypatch.setenv("MILLRACE_BROKER_URL", services.environment["MILLRACE_BROKER_URL"])
+    prepare_home(tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[DagsterInstance]:
+    with DagsterInstance.from_config(str(home)) as made:
+        yield made
+
+
+def tables(database: str) -> dict[str, set[str]]:
+    """Table names by schema."""
+    query = "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
+    found: dict[str, set[str]] = {}
+    with psycopg.connect(database) as connection:
+        for schema, table in connection.execute(query):
+            found.setdefault(schema, set()).add(table)
+    return found
+
+
+@pytest.mark.services
+def test_the_instance_is_made_of_our_parts(instance: DagsterInstance) -> None:
+    assert type(instance.run_storage) is storages.PooledRunStorage
+    assert type(instance.event_log_storage) is storages.PooledEventLogStorage
+    assert type(instance.schedule_storage) is storages.PooledScheduleStorage
+    assert type(instance.run_launcher) is WarmRunLauncher
+    assert type(instance.run_coordinator) is DefaultRunCoordinator
+    assert type(instance.compute_log_manager) is NoOpComputeLogManager
+    assert "PooledRunStorage" in instance.info_str()
+    assert not instance.telemetry_enabled
+
+
+@pytest.mark.services
+def test_the_daemons_are_dagster_s_but_for_two(instance: DagsterInstance) -> None:
+    made = {type(each) for each in daemon.make_daemons(instance)}
+    assert {daemon.FastSensorDaemon, QueueAwareMonitoringDaemon} <= made
+    names = {each.__name__ for each in made}
+    assert {"SchedulerDaemon", "BackfillDaemon"} <= names
+    assert not {"SensorDaemon", "MonitoringDaemon", "QueuedRunCoordinatorDaemon"} & names
+
+
+@pytest.mark.services
+def test_ticks_of_every_kind_are_kept_for_days_and_no_longer(instance: DagsterInstance) -> None:
+    for kind in (InstigatorType.SENSOR, InstigatorType.SCHEDULE, InstigatorType.AUTO_MATERIALIZE):
+        days = set(instance.get_tick_retention_settings(kind).values())
+        assert len(days) == 1
+        assert 1 <= days.pop() <= 7
+
+
+@pytest.mark.services
+def test_dagster_s_tables_live_in_a_schema_of_their_own(instance: DagsterInstance, database: str) -> None:
+    found = tables(database)
+    assert set(found) == {"dagster"}
+    assert {"runs", "event_logs", "job_ticks", "alembic_version"} <= found["dagster"]
+
+
+@pytest.mark.services
+def test_dagster_s_migrations_find_their_place(instance: DagsterInstance, database: str) -> None:
+    for storage in (instance.run_storage, instance.event_log_storage, instance.schedule_storage):
+        assert storage is not None
+        version = storage.alembic_version()
+        assert version is not None
+        assert version[0] == version[1] is not None
+    instance.upgrade()
+    assert set(tables(database)) == {"dagster"}
+
+
+@pytest.mark.services
+def test_an_instance_for_each_run_shares_one_small_pool(home: Path, database: str) -> None:
+    engines: set[int] = set()
+    for _ in range(10):
+        with DagsterInstance.from_config(str(home)) as each:
+            each.get_runs(limit=1)
+            each.all_instigator_state()
+            engines |= {id(vars(storage)["_engine"]) for storage in (each.run_storage, each.event_log_storage)}
+    assert len(engines) == 1
+    query = "select count(*) from pg_stat_activity where application_name = %s and datname = current_database()"
+    with psycopg.connect(database) as connection:
+        assert connection.execute(query, [pool.APPLICATION_NAME]).fetchone() == (1,)
+
+
+@pytest.mark.services
+def test_a_forked_child_opens_its_own_connection(instance: DagsterInstance) -> None:
+    storage = instance.run_storage
+    assert isinstance(storage, storages.PooledRunStorage)
+
+    def backend() -> int:
+        with storage.connect() as connection:
+            return connection.execute(sqlalchemy.text("select pg_backend_pid()")).scalar_one()
+
+    mine = backend()
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writing, str(backend()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert int(os.read(reading, 20)) != mine
+    assert backend() == mine
+
+
+@pytest.mark.services
+def test_a_connection_that_the_server_closed_is_replaced_unseen(instance: DagsterInstance, database: str) -> None:
+    instance.get_runs(limit=1)
+    query = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = %s"
+    with psycopg.connect(database) as connection:
+        connection.execute(query, [pool.APPLICATION_NAME])
+    assert instance.get_runs(limit=1) == []
+
+
+@pytest.mark.services
+def test_the_web_server_has_a_time_limit_and_one_pool(instance: DagsterInstance) -> None:
+    instance.optimize_for_webserver(statement_timeout=1500, pool_recycle=60, max_overflow=3)
+    run_storage, event_storage = instance.run_storage, instance.event_log_storage
+    assert isinstance(run_storage, storages.PooledRunStorage)
+    assert isinstance(event_storage, storages.PooledEventLogStorage)
+    assert run_storage._engine is event_storage._engine
+    with run_storage.connect() as connection:
+        assert connection.execute(sqlalchemy.text("show statement_timeout")).scalar_one() == "1500ms"
+        assert connection.execute(sqlalchemy.text("show search_path")).scalar_one() == "dagster"
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ("postgresql://u:p%40ss@host/db", "-csearch_path=dagster"),
+        ("postgres://u@host:5433/db?sslmode=require", "-csearch_path=dagster"),
+        ("postgresql://u@host/db?options=-cjit%3Doff", "-cjit=off -csearch_path=dagster"),
+    ],
+)
+def test_any_url_of_ours_becomes_one_of_dagster_s(given: str, options: str) -> None:
+    url = pool.dagster_url(given)
+    assert url.drivername == "postgresql+psycopg2"
+    assert url.query["options"] == options
+    assert url.query.get("sslmode") == ("require" if "sslmode" in given else None)
+    assert url.password == ("p@ss" if "p%40ss" in given else None)
+
+
+def test_a_home_is_brought_up_to_date_and_what_else_is_in_it_stays(tmp_path: Path) -> None:
+    prepare_home(tmp_path / "home")
+    (tmp_path / "home" / "dagster.yaml").write_text("old: yes")
+    (tmp_path / "home" / "other").write_text("kept")
+    prepare_home(tmp_path / "home")
+    assert "PooledRunStorage" in (tmp_path / "home" / "dagster.yaml").read_text()
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["dagster.yaml", "other"]
+
+
+def test_the_packaged_workspace_points_at_one_code_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_CODE_SERVER_HOST", "code.example")
+    monkeypatch.setenv("MILLRACE_CODE_SERVER_PORT", "4321")
+    (origin,) = location_origins_from_yaml_paths([str(workspace_file())])
+    assert isinstance(origin, GrpcServerCodeLocationOrigin)
+    assert (origin.host, origin.port, origin.location_name) == ("code.example", 4321, "millrace")
+
+
+def test_the_workspace_of_dagster_dev_points_at_the_definitions() -> None:
+    (origin,) = location_origins_from_yaml_paths([str(REPOSITORY / "workspace.yaml")])
+    assert isinstance(origin, ManagedGrpcPythonEnvCodeLocationOrigin)
+    assert origin.loadable_target_origin.module_name == "millrace.orchestration.definitions"
+
+
+def test_no_secret_stands_in_a_packaged_file() -> None:
+    text = (workspace_file().parent / "dagster.yaml").read_text()
+    urls = [value for value in _values(yaml.safe_load(text)) if "://" in str(value)]
+    assert urls == []
+
+
+def _values(node: object) -> Iterator[object]:
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else None  # pyright: ignore
+    if children is None:
+        yield node
+        return
+    for child in children:  # pyright: ignore[reportUnknownVariableType]
+        yield from _values(child)
