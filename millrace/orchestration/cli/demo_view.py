@@ -1,0 +1,122 @@
+"""What the demo shows: figures from the ledger, once a second, and SQL to try.
+
+What belongs here: the questions and the table. What does not: what is started and ended (`demo`).
+"""
+
+from typing import Any, NamedTuple
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+
+from millrace.assets.ingest import books
+from millrace.assets.ingest.plan import Place
+from millrace.resources.kafka import Kafka
+from millrace.resources.postgres import Connection
+
+SQL_TO_TRY = """\
+-- what happened in the last minutes
+select * from analytics.events_minutely order by minute desc, type limit 10;
+-- the newest events
+select occurred_at, type, user_id, payload from raw.events order by occurred_at desc limit 5;
+-- what was refused, and why
+select code, count(*), min(reason) from raw.dead_letters group by code order by 2 desc;
+-- the ledger: every transaction, and that it adds up
+select committed_at, records, stored, duplicates_redis + duplicates_postgres as duplicates,
+       dead_letters, tombstones, latency_p95_seconds from ops.batches order by batch_id desc limit 5;"""
+
+_TOTALS = """
+select coalesce(sum(records), 0)::bigint, coalesce(sum(stored), 0)::bigint,
+    coalesce(sum(duplicates_redis + duplicates_postgres), 0)::bigint, coalesce(sum(dead_letters), 0)::bigint,
+    coalesce(sum(tombstones), 0)::bigint
+from ops.batches
+"""
+_LATELY = """
+select coalesce(sum(records), 0)::float / 10, coalesce(sum(stored), 0)::float / 10,
+    percentile_cont(0.5) within group (order by latency_p50_seconds),
+    percentile_cont(0.95) within group (order by latency_p95_seconds), coalesce(bool_or(dedup_degraded), false)
+from ops.batches where committed_at > clock_timestamp() - interval '10 seconds' and records > 0
+"""
+
+
+class Totals(NamedTuple):
+    """The sums of the ledger."""
+
+    records: int
+    stored: int
+    duplicates: int
+    dead_letters: int
+    tombstones: int
+
+    def since(self, earlier: "Totals") -> "Totals":
+        """What came after an earlier look."""
+        return Totals(*(now - then for now, then in zip(self, earlier, strict=True)))
+
+
+class Look(NamedTuple):
+    """One look at the pipeline: sums since the demo began, the last ten seconds, and what still waits in Kafka."""
+
+    totals: Totals
+    records_per_second: float
+    stored_per_second: float
+    latency_p50: float | None
+    latency_p95: float | None
+    degraded: bool
+    lag: int
+
+
+def totals(connection: Connection) -> Totals:
+    """The sums of the whole ledger."""
+    row: Any = connection.execute(_TOTALS).fetchone()
+    return Totals(*row)
+
+
+def look(connection: Connection, kafka: Kafka, topics: tuple[str, ...], before: Totals) -> Look:
+    """Ask the ledger and Kafka."""
+    row: Any = connection.execute(_LATELY).fetchone()
+    done = books.committed(connection)
+    lag = sum(
+        max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in kafka.available(topics)
+    )
+    return Look(totals(connection).since(before), *row, lag)
+
+
+def panel(found: Look, left: str, dagster: str) -> Group:
+    """The live table, the place to look, and SQL to try."""
+    table = Table.grid(padding=(0, 3))
+    table.add_column(style="dim")
+    table.add_column(justify="right", style="bold")
+    table.add_column(style="dim")
+    table.add_column(justify="right", style="bold")
+    t = found.totals
+    table.add_row("records", f"{t.records:,}", "records/s", f"{found.records_per_second:,.0f}")
+    table.add_row("stored", f"{t.stored:,}", "stored/s", f"{found.stored_per_second:,.0f}")
+    table.add_row("duplicates", f"{t.duplicates:,}", "waiting in Kafka", f"{found.lag:,}")
+    table.add_row("dead letters", f"{t.dead_letters:,}", "latency p50", _seconds(found.latency_p50))
+    table.add_row("tombstones", f"{t.tombstones:,}", "latency p95", _seconds(found.latency_p95))
+    if found.degraded:
+        table.add_row("[yellow]dedup degraded[/]", "", "Redis does not answer; PostgreSQL de-duplicates", "")
+    return Group(
+        Panel(table, title=f"Millrace demo, {left}", title_align="left", expand=False),
+        f"runs, lineage, ticks: [link={dagster}]{dagster}[/link]",
+    )
+
+
+def sql_to_try() -> Group:
+    """Queries to paste into psql."""
+    return Group("[dim]SQL to try:[/]", Syntax(SQL_TO_TRY, "sql", theme="ansi_dark", background_color="default"))
+
+
+def line(found: Look, left: str) -> str:
+    """The same in one line, for where nobody draws tables."""
+    t = found.totals
+    return (
+        f"{left}: {t.records:,} records, {t.stored:,} stored, {t.duplicates:,} duplicates, "
+        f"{t.dead_letters:,} dead letters, {t.tombstones:,} tombstones; {found.records_per_second:,.0f}/s, "
+        f"lag {found.lag:,}, p50 {_seconds(found.latency_p50)}, p95 {_seconds(found.latency_p95)}"
+    )
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
