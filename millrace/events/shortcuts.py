@@ -22,7 +22,7 @@ _ENVELOPE_STRINGS = 4 + 3  # its names, and the values of three of them
 _UNQUOTED = (shapes.IntType, shapes.FloatType, shapes.BoolType)
 
 
-@dataclass
+@dataclass(slots=True)
 class Shortcut:
     """The facts about one type.
 

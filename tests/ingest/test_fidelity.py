@@ -23,7 +23,9 @@ numbers = st.one_of(
     st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40, places=12),
 )
 leaves = st.one_of(st.none(), st.booleans(), numbers, texts)
-values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=8)
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=8
+)
 
 
 class _Exact(json.JSONEncoder):

@@ -122,7 +122,9 @@ def test_the_same_event_in_other_bytes_is_a_duplicate(world: World) -> None:
 
 def test_an_id_that_comes_again_with_another_time_is_a_duplicate_while_redis_remembers_it(world: World) -> None:
     one = event(timestamp="2026-01-01T00:00:00Z")
-    world.produce(encoded(one, {**one, "timestamp": "2026-02-01T00:00:00Z"}, {**one, "timestamp": "2020-01-01T00:00:00Z"}))
+    world.produce(
+        encoded(one, {**one, "timestamp": "2026-02-01T00:00:00Z"}, {**one, "timestamp": "2020-01-01T00:00:00Z"})
+    )
     world.ingest()
     world.produce(encoded({**one, "timestamp": "2026-03-01T00:00:00Z"}))
     world.ingest()
@@ -263,9 +265,7 @@ def test_consumer_group_offsets_follow_as_a_courtesy(world: World) -> None:
 
 def test_the_ledger_must_add_up_or_postgres_refuses_it(world: World) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
-        world.query(
-            "insert into ops.batch_ranges select 1, gen_random_uuid(), 0, 0, 1, 1, 0, 0, 0, 0"
-        )
+        world.query("insert into ops.batch_ranges select 1, gen_random_uuid(), 0, 0, 1, 1, 0, 0, 0, 0")
 
 
 def test_days_before_1970_are_counted_downwards() -> None:

@@ -60,9 +60,7 @@ def start(remote: Remote, services: Iterable[Service], logs: Path, report: Repor
 
 
 def _what(service: Service) -> str:
-    return (
-        f"starting, until port {service.port} answers" if service.port else "starting, until it says that it is ready"
-    )
+    return f"waiting for port {service.port}" if service.port else "waiting until it says that it is ready"
 
 
 def _is_ready(item: _Waiting, programs: Mapping[str, Mapping[str, Any]], logs: Path, report: Report) -> bool:

@@ -7,7 +7,6 @@ and printing.
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +17,21 @@ from typing import Literal
 
 import psutil
 
-from millrace.infra.local import embedded, files, jars, kafka, plan, processes, remote, sequence, state, supervisor
+from millrace.infra.local import (
+    embedded,
+    files,
+    jars,
+    kafka,
+    migration,
+    plan,
+    processes,
+    remote,
+    sequence,
+    state,
+    supervisor,
+)
 from millrace.infra.local.sequence import Report, Step
 from millrace.infra.local.services import LocalError, Service, tail
-
-_MIGRATION_SECONDS = 300
 
 Outcome = Literal["started", "completed", "was up"]
 
@@ -115,28 +124,10 @@ class Stack:
     def _run(self, services: list[Service], settings: Mapping[str, str], report: Report) -> None:
         """The services, the migrations, the programs; in this order, each when what it needs is ready."""
         sequence.start(self._remote, [s for s in services if s.priority <= 0], self.logs, report)
-        self._migrate(settings, report)
+        if self._application.migrate:
+            migration.run(self._application.migrate, self.directory, self._inherited(settings), report)
         sequence.start(self._remote, [s for s in services if s.priority > 0], self.logs, report)
         sequence.settle(self._remote, self.logs)
-
-    def _migrate(self, settings: Mapping[str, str], report: Report) -> None:
-        if not self._application.migrate:
-            return
-        report(Step("migrate", "busy", "bringing the tables and topics up to date"))
-        log = self.logs / "migrate.log"
-        with log.open("wb") as file:
-            child = subprocess.Popen(
-                self._application.migrate,
-                cwd=self.directory,
-                env=self._inherited(settings),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-            )
-            if _status(child) != 0:
-                report(Step("migrate", "failed"))
-                raise LocalError(f"the migration failed; the end of {log}:\n{tail(log) or '(nothing)'}")
-        report(Step("migrate", "ready"))
 
     def _end(self, report: Report) -> str:
         known = state.load(self.directory)
@@ -150,14 +141,6 @@ class Stack:
         left = processes.sweep(self.directory)
         state.save(self.directory, replace(known, supervisor=None))
         return left
-
-
-def _status(child: subprocess.Popen[bytes]) -> int:
-    try:
-        return child.wait(_MIGRATION_SECONDS)
-    except BaseException:
-        processes.kill_tree(psutil.Process(child.pid))
-        raise
 
 
 def wipe(directory: Path) -> None:

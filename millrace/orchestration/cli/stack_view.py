@@ -22,7 +22,7 @@ from millrace.infra.local.observe import Row
 from millrace.infra.local.sequence import Report, Step
 
 if TYPE_CHECKING:
-    from millrace.infra.local.doctor import Finding
+    from millrace.infra.local.machine import Finding
 
 _MARKS = {"ready": "[green]✓[/]", "failed": "[red]✗[/]"}
 _LEVELS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
