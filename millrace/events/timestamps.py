@@ -23,7 +23,6 @@ _EPOCH = date(1970, 1, 1).toordinal()
 EARLIEST = (date.min.toordinal() - _EPOCH) * _DAY
 LATEST = (date.max.toordinal() + 1 - _EPOCH) * _DAY - 1
 
-_SECONDS = {f"{second:02}": second * _SECOND for second in range(60)}
 _MILLISECONDS = {f"{part:03}": part * 1000 for part in range(1000)}
 _MICROSECONDS = {f"{part:03}": part for part in range(1000)}
 
@@ -55,25 +54,25 @@ def quick(text: str) -> int | None:
     length = len(text)
     try:
         if length == 24 and text[19] == "." and text[23] == "Z":
-            return _minute(text[:17]) + _SECONDS[text[17:19]] + _MILLISECONDS[text[20:23]]
+            return _second(text[:19]) + _MILLISECONDS[text[20:23]]
         if length == 27 and text[19] == "." and text[26] == "Z":
             fraction = _MILLISECONDS[text[20:23]] + _MICROSECONDS[text[23:26]]
-            return _minute(text[:17]) + _SECONDS[text[17:19]] + fraction
+            return _second(text[:19]) + fraction
         if length == 20 and text[19] == "Z":
-            return _minute(text[:17]) + _SECONDS[text[17:19]]
+            return _second(text[:19])
         if length in (25, 29, 32) and text[-6] in "+-":
             local = quick(text[:-6] + "Z")
             moment = LATEST + 1 if local is None else local - _ahead(text[-6:])
             return moment if EARLIEST <= moment <= LATEST else None
-    except (KeyError, ValueError):  # not digits; no such minute
+    except (KeyError, ValueError):  # not digits; no such second
         return None
     return parse(text)
 
 
-@lru_cache(maxsize=8192)  # events of the same minutes come together
-def _minute(until_seconds: str) -> int:
-    """The moment of text such as `2025-05-18T14:00:`; 17 characters of a timestamp after which seconds must follow."""
-    moment = parse(until_seconds + "00Z")
+@lru_cache(maxsize=16_384)  # events of the same seconds come together
+def _second(text: str) -> int:
+    """The moment of text such as `2025-05-18T14:00:00`; with these 19 characters, nothing is missing but the offset."""
+    moment = parse(text + "Z")
     if moment is None:
         raise ValueError
     return moment

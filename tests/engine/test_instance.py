@@ -21,9 +21,10 @@ from sqlalchemy.engine import make_url
 
 from millrace.infra.local.harness import Running
 from millrace.orchestration.engine import daemon, pool, storages
-from millrace.orchestration.engine.instance import prepare_home, workspace_file
+from millrace.orchestration.engine.instance import check_environment, prepare_home, workspace_file
 from millrace.orchestration.engine.launcher import WarmRunLauncher
 from millrace.orchestration.engine.monitor import QueueAwareMonitoringDaemon
+from millrace.orchestration.settings import SettingsError
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -185,6 +186,20 @@ def test_a_home_is_brought_up_to_date_and_what_else_is_in_it_stays(tmp_path: Pat
     prepare_home(tmp_path / "home")
     assert "PooledRunStorage" in (tmp_path / "home" / "dagster.yaml").read_text()
     assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["dagster.yaml", "other"]
+
+
+def test_what_a_process_was_not_told_is_said_before_it_starts(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as nothing:
+        check_environment({}, code_server=True)
+    assert [line.split(":")[0] for line in str(nothing.value).splitlines()] == [
+        "DAGSTER_HOME",
+        "MILLRACE_CODE_SERVER_HOST",
+        "MILLRACE_CODE_SERVER_PORT",
+    ]
+    with pytest.raises(SettingsError, match=r"a folder with a dagster\.yaml"):
+        check_environment({"DAGSTER_HOME": str(tmp_path)}, code_server=False)
+    prepare_home(tmp_path)
+    check_environment({"DAGSTER_HOME": str(tmp_path)}, code_server=False)
 
 
 def test_the_packaged_workspace_points_at_one_code_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,12 @@ What belongs here: their arguments. What does not: how they work (`orchestration
 server are Dagster's own commands.
 """
 
+import os
+
 import click
 
 from millrace.orchestration import settings
+from millrace.orchestration.engine import instance
 
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 _OTHERS = 2
@@ -21,7 +24,8 @@ def daemon(log_level: str) -> None:
     MILLRACE_CODE_SERVER_HOST and MILLRACE_CODE_SERVER_PORT.
     """
     settings.load()
-    from millrace.orchestration.engine import daemon, instance
+    instance.check_environment(os.environ, code_server=True)
+    from millrace.orchestration.engine import daemon
 
     daemon.run(instance.workspace_file(), log_level)
 
@@ -41,6 +45,7 @@ def worker(queue: str, concurrency: int | None, log_level: str, code: str | None
     One a queue and machine; more machines are more workers. On SIGTERM it finishes the runs in hand, for at most 20 s.
     """
     lanes = settings.load().lanes
+    instance.check_environment(os.environ, code_server=False)
     from millrace.orchestration.engine.worker import start
 
     start(queue, concurrency or (lanes if queue == "ingest" else _OTHERS), code, log_level)

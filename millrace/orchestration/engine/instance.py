@@ -1,13 +1,23 @@
 """The folder and the files by which Dagster's processes find each other.
 
-What belongs here: placing the packaged `dagster.yaml` and naming the packaged `workspace.yaml`. What does not: starting
-the processes (`infra.local`).
+What belongs here: placing the packaged `dagster.yaml`, naming the packaged `workspace.yaml`, and checking that a
+process was told where they and the code server are. What does not: starting the processes (`infra.local`).
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from millrace.orchestration.settings import SettingsError
+
 _HERE = Path(__file__).parent
+_HOME = "DAGSTER_HOME"
+# Dagster reads these itself, by the packaged files; they are not settings of Millrace.
+_EXAMPLES = {
+    _HOME: "/var/lib/millrace/dagster",
+    "MILLRACE_CODE_SERVER_HOST": "127.0.0.1",
+    "MILLRACE_CODE_SERVER_PORT": "4266",
+}
 
 
 def prepare_home(directory: Path) -> None:
@@ -24,3 +34,18 @@ def prepare_home(directory: Path) -> None:
 def workspace_file() -> Path:
     """The workspace of a whole stack: one code server at MILLRACE_CODE_SERVER_HOST and _PORT."""
     return _HERE / "workspace.yaml"
+
+
+def check_environment(environment: Mapping[str, str], *, code_server: bool) -> None:
+    """Check what Dagster would fail on late, or not at all: without a dagster.yaml it quietly keeps books in files.
+
+    Raises:
+        SettingsError: one line for each variable that is missing or wrong.
+    """
+    names = _EXAMPLES if code_server else (_HOME,)
+    lines = [f"{name}: is not set; for example {name}={_EXAMPLES[name]}" for name in names if not environment.get(name)]
+    home = environment.get(_HOME)
+    if home and not (Path(home).is_absolute() and (Path(home) / "dagster.yaml").is_file()):
+        lines.append(f"{_HOME}: expected an absolute path of a folder with a dagster.yaml, found {home}")
+    if lines:
+        raise SettingsError("\n".join(lines))

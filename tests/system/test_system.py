@@ -1,0 +1,132 @@
+"""The whole thing at work: everything that was sent is accounted for, whatever dies meanwhile."""
+
+import time
+import uuid
+
+import psutil
+import pytest
+import redis
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
+
+from tests.system.system import Sent, System, eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+
+MIXTURE = (
+    *("--duplicates", "0.05", "--late", "0.05", "--out-of-order", "0.05"),
+    *("--invalid", "0.05", "--tombstones", "0.02"),
+)
+
+
+def assert_accounted_for(system: System, sent: Sent) -> None:
+    """Every acknowledged record is where its class says, and `reconcile` finds nothing wrong."""
+    code, answer = system.reconcile()
+    assert (code, answer["balanced"], answer["pending"]) == (0, True, 0), answer
+    assert sent.summary["acknowledged"] == sent.summary["sent"] == len(sent.entries)
+    ids = {str(entry.event_id) for entry in sent.entries if entry.kind in ("valid", "late", "out_of_order")}
+    found = system.query("select event_id from raw.events where event_id = any(%s)", [uuid.UUID(each) for each in ids])
+    assert len(found) == len(ids)
+    assert {str(row[0]) for row in found} == ids
+
+
+def test_a_mixture_of_everything_arrives_and_balances(whole: System) -> None:
+    sent = whole.produce("--count", "6000", "--rate", "2000", *MIXTURE)
+    assert_accounted_for(whole, sent)
+    classes = sent.summary["by_class"]
+    refused = sum(n for name, n in classes.items() if name.startswith("invalid"))
+    assert whole.query("select count(*) from raw.dead_letters")[0][0] == refused
+    assert whole.query("select sum(tombstones) from ops.batches")[0][0] == classes["tombstone"]
+
+
+def test_runs_are_executed_by_warm_workers_and_succeed(whole: System) -> None:
+    whole.produce("--count", "100")
+    assert whole.reconcile()[0] == 0
+    statuses = eventually(lambda: _finished(whole))
+    assert statuses == {"SUCCESS"}
+
+
+def _finished(system: System) -> set[str]:
+    found = {row[0] for row in system.query("select status from dagster.runs")}
+    return set() if found & {"STARTED", "STARTING", "NOT_STARTED"} else found
+
+
+@pytest.mark.parametrize("name", ["worker-ingest", "daemon", "webserver", "code-server", "redis", "broker"])
+def test_a_process_that_is_killed_under_load_costs_nothing(whole: System, name: str) -> None:
+    with whole.producing("--count", "6000", "--rate", "1000", *MIXTURE) as producing:
+        eventually(lambda: whole.stored() > 0)
+        time.sleep(1)
+        whole.kill(name)
+        sent = producing.wait()
+    assert_accounted_for(whole, sent)
+    eventually(lambda: psutil.pid_exists(whole.pid(name)))
+
+
+@pytest.mark.parametrize("name", ["postgres", "kafka"])
+def test_a_store_that_is_killed_in_the_middle_of_a_batch_is_waited_for(whole: System, name: str) -> None:
+    with whole.producing("--count", "6000", "--rate", "1000", *MIXTURE) as producing:
+        time.sleep(2)
+        whole.kill(name)
+        sent = producing.wait()
+    assert_accounted_for(whole, sent)
+
+
+def test_a_child_of_the_worker_that_is_killed_is_replaced(whole: System) -> None:
+    with whole.producing("--count", "5000", "--rate", "1000") as producing:
+        time.sleep(2)
+        for pid in whole.worker_children():
+            psutil.Process(pid).kill()
+        sent = producing.wait()
+    assert_accounted_for(whole, sent)
+
+
+def test_a_broker_that_is_flushed_with_runs_queued_is_forgotten_within_a_minute(whole: System) -> None:
+    worker = psutil.Process(whole.pid("worker-ingest"))
+    worker.suspend()
+    try:
+        sent = whole.produce("--count", "500")
+        eventually(lambda: whole.query("select 1 from dagster.runs where status in ('STARTING', 'STARTED')"))
+        redis.Redis.from_url(whole.environment["MILLRACE_BROKER_URL"]).flushall()
+    finally:
+        worker.resume()
+    began = time.monotonic()
+    assert_accounted_for(whole, sent)
+    assert time.monotonic() - began < 60
+
+
+def test_partitions_that_are_added_later_are_picked_up(whole: System) -> None:
+    admin = AdminClient({"bootstrap.servers": whole.environment["MILLRACE_KAFKA_BOOTSTRAP_SERVERS"]})
+    admin.create_partitions([NewPartitions("user-events", 6)])["user-events"].result()
+    time.sleep(1)
+    sent = whole.produce("--count", "3000")
+    assert {entry.partition for entry in sent.entries} >= {4, 5}
+    assert_accounted_for(whole, sent)
+
+
+REEXECUTE = """
+mutation ($params: ReexecutionParams!) {
+  launchRunReexecution(reexecutionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+def test_a_reexecution_from_the_ui_is_a_replay(whole: System) -> None:
+    sent = whole.produce("--count", "200")
+    assert_accounted_for(whole, sent)
+    [(run_id, topic_id, partition, offset)] = whole.query(
+        "select b.run_id, e.kafka_topic_id, e.kafka_partition, e.kafka_offset from raw.events as e"
+        " inner join ops.batch_ranges as r on r.topic_id = e.kafka_topic_id and r.partition = e.kafka_partition"
+        " and e.kafka_offset >= r.start_offset and e.kafka_offset < r.end_offset"
+        " inner join ops.batches as b on b.batch_id = r.batch_id order by b.batch_id desc limit 1"
+    )
+    where = "kafka_topic_id = %s and kafka_partition = %s and kafka_offset = %s"
+    whole.query(f"delete from raw.events where {where} returning 1", topic_id, partition, offset)
+    assert whole.reconcile()[1]["balanced"] is False
+    answer = whole.graphql(REEXECUTE, params={"parentRunId": run_id, "strategy": "ALL_STEPS"})
+    assert answer["launchRunReexecution"]["__typename"] == "LaunchRunSuccess", answer
+    eventually(lambda: whole.query(f"select 1 from raw.events where {where}", topic_id, partition, offset))
+    assert whole.reconcile()[0] == 0
