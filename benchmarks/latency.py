@@ -6,6 +6,7 @@ committed, asked every 5 ms.
 
 import threading
 import time
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,8 @@ def _waits(rig: Rig, seen: dict[int, list[tuple[float, int]]]) -> list[float]:
         consumer.assign([TopicPartition(topic, partition, start)])
         at = start
         while at < end:
-            for message in consumer.consume(5_000, 1.0):
+            messages: list[Any] = consumer.consume(5_000, 1.0)
+            for message in messages:
                 at = message.offset() + 1
                 sent = message.timestamp()[1] / 1000
                 began = began or sent

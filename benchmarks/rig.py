@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Rig:
         return json.loads(done.stdout)
 
     @contextlib.contextmanager
-    def nobody_plans(self) -> Iterator[None]:
+    def nobody_plans(self) -> Generator[None]:
         """Without the daemon: what is produced meanwhile becomes a backlog."""
         remote = Remote(self.directory)
         remote.stop("daemon")
@@ -78,7 +78,7 @@ class Rig:
 
 
 @contextlib.contextmanager
-def rig(**settings: str) -> Iterator[Rig]:
+def rig(**settings: str) -> Generator[Rig]:
     """A fresh stack on free ports with the given settings; gone afterwards, data included."""
     with tempfile.TemporaryDirectory(prefix="mr-", ignore_cleanup_errors=True) as name:
         directory = Path(name)

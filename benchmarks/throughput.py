@@ -35,6 +35,7 @@ def measure(rig: Rig, events: int, rounds: int) -> None:
     """Print both rates of every round, the medians, the ratio, and where the time went."""
     ingests: list[float] = []
     limits: list[float] = []
+    steps: tuple[Any, ...] = ()
     for number in range(1, rounds + 1):
         last = rig.one("select coalesce(max(batch_id), 0) from ops.batches")
         before = rig.one("select coalesce(sum(records), 0) from ops.batches")

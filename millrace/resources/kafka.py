@@ -153,7 +153,8 @@ class Kafka:
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1_000,
             "topic.metadata.refresh.interval.ms": 30_000,
-            "log_level": 3,
+            # An outage is told by exceptions; librdkafka would add a line for every attempt to connect.
+            "log_level": 2,
             **self.options,
         }
 

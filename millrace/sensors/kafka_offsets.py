@@ -111,6 +111,9 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
         plans, missing = world.evaluate(context.instance)
         if missing:
             context.log.warning("missing Kafka topics: %s", ", ".join(missing))
+        if plans and not _runs_can_be_sent(context.instance):
+            yield dg.SkipReason(f"Celery's broker does not answer; {len(plans)} runs wait for it")
+            return
         for each in plans:
             # No run key: a failed run with a run key would block its range for ever.
             yield dg.RunRequest(
@@ -126,6 +129,12 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
             yield dg.SkipReason(_why_nothing(missing))
 
     return _sensor
+
+
+def _runs_can_be_sent(instance: dg.DagsterInstance) -> bool:
+    """Whether the broker answers: without it every tick would leave a failed run behind. Other launchers need none."""
+    answers = getattr(instance.run_launcher, "broker_answers", None)
+    return answers is None or answers()
 
 
 def _why_nothing(missing: list[str]) -> str:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.services
 
 
 @contextmanager
-def ended(process: "subprocess.Popen[str]") -> Iterator["subprocess.Popen[str]"]:
+def ended(process: "subprocess.Popen[str]") -> Generator["subprocess.Popen[str]"]:
     try:
         yield process
     finally:
@@ -88,7 +88,7 @@ def test_two_lanes_that_store_the_same_ids_in_opposite_orders_never_deadlock(wor
     assert len(plans) == 2
     with ThreadPoolExecutor(2) as pool:
         workers = [world.another_worker(chunk_events=500) for _ in plans]
-        list(pool.map(lambda w, r: world.ingest(w, r), workers, plans))
+        list(pool.map(world.ingest, workers, plans))
     for ranges in world.plans(lanes=2):
         world.ingest(ranges=ranges)
     assert world.one("select deadlocks from pg_stat_database where datname = %s", name) == 0

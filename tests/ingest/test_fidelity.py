@@ -1,4 +1,4 @@
-"""Whatever is sent is stored as it was, or dead-lettered with a code: arbitrary JSON and arbitrary bytes, on the real thing."""
+"""Whatever is sent is stored as it was or dead-lettered with a code: arbitrary JSON, arbitrary bytes, real services."""
 
 import json
 import uuid
@@ -13,7 +13,9 @@ from tests.support.world import World, event, out_of_balance
 
 pytestmark = pytest.mark.services
 
-many = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 texts = st.text(max_size=30)
 numbers = st.one_of(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from millrace.assets.ingest.plan import Limits, Place, Range, lane_of, plan
+from millrace.assets.ingest.plan import BatchPlan, Limits, Place, Range, lane_of, plan
 from millrace.resources.kafka import Available
 
 TOPIC = UUID(int=7)
@@ -16,7 +16,7 @@ def available(partition: int, low: int, high: int, topic: str = "t", topic_id: U
     return Available(topic, topic_id, partition, low, high)
 
 
-def ranges(plans: list) -> dict[int, tuple[int, int]]:
+def ranges(plans: list[BatchPlan]) -> dict[int, tuple[int, int]]:
     return {r.place.partition: (r.start, r.end) for p in plans for r in p.ranges if r.size}
 
 

@@ -51,7 +51,8 @@ def test_migrations_may_run_again_at_every_start(world: World) -> None:
 def test_every_table_and_column_has_a_comment(world: World) -> None:
     assert (
         world.query(
-            "select c.oid::regclass::text, a.attname from pg_class as c inner join pg_attribute as a on a.attrelid = c.oid"
+            "select c.oid::regclass::text, a.attname"
+            " from pg_class as c inner join pg_attribute as a on a.attrelid = c.oid"
             " where c.relnamespace in ('raw'::regnamespace, 'ops'::regnamespace, 'analytics'::regnamespace)"
             " and c.relkind in ('r', 'p') and not c.relispartition and a.attnum > 0 and not a.attisdropped"
             " and c.relname <> 'alembic_version' and col_description(c.oid, a.attnum) is null"

@@ -1,4 +1,4 @@
-"""Executes one ingest run in a process of its own, so that a test can kill or freeze it. Settings by the environment."""
+"""One ingest run in a process of its own, so that a test can kill or freeze it. Settings by the environment."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ def main() -> None:
         for topic, topic_id, partition, start, end in json.loads(sys.argv[2])
     )
     ended = ingest(make_worker(load()), ranges, Author(sys.argv[1], 0, "ingest"), logging.getLogger("run"))
-    print(ended.why)
+    sys.stdout.write(ended.why)
 
 
 if __name__ == "__main__":

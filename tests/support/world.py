@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -92,7 +92,7 @@ class World:
                         self.topic,
                         value,
                         partition=partition,
-                        on_delivery=lambda error, m: offsets.append(-1 if error else m.offset()),
+                        on_delivery=lambda error, m: offsets.append(-1 if error else int(m.offset() or 0)),
                         **more,
                     )
                     break
@@ -187,7 +187,7 @@ def out_of_balance(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 @contextmanager
-def fresh_world(services: Running, directory: Path, partitions: int = 1, **changes: str) -> Iterator[World]:
+def fresh_world(services: Running, directory: Path, partitions: int = 1, **changes: str) -> Generator[World]:
     """Make a database and a topic; both are dropped afterwards."""
     name = f"t{uuid.uuid4().hex[:12]}"
     owner = services.environment["MILLRACE_POSTGRES_URL"]

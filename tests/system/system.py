@@ -120,9 +120,7 @@ class System:
         """Ask Dagster's web server, as the UI does."""
         port = state.load(self.stack.directory).ports["webserver"]
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(  # noqa: S310
-            f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return json.load(answer)["data"]
 

@@ -64,8 +64,7 @@ from ops.batches where run_id = %s
 def report(connection: Connection, run_id: str) -> RunReport:
     """The sums of a run's batches."""
     row: Any = connection.execute(_REPORT, (run_id,)).fetchone()
-    names = ("pull", "decode", "claim", "frame", "store")
-    seconds = dict(zip(names, row[9:14], strict=True))
+    seconds = {name: float(row[9 + i]) for i, name in enumerate(("pull", "decode", "claim", "frame", "store"))}
     return RunReport(row[0], Counts(*row[1:7]), row[7], row[8], seconds, row[14], row[15])
 
 

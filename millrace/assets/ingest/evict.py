@@ -6,7 +6,7 @@ waits for its client. What belongs here: finding and ending such sessions. What 
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import psycopg
 
@@ -21,7 +21,7 @@ where a.application_name = %s and a.xact_start < clock_timestamp() - make_interv
 
 
 @contextlib.contextmanager
-def evicting_blockers(postgres: Postgres, blocked: Connection, older_than_seconds: float) -> Iterator[None]:
+def evicting_blockers(postgres: Postgres, blocked: Connection, older_than_seconds: float) -> Generator[None]:
     """While the body runs, end the ingest sessions that block `blocked` and whose transactions are that old."""
     done = threading.Event()
     watcher = threading.Thread(

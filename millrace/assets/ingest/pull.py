@@ -106,7 +106,7 @@ class Puller:
     def _poll(self, collected: _Collected, seconds: float, most: int, *, bounded: bool) -> bool:
         """Take what Kafka has; True if anything moved. Records past a planned end are left out if `bounded`."""
         most = min(most, _POLL_RECORDS, self._limits.chunk_events - len(collected.records))
-        messages = self._consumer.consume(most, seconds)
+        messages: list[Any] = self._consumer.consume(most, seconds)
         index, position, moved = self._index, self._position, False
         for message in messages:
             error = message.error()

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from rich.live import Live
 from millrace.infra.local import state
 from millrace.infra.local.services import LocalError
 from millrace.orchestration import settings as settings_module
-from millrace.orchestration.cli import demo_view, stack
+from millrace.orchestration.cli import demo_view
 from millrace.orchestration.cli import reconcile as reconcile_command
+from millrace.orchestration.cli.stack_options import make_console, refusals, with_data_dir, with_ports
+from millrace.orchestration.cli.stack_running import running
 from millrace.orchestration.clients import make_kafka
 from millrace.orchestration.settings import Settings
 from millrace.resources.kafka import KafkaUnavailable
@@ -37,23 +39,37 @@ _TRAFFIC = {"duplicates": 0.02, "late": 0.02, "out-of-order": 0.02, "invalid": 0
 
 
 @click.command()
-@stack.with_data_dir
-@stack.with_ports
-@click.option("--seconds", type=click.FloatRange(min=5), envvar="DEMO_SECONDS", show_envvar=True, metavar="SECONDS",
-              help="End by itself after so long: drain, reconcile, exit 0 only if it balances.")
-@click.option("--rate", type=click.IntRange(min=1), default=500, show_default=True, envvar="DEMO_RATE",
-              show_envvar=True, help="Events a second.")
+@with_data_dir
+@with_ports
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=5),
+    envvar="DEMO_SECONDS",
+    show_envvar=True,
+    metavar="SECONDS",
+    help="End by itself after so long: drain, reconcile, exit 0 only if it balances.",
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    envvar="DEMO_RATE",
+    show_envvar=True,
+    help="Events a second.",
+)
 def demo(data_dir: Path, ports: dict[str, int], free_ports: bool, seconds: float | None, rate: int) -> None:
     """Everything at once: start the embedded stack, send it traffic, watch it arrive. Ctrl-C ends it.
 
     With DEMO_SECONDS=60 it ends by itself, prints the reconciliation (produced = stored + duplicates + dead letters +
     tombstones) and exits 0 only if it balances. A stack that is up already is used, and left up.
     """
-    console = Console()
-    with stack.refusals(), stack.running(console, data_dir, ports, any_free=free_ports):
+    console = make_console()
+    with refusals(), running(console, data_dir, ports, any_free=free_ports):
         settings = settings_module.load({**os.environ, **state.environment(data_dir)})
         dagster = f"http://127.0.0.1:{state.load(data_dir).ports['webserver']}"
-        balanced = _show(console, settings, {**os.environ, **state.environment(data_dir)}, dagster, seconds, rate)
+        environment = {**os.environ, **state.environment(data_dir)}
+        balanced = _show(console, settings, environment, dagster, seconds, rate)
     sys.exit(0 if balanced else 1)
 
 
@@ -66,15 +82,19 @@ def _show(
         console.print()
         console.print(demo_view.sql_to_try())
         console.print()
-        _watch(console, settings, dagster, before, seconds, producer)
+        try:
+            _watch(console, settings, dagster, before, seconds, producer)
+        except KeyboardInterrupt:
+            if seconds is not None:
+                raise
+            console.print()
+            return True
         produced = _stop(producer)
-    if seconds is None:
-        return True
     return _settle(console, settings, before, produced)
 
 
 @contextmanager
-def _traffic(environment: dict[str, str], rate: int) -> "Iterator[subprocess.Popen[bytes]]":
+def _traffic(environment: dict[str, str], rate: int) -> "Generator[subprocess.Popen[bytes]]":
     """The producer, in a process of its own; ended with the block."""
     shares = [word for name, share in _TRAFFIC.items() for word in (f"--{name}", str(share))]
     command = [sys.executable, "-m", "millrace.orchestration.cli", "produce", "--rate", str(rate), *shares]

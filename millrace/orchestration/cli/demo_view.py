@@ -76,10 +76,9 @@ def look(connection: Connection, kafka: Kafka, topics: tuple[str, ...], before: 
     """Ask the ledger and Kafka."""
     row: Any = connection.execute(_LATELY).fetchone()
     done = books.committed(connection)
-    lag = sum(
-        max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in kafka.available(topics)
-    )
-    return Look(totals(connection).since(before), *row, lag)
+    lag = sum(max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in kafka.available(topics))
+    records, stored, p50, p95, degraded = row
+    return Look(totals(connection).since(before), records, stored, p50, p95, degraded, lag)
 
 
 def panel(found: Look, left: str, dagster: str) -> Group:
