@@ -5,6 +5,7 @@ process was told where they and the code server are. What does not: starting the
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,3 +50,10 @@ def check_environment(environment: Mapping[str, str], *, code_server: bool) -> N
         lines.append(f"{_HOME}: expected an absolute path of a folder with a dagster.yaml, found {home}")
     if lines:
         raise SettingsError("\n".join(lines))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m millrace.orchestration.engine.instance DIRECTORY   (prints the workspace file's path)")
+    prepare_home(Path(sys.argv[1]))
+    sys.stdout.write(f"{workspace_file()}\n")
