@@ -68,10 +68,11 @@ def copy_blocks(frame: pd.DataFrame, places: Mapping[int, bytes], *, staged: boo
         staged: with position and claimed_at.
     """
     yield _HEADER
-    for first in range(0, len(frame), _BLOCK_ROWS):
-        part = frame.iloc[first : first + _BLOCK_ROWS]
-        rows = _rows(part, places)
-        yield b"".join([row + more for row, more in zip(rows, _more(part), strict=True)] if staged else rows)
+    rows = _rows(frame, places)
+    if staged:
+        rows = [row + more for row, more in zip(rows, _more(frame), strict=True)]
+    for first in range(0, len(rows), _BLOCK_ROWS):
+        yield b"".join(rows[first : first + _BLOCK_ROWS])
     yield _TRAILER
 
 

@@ -4,11 +4,10 @@ What belongs here: counting and booking. What does not: metrics, which are deriv
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from millrace.assets.ingest.model import Chunk, Claimed, Counts, Decoded, Outcome
 from millrace.assets.ingest.plan import Range
@@ -43,21 +42,24 @@ def tally(decoded: Decoded, claimed: Claimed, outcome: Outcome) -> Tally:
     """
     chunk = decoded.chunk
     counted = [Counts() for _ in chunk.ranges]
-    _count(counted, chunk, [*outcome.stored, *outcome.present], "stored")
-    _count(counted, chunk, claimed.duplicates, "duplicates_redis")
-    _count(counted, chunk, outcome.duplicates, "duplicates_postgres")
-    _count(counted, chunk, [r.position for r in (*decoded.refused, *outcome.refused)], "dead_letters")
-    _count(counted, chunk, decoded.tombstones, "tombstones")
+    sources = np.array(chunk.sources, dtype=np.int64)
+    _count(counted, sources, [*outcome.stored, *outcome.present], "stored")
+    _count(counted, sources, claimed.duplicates, "duplicates_redis")
+    _count(counted, sources, outcome.duplicates, "duplicates_postgres")
+    _count(counted, sources, [r.position for r in (*decoded.refused, *outcome.refused)], "dead_letters")
+    _count(counted, sources, decoded.tombstones, "tombstones")
     if sum(c.records for c in counted) != len(chunk.records):
         raise RuntimeError("a chunk does not add up; this is a bug in Millrace, nothing was committed")
     return Tally(counted)
 
 
-def _count(counted: list[Counts], chunk: Chunk, positions: Iterable[int], field: str) -> None:
-    for position in positions:
-        counts = counted[chunk.sources[position]]
-        setattr(counts, field, getattr(counts, field) + 1)
-        counts.records += 1
+def _count(counted: list[Counts], sources: np.ndarray[Any, Any], positions: Sequence[int], field: str) -> None:
+    if not positions:
+        return
+    found = np.bincount(sources[np.asarray(positions, dtype=np.int64)], minlength=len(counted))
+    for counts, number in zip(counted, found.tolist(), strict=True):
+        setattr(counts, field, getattr(counts, field) + number)
+        counts.records += number
 
 
 def book(
@@ -88,9 +90,10 @@ def book(
 
 def latency(chunk: Chunk) -> dict[str, float | None]:
     """Seconds from the records' Kafka timestamps to now: median, 95th percentile and largest; None without any."""
-    stamps = [stamp for kind, stamp in (r.timestamp() for r in chunk.records) if kind != TIMESTAMP_NOT_AVAILABLE]
-    if not stamps:
+    stamps = np.array([record.timestamp()[1] for record in chunk.records], dtype=np.int64)
+    stamps = stamps[stamps > 0]  # a record without a timestamp says 0 or less
+    if not len(stamps):
         return {"p50": None, "p95": None, "max": None}
-    waited = time.time() - np.array(stamps, dtype=np.int64) / 1000
+    waited = time.time() - stamps / 1000
     p50, p95, most = np.quantile(waited, (0.5, 0.95, 1.0))
     return {"p50": float(p50), "p95": float(p95), "max": float(most)}

@@ -1,13 +1,15 @@
-"""A run: one thread pulls, decodes and claims a chunk while the other stores the one before.
+"""A run: while one chunk is stored, a second thread claims the next and a third pulls and decodes the one after.
 
 What belongs here: the loop over chunks and what ends it. What does not: Dagster (`asset`), single steps.
 """
 
+import gc
 import sys
 import time
+from collections import deque
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from logging import Logger
@@ -25,6 +27,8 @@ from millrace.assets.ingest.worker import TopicReplaced, Worker
 from millrace.resources.kafka import KafkaUnavailable
 
 _MILLISECOND = timedelta(milliseconds=1)
+# While a chunk is stored, the next is claimed and the one after that is decoded.
+_AHEAD = 2
 
 
 @dataclass
@@ -42,13 +46,10 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
     Raises:
         Exception: infrastructure failed for longer than patience lasts. What was committed stays committed.
     """
-    # Two threads share the interpreter; with the default of 5 ms the one that waits for PostgreSQL would be late for
-    # every block of COPY.
-    sys.setswitchinterval(0.0005)
     ended, until = Ended(), time.monotonic() + worker.limits.budget_seconds
     store = Store(author, worker.partitions, worker.reached, worker.verify_generation)
     try:
-        with closing(_decoded_ahead(worker, ranges)) as coming:
+        with _tuned_interpreter(), closing(_decoded_ahead(worker, ranges)) as coming:
             for decoded, asked in coming:
                 _commit(worker, store, prepare(worker, decoded, asked), until, log)
                 ended.chunks += 1
@@ -65,6 +66,25 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
         raise
     worker.tell_kafka(ended.positions, log)
     return ended
+
+
+@contextmanager
+def _tuned_interpreter() -> Generator[None]:
+    """Settings of the interpreter that suit a run: a quarter faster than the defaults.
+
+    Three threads share it; with a switch interval of 5 ms the one that waits for PostgreSQL would be late for every
+    block of COPY. And a chunk is a hundred thousand objects without a cycle among them, which the garbage collector
+    would look through again and again.
+    """
+    interval, collecting = sys.getswitchinterval(), gc.isenabled()
+    sys.setswitchinterval(0.0005)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        if collecting:
+            gc.enable()
 
 
 def claim(worker: Worker, decoded: Decoded) -> Asked:
@@ -98,23 +118,26 @@ def _commit(worker: Worker, store: Store, prepared: Prepared, until: float, log:
 
 
 def _decoded_ahead(worker: Worker, ranges: tuple[Range, ...]) -> Generator[tuple[Decoded, Asked], None, None]:
-    """Decoded and claimed chunks, the next one always in the making; at most two are in memory at a time."""
-    puller = Puller(worker.kafka, worker.consumer(), ranges, worker.limits.pull(linger=True))
-    chunks = puller.chunks()
+    """Decoded and claimed chunks, the next two always in the making; at most three are in memory at a time."""
+    chunks = Puller(worker.kafka, worker.consumer(), ranges, worker.limits.pull(linger=True)).chunks()
 
-    def next_decoded() -> tuple[Decoded, Asked] | None:
+    def next_decoded() -> tuple[Decoded, Future[Asked]] | None:
         chunk = next(chunks, None)
         if chunk is None:
             return None
         decoded = decode(worker.decoder, chunk)
-        return decoded, claim(worker, decoded)
+        return decoded, claiming.submit(claim, worker, decoded)
 
-    # A pool of one, so that the consumer is never used by two threads at once; leaving it waits for the last pull.
-    with ThreadPoolExecutor(1, thread_name_prefix="pull") as pool:
+    # Pools of one, so that the consumer and the Redis client are each used by one thread only, in order. Leaving the
+    # pools waits for what is under way.
+    with ThreadPoolExecutor(1, "claim") as claiming, ThreadPoolExecutor(1, "pull") as pulling:
         try:
-            coming = pool.submit(next_decoded)
-            while (ready := coming.result()) is not None:
-                coming = pool.submit(next_decoded)
-                yield ready
+            ahead = deque(pulling.submit(next_decoded) for _ in range(_AHEAD))
+            while (ready := ahead.popleft().result()) is not None:
+                ahead.append(pulling.submit(next_decoded))
+                decoded, asked = ready
+                yield decoded, asked.result()
         finally:
-            pool.submit(chunks.close).result()
+            for waiting in ahead:
+                waiting.cancel()
+            pulling.submit(chunks.close).result()

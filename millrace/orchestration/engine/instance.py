@@ -54,6 +54,8 @@ def check_environment(environment: Mapping[str, str], *, code_server: bool) -> N
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m millrace.orchestration.engine.instance DIRECTORY   (prints the workspace file's path)")
+        sys.exit(
+            "usage: python -m millrace.orchestration.engine.instance DIRECTORY   (prints the workspace file's path)"
+        )
     prepare_home(Path(sys.argv[1]))
     sys.stdout.write(f"{workspace_file()}\n")
