@@ -131,8 +131,8 @@ def _decoded_ahead(worker: Worker, ranges: tuple[Range, ...]) -> Generator[tuple
     # Pools of one, so that the consumer and the Redis client are each used by one thread only, in order. Leaving the
     # pools waits for what is under way.
     with ThreadPoolExecutor(1, "claim") as claiming, ThreadPoolExecutor(1, "pull") as pulling:
+        ahead = deque(pulling.submit(next_decoded) for _ in range(_AHEAD))
         try:
-            ahead = deque(pulling.submit(next_decoded) for _ in range(_AHEAD))
             while (ready := ahead.popleft().result()) is not None:
                 ahead.append(pulling.submit(next_decoded))
                 decoded, asked = ready
