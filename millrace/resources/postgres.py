@@ -5,7 +5,6 @@ What does not: SQL about events (it stands beside the code that runs it).
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -93,10 +92,11 @@ def is_transient(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line without the data that PostgreSQL quotes in details and context (personal data)."""
-    if isinstance(error, psycopg.Error):
-        diagnosis: Any = error.diag
-        if diagnosis.message_primary:
-            return f"{type(error).__name__} {error.sqlstate}"
+    """An error in one line without the rows that PostgreSQL quotes in messages, details and context (personal data)."""
+    if not isinstance(error, psycopg.Error):
+        return type(error).__name__
+    if error.sqlstate is None:
         return f"{type(error).__name__}: no answer from PostgreSQL"
-    return type(error).__name__
+    # These classes speak of the server, of names and of rights, never of values.
+    speaks = error.sqlstate.startswith(("08", "28", "3D", "40", "42", "53", "55", "57"))
+    return f"{type(error).__name__} {error.sqlstate}" + (f": {error.diag.message_primary}" if speaks else "")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+import traceback
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from millrace.assets.ingest import store as store_module
+from millrace.assets.ingest.attempt import StorageFailed
 from millrace.resources.postgres import Connection
 from tests.support.world import World, encoded, event, out_of_balance
 
@@ -278,3 +280,37 @@ def test_a_log_that_went_backwards_is_a_gap_and_ingest_goes_on(world: World) -> 
     world.produce(encoded(event()))
     world.ingest()
     assert world.totals()["stored"] == 11
+
+
+def test_a_full_disk_is_waited_for_and_makes_no_dead_letters(world: World) -> None:
+    world.produce(encoded(*(event() for _ in range(100))))
+    world.query(
+        "create function raw.full_disk() returns trigger language plpgsql as"
+        " $$ begin raise exception 'could not extend file' using errcode = '53100'; end $$"
+    )
+    world.query("create trigger full_disk before insert on raw.events for each row execute function raw.full_disk()")
+    freed = threading.Timer(1.5, lambda: world.query("drop trigger full_disk on raw.events"))
+    freed.start()
+    world.ingest()
+    freed.join()
+    assert world.totals() == {"records": 100, "stored": 100, "duplicates": 0, "dead_letters": 0, "tombstones": 0}
+    assert world.one("select sum(retries) from ops.batches") > 0
+
+
+def test_nothing_of_a_row_is_in_what_is_logged_about_a_failure(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.produce(encoded(event(payload={"userId": "somebody", "page": "/secret"})))
+    world.query("alter table raw.events add constraint nothing check (false) not valid")
+    with pytest.raises(Exception, match="nothing") as caught:
+        world.ingest()
+    for text in (caplog.text, str(caught.value)):
+        assert "somebody" not in text
+        assert "secret" not in text
+
+
+def test_a_failure_that_is_given_up_says_what_it_was_without_quoting_a_row(world: World) -> None:
+    world.produce(encoded(event(payload={"userId": "somebody", "page": "/secret"})))
+    world.query("create function raw.broken() returns trigger language plpgsql as $$ begin return nothing(new); end $$")
+    world.query("create trigger broken before insert on raw.events for each row execute function raw.broken()")
+    with pytest.raises(StorageFailed, match="UndefinedFunction 42883") as caught:
+        world.ingest()
+    assert "somebody" not in "".join(traceback.format_exception(caught.value))

@@ -35,6 +35,10 @@ T = TypeVar("T")
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
+class StorageFailed(Exception):
+    """A chunk could not be stored; nothing of it was. Its text has no data of any row in it."""
+
+
 @dataclass
 class Database:
     """A warm connection for storing, made anew when it broke."""
@@ -88,7 +92,7 @@ def until_committed(
 
     Raises:
         AlreadyCommitted: the offsets are elsewhere than this chunk would have put them.
-        Exception: a failure that trying again does not mend, or that did not end in time.
+        StorageFailed: a failure that trying again does not mend, or that did not end in time.
     """
     began, blocked, tries = patience.clock(), False, 0
     while True:
@@ -110,7 +114,8 @@ def until_committed(
             database.reset()
             waited = patience.clock() - began
             if not _worth_it(error) or waited > patience.give_up_after_seconds:
-                raise
+                # Not the error itself: its text may quote rows, and what a run raises is kept and shown.
+                raise StorageFailed(f"{describe(error)} (after {waited:.0f} s and {tries} retries)") from None
             blocked = isinstance(error, psycopg.Error) and error.sqlstate == _LOCK_NOT_AVAILABLE
             if isinstance(error, PartitionMissing):
                 on_missing_partition()

@@ -3,6 +3,9 @@
 What belongs here: printing. What does not: the commands (`stack`) and knowing anything (`infra.local`).
 """
 
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -120,17 +123,29 @@ def places(console: Console, directory: Path, ports: Mapping[str, int], option: 
         ports: by name.
         option: what later commands need to find this stack again: ` --data-dir ...`, or nothing.
     """
+    millrace = _command()
     lines = {
         "Dagster": f"http://127.0.0.1:{ports['webserver']}",
-        "PostgreSQL": f'eval "$(millrace env{option})"; psql "$MILLRACE_POSTGRES_URL"',
+        "PostgreSQL": f'eval "$({millrace} env{option})"; psql "$MILLRACE_POSTGRES_URL"',
         "Kafka": f"127.0.0.1:{ports['kafka']}",
         "logs": str(directory / "logs"),
-        "send traffic": f'eval "$(millrace env{option})"; millrace produce --rate 1000 --duration 60s',
-        "look at it": f"millrace status{option}",
-        "end it": f"millrace down{option}",
+        "send traffic": f'eval "$({millrace} env{option})"; {millrace} produce --rate 1000 --duration 60s',
+        "look at it": f"{millrace} status{option}",
+        "end it": f"{millrace} down{option}",
     }
     for name, text in lines.items():
         console.print(f"  [bold]{name:13}[/]", Text(text), highlight=False, soft_wrap=True)
+
+
+def _command() -> str:
+    """How a person at this prompt calls `millrace`: by its name where that works, else by its path from here."""
+    if shutil.which("millrace"):
+        return "millrace"
+    script = Path(sys.executable).with_name("millrace")
+    try:
+        return shlex.quote(str(script.relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(script))
 
 
 def findings(console: Console, found: "Iterable[Finding]") -> bool:

@@ -1,0 +1,57 @@
+"""Adding a type is adding a struct: it is validated, produced, stored and replayed without another line."""
+
+import jsonschema
+import pytest
+
+from millrace.events.constraints import Page
+from millrace.events.contract import Contract
+from millrace.events.schema import schema_of
+from millrace.events.types import Payload
+from millrace.orchestration.clients import make_worker
+from millrace.producer import ProducerConfig, run
+from tests.support.world import World, encoded, event, out_of_balance
+
+
+class VideoWatched(Payload):
+    """A user has watched a video."""
+
+    page: Page
+    seconds: int
+
+
+CONTRACT = Contract().with_types(VideoWatched)
+
+
+def test_its_schema_accepts_its_example() -> None:
+    made = CONTRACT["video_watched"]
+    jsonschema.validate(made.example(), schema_of(made))
+
+
+@pytest.mark.services
+def test_it_flows_from_kafka_to_its_rows(world: World) -> None:
+    payload = {"userId": "u", "page": "/v", "seconds": 12, "more": [1]}
+    good = event(kind="video_watched", payload=payload)
+    bad = event(kind="video_watched", payload={**payload, "seconds": "long"})
+    world.produce(encoded(good, bad))
+    worker = make_worker(world.settings, CONTRACT)
+    world.ingest(worker)
+    worker.close()
+    assert world.query("select type, user_id, payload from raw.events") == [("video_watched", "u", payload)]
+    [(code, reason)] = world.query("select code, reason from raw.dead_letters")
+    assert code == "wrong_type"
+    assert "$.payload.seconds" in reason
+    assert world.query("select type, events from analytics.events_minutely") == [("video_watched", 1)]
+
+
+@pytest.mark.services
+def test_the_producer_sends_it_too(world: World) -> None:
+    world.services.wait("kafka")
+    bootstrap = world.settings.kafka_bootstrap_servers
+    sent = run(ProducerConfig(bootstrap_servers=bootstrap, topic=world.topic, count=3_000, rate=0, contract=CONTRACT))
+    worker = make_worker(world.settings, CONTRACT)
+    world.ingest(worker)
+    assert (
+        world.one("select count(*) from raw.events where type = 'video_watched'") == sent.by_type["video_watched"] > 0
+    )
+    worker.close()
+    assert out_of_balance(world.reconcile()) == []
