@@ -37,7 +37,7 @@ test: $(STAMP) ## All tests but the slow ones, on real services
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill processes at random under load and account for every record (CHAOS_SECONDS=600)
-	$(BIN)/pytest -m chaos $(ARGS)
+	$(BIN)/pytest -m chaos -s $(ARGS)
 
 .PHONY: lint
 lint: $(STAMP) ## ruff, pyright (strict), import-linter, sqlfluff

@@ -1,4 +1,4 @@
-"""A producer that writes header names no well-behaved client would: librdkafka's C interface, without Python's checks."""
+"""A producer of header names that no well-behaved client writes: librdkafka's C interface, without Python's checks."""
 
 import ctypes
 from pathlib import Path

@@ -42,9 +42,9 @@ class Producing:
     process: "subprocess.Popen[str]"
     ledger: Path
 
-    def wait(self) -> Sent:
+    def wait(self, seconds: float = 300) -> Sent:
         """Until it is done."""
-        out, _ = self.process.communicate(timeout=300)
+        out, _ = self.process.communicate(timeout=seconds)
         return Sent(json.loads(out), read(self.ledger))
 
 
