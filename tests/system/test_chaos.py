@@ -15,9 +15,9 @@ from tests.system.test_system import MIXTURE, assert_accounted_for
 
 
 def survive(whole: System, seconds: int, rate: int, seed: int) -> None:
-    with whole.producing("--duration", f"{seconds}s", "--rate", str(rate), *MIXTURE) as producing:
-        with mischief(whole, seed) as monkey:
-            sent = producing.wait(seconds + 300)
+    traffic = ("--duration", f"{seconds}s", "--rate", str(rate), *MIXTURE)
+    with whole.producing(*traffic) as producing, mischief(whole, seed) as monkey:
+        sent = producing.wait(seconds + 300)
     print(f"seed {seed}: {', '.join(monkey.done)}")
     assert monkey.done
     assert_accounted_for(whole, sent)

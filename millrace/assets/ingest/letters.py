@@ -3,6 +3,7 @@
 What belongs here: turning a Kafka record into a row that fits, whatever it holds. What does not: why it was refused.
 """
 
+import ctypes
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,9 @@ _COPY = (
     "copy staged_letters (topic, topic_id, partition, kafka_offset, key, value, header_names, header_values,"
     " kafka_timestamp, code, reason, run_id) from stdin (format binary)"
 )
+_UNREADABLE = b"(not UTF-8)"
+# CPython's own view of a place in a tuple; None where there is nothing, which no tuple made in Python can have.
+_holds = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_ssize_t)(("PyTuple_GetItem", ctypes.pythonapi))
 _TYPES = ("text", "uuid", "int4", "int8", "bytea", "bytea", "bytea[]", "bytea[]", "timestamptz", "text", "text", "text")
 
 
@@ -69,11 +73,16 @@ def _row(chunk: Chunk, letter: Refused, run_id: str) -> tuple[Any, ...]:
 
 
 def _headers(record: Any) -> list[tuple[str | bytes, str | bytes | None]]:
+    """The record's headers. A name that is not UTF-8 comes as a placeholder; its bytes cannot be had from the client.
+
+    For such a name confluent_kafka puts nothing at all into the pair: the first call raises SystemError, every later
+    one hands the pair out, and to touch the empty place ends the process. So it is looked at before it is touched.
+    """
     try:
-        return record.headers() or []
-    except Exception as error:  # noqa: BLE001 - whatever a client wrote there must not stop the batch
-        # The Kafka client hands header names out as text and refuses those that are none, with everything beside them.
-        return [(b"(unreadable)", type(error).__name__)]
+        pairs = record.headers()
+    except SystemError:
+        pairs = record.headers()
+    return [(pair[0] if _holds(pair, 0) else _UNREADABLE, pair[1]) for pair in pairs or []]
 
 
 def _timestamp(record: Any) -> datetime | None:

@@ -15,6 +15,7 @@ from millrace.assets.ingest.model import Chunk, Gap
 from millrace.assets.ingest.plan import Range
 from millrace.resources.kafka import Kafka, KafkaUnavailable
 
+_NO_BOUND = 1 << 63
 _POLL_RECORDS = 4_000
 _POLL_SECONDS = 0.1
 # Commits cost more than they gain below this distance; it is a quarter of what the sensor can do.
@@ -58,6 +59,8 @@ class Puller:
         self._clock, self._sleep = clock, sleep
         self._ranges = ranges
         self._index = {(r.topic, r.place.partition): i for i, r in enumerate(ranges)}
+        # A lingering run takes whatever comes; without lingering a plan ends exactly where it says.
+        self._bound = [_NO_BOUND if limits.linger_seconds else r.end for r in ranges]
         self._start = [r.start for r in ranges]  # where the next chunk begins
         self._position = [r.start for r in ranges]  # up to where everything was seen
 
@@ -81,10 +84,9 @@ class Puller:
     def _planned_chunk(self) -> Chunk:
         collected, began = _Collected(), self._clock()
         heard = began
-        bounded = self._limits.linger_seconds == 0
         while not self._full(collected) and (left := self._planned_left()):
             # Asking for no more than is left returns as soon as it is there instead of waiting for the time to pass.
-            if self._poll(collected, _POLL_SECONDS, left, bounded=bounded):
+            if self._poll(collected, _POLL_SECONDS, left):
                 heard = self._clock()
             elif self._clock() - heard > self._limits.stall_seconds:
                 raise KafkaUnavailable(f"no record came for {self._limits.stall_seconds:.0f} s")
@@ -97,14 +99,14 @@ class Puller:
             collected, began = _Collected(), self._clock()
             enough = min(began + _LINGER_CHUNK_SECONDS, until)
             while not self._full(collected) and (wait := enough - self._clock()) > 0:
-                self._poll(collected, wait, _POLL_RECORDS, bounded=False)
+                self._poll(collected, wait, _POLL_RECORDS)
             chunk = self._cut(collected, began)
             left -= len(chunk.records)
             if chunk.moves:
                 yield chunk
 
-    def _poll(self, collected: _Collected, seconds: float, most: int, *, bounded: bool) -> bool:
-        """Take what Kafka has; True if anything moved. Records past a planned end are left out if `bounded`."""
+    def _poll(self, collected: _Collected, seconds: float, most: int) -> bool:
+        """Take what Kafka has; True if anything moved."""
         most = min(most, _POLL_RECORDS, self._limits.chunk_events - len(collected.records))
         messages: list[Any] = self._consumer.consume(most, seconds)
         index, position, moved = self._index, self._position, False
@@ -118,9 +120,9 @@ class Puller:
             if offset < position[source]:
                 continue  # seen already: nothing may be accounted for twice, whatever the client does
             moved = True
-            if bounded and offset >= self._ranges[source].end:
-                # Seen, so nothing before it is missing: what lies between is a hole.
-                position[source] = max(position[source], self._ranges[source].end)
+            if offset >= self._bound[source]:
+                # Not ours, but it proves that nothing before it is missing: what lies between is a hole.
+                self._reach(source, offset)
                 continue
             position[source] = offset + 1
             collected.records.append(message)
@@ -132,8 +134,7 @@ class Puller:
         """What comes in place of a record: an end, an offset that is gone, or trouble."""
         code = error.code()
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own names for its local codes
-            source = self._index[message.topic(), message.partition()]
-            self._position[source] = max(self._position[source], message.offset())
+            self._reach(self._index[message.topic(), message.partition()], message.offset())
             return True
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
             return self._expired(self._index[message.topic(), message.partition()], collected)
@@ -141,18 +142,22 @@ class Puller:
             raise KafkaException(error)
         return False  # librdkafka goes on trying by itself; the stall time-out is what ends it
 
+    def _reach(self, source: int, offset: int) -> None:
+        """Everything before `offset` was seen. What lies behind a bound was left out: the range must not cover it."""
+        self._position[source] = max(self._position[source], min(offset, self._bound[source]))
+
     def _expired(self, source: int, collected: _Collected) -> bool:
         """The position is outside the log: record what is lost up to the first offset that is left."""
-        r = self._ranges[source]
+        r, lost_from = self._ranges[source], self._position[source]
         where = TopicPartition(r.topic, r.place.partition)
         low, _ = self._consumer.get_watermark_offsets(where, timeout=5)
-        lost_from = self._position[source]
         if low > lost_from:
-            collected.gaps.append(Gap(r.topic, r.place, lost_from, low, "expired"))
-            self._position[source] = low
+            self._reach(source, low)
+            collected.gaps.append(Gap(r.topic, r.place, lost_from, self._position[source], "expired"))
         # librdkafka stopped this partition and refuses to seek in it; only a new assignment starts it again.
         self._consumer.incremental_unassign([where])
-        self._consumer.incremental_assign([TopicPartition(r.topic, r.place.partition, self._position[source])])
+        if self._position[source] < self._bound[source]:
+            self._consumer.incremental_assign([TopicPartition(r.topic, r.place.partition, self._position[source])])
         return low > lost_from
 
     def _regressions(self) -> Iterator[Chunk]:

@@ -18,7 +18,7 @@ from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.pull import Puller, PullLimits
 from millrace.assets.ingest.run import claim, patience, prepare
 from millrace.assets.ingest.store import Store
-from millrace.assets.ingest.worker import TopicReplaced, Worker
+from millrace.assets.ingest.worker import Worker
 
 _UNBOUNDED = 1 << 40  # a batch was one transaction, and is one again
 
@@ -74,6 +74,7 @@ def _pull(worker: Worker, ranges: tuple[Range, ...]) -> Chunk:
     limits = PullLimits(_UNBOUNDED, _UNBOUNDED, worker.limits.progress_timeout.total_seconds())
     puller = Puller(worker.kafka, worker.consumer(), ranges, limits)
     chunks = list(puller.chunks())
-    if len(chunks) != 1:
-        raise TopicReplaced(ranges[0].topic)
+    if len(chunks) != 1 or chunks[0].ranges != ranges:
+        # The differences are booked against exactly these ranges of the ledger; any other would be counted twice.
+        raise RuntimeError("a replay must cover its batch exactly; this is a bug in Millrace, nothing was booked")
     return chunks[0]

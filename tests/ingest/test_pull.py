@@ -1,0 +1,118 @@
+"""Positions, ends and holes, with a consumer that says exactly what the test wants it to say."""
+
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from confluent_kafka import KafkaError
+
+from millrace.assets.ingest.model import Chunk
+from millrace.assets.ingest.plan import Place, Range
+from millrace.assets.ingest.pull import Puller, PullLimits
+from millrace.resources.kafka import Kafka, KafkaUnavailable
+
+TOPIC = UUID(int=1)
+
+
+class Said:
+    """A record, or the end of a partition."""
+
+    def __init__(self, partition: int, offset: int, *, end: bool = False) -> None:
+        self._partition, self._offset, self._end = partition, offset, end
+
+    def topic(self) -> str:
+        return "t"
+
+    def partition(self) -> int:
+        return self._partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def value(self) -> bytes:
+        return b"x"
+
+    def error(self) -> KafkaError | None:
+        return KafkaError(KafkaError._PARTITION_EOF) if self._end else None
+
+
+def records(partition: int, start: int, end: int) -> list[Said]:
+    return [Said(partition, offset) for offset in range(start, end)]
+
+
+class Scripted:
+    """A consumer that says one batch at each call, and nothing when it has said all."""
+
+    def __init__(self, *batches: list[Said]) -> None:
+        self._batches = list(batches)
+
+    def assign(self, _partitions: object) -> None: ...
+
+    def unassign(self) -> None: ...
+
+    def consume(self, _most: int, _seconds: float) -> list[Said]:
+        return self._batches.pop(0) if self._batches else []
+
+
+def pulled(ranges: tuple[Range, ...], *batches: list[Said], **limits: Any) -> list[Chunk]:
+    bounds = PullLimits(chunk_events=1_000, chunk_bytes=1 << 20, stall_seconds=0.05)._replace(**limits)
+    return list(Puller(Kafka("nowhere:1"), cast("Any", Scripted(*batches)), ranges, bounds).chunks())
+
+
+def rng(partition: int, start: int, end: int) -> Range:
+    return Range("t", Place(TOPIC, partition), start, end)
+
+
+def covered(chunks: list[Chunk]) -> list[tuple[int, int, int]]:
+    return [(r.place.partition, r.start, r.end) for c in chunks for r in c.ranges if r.start != r.end]
+
+
+def offsets(chunks: list[Chunk]) -> list[tuple[int, int]]:
+    return [(m.partition(), m.offset()) for c in chunks for m in c.records]
+
+
+def test_an_end_of_partition_beyond_the_plan_does_not_move_the_range_over_records_that_were_left_out() -> None:
+    """Another partition is still being read when the end of the first one comes, far behind what was planned of it."""
+    batches = [records(0, 0, 300), [Said(0, 300, end=True), *records(1, 0, 20)]]
+    chunks = pulled((rng(0, 0, 10), rng(1, 0, 20)), *batches)
+    assert covered(chunks) == [(0, 0, 10), (1, 0, 20)]
+    assert offsets(chunks) == [*((0, n) for n in range(10)), *((1, n) for n in range(20))]
+
+
+def test_markers_at_the_end_of_a_range_are_not_waited_for() -> None:
+    chunks = pulled((rng(0, 0, 12),), [*records(0, 0, 10), Said(0, 12, end=True)])
+    assert covered(chunks) == [(0, 0, 12)]
+    assert len(offsets(chunks)) == 10
+
+
+def test_a_record_behind_a_range_proves_that_a_hole_at_its_end_is_one() -> None:
+    chunks = pulled((rng(0, 0, 12),), [*records(0, 0, 10), Said(0, 15)])
+    assert covered(chunks) == [(0, 0, 12)]
+    assert len(offsets(chunks)) == 10
+
+
+def test_a_record_that_comes_twice_is_taken_once() -> None:
+    chunks = pulled((rng(0, 0, 4),), [*records(0, 0, 3), *records(0, 1, 4)])
+    assert offsets(chunks) == [(0, n) for n in range(4)]
+
+
+def test_a_lingering_run_takes_what_lies_behind_its_plan_and_nothing_is_left_out() -> None:
+    batches = [[*records(0, 0, 15), Said(0, 15, end=True)], records(0, 15, 18)]
+    chunks = pulled((rng(0, 0, 10),), *batches, linger_seconds=0.3)
+    assert offsets(chunks) == [(0, n) for n in range(18)]
+    assert covered(chunks) == [(0, 0, 15), (0, 15, 18)]
+
+
+def test_chunks_follow_each_other_without_a_hole() -> None:
+    chunks = pulled((rng(0, 5, 25),), records(0, 5, 15), records(0, 15, 25), chunk_events=10)
+    assert covered(chunks) == [(0, 5, 15), (0, 15, 25)]
+
+
+def test_a_chunk_is_cut_by_bytes_too() -> None:
+    chunks = pulled((rng(0, 0, 20),), *([Said(0, n)] for n in range(20)), chunk_bytes=5)
+    assert [len(c.records) for c in chunks] == [5, 5, 5, 5]
+
+
+def test_silence_is_an_infrastructure_fault_and_not_an_end() -> None:
+    with pytest.raises(KafkaUnavailable, match="no record came"):
+        pulled((rng(0, 0, 5),), records(0, 0, 2))
