@@ -53,7 +53,7 @@ def two_partitions(world: World) -> None:
     wait_until(lambda: len(world.worker.kafka.available([world.topic])) == 2)
 
 
-@pytest.mark.parametrize("point", ["after_copy", "before_commit", "after_commit"])
+@pytest.mark.parametrize("point", ["during_copy", "after_copy", "before_commit", "after_commit"])
 def test_a_worker_killed_at_a_named_point_leaves_every_event_once(world: World, point: str) -> None:
     world.produce([*encoded(*(event() for _ in range(300))), b"garbage", None])
     world.set_failpoint(f"{point}.kill")
@@ -65,7 +65,7 @@ def test_a_worker_killed_at_a_named_point_leaves_every_event_once(world: World, 
     assert out_of_balance(world.reconcile()) == []
 
 
-@pytest.mark.parametrize("point", ["after_copy", "before_commit"])
+@pytest.mark.parametrize("point", ["during_copy", "before_commit"])
 def test_a_frozen_worker_is_replaced_and_does_no_harm_when_it_wakes(world: World, point: str) -> None:
     world.produce(encoded(*(event() for _ in range(200))))
     [ranges] = world.plans()

@@ -4,7 +4,7 @@ What belongs here: COPY, staging, settling, and the isolation of rows that Postg
 transaction around it (`store`). Everything here runs inside the caller's transaction, in the order of the key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -40,6 +40,7 @@ class Rows:
     chunk: Chunk
     frame: pd.DataFrame
     partitions: Partitions
+    reached: Callable[[str], None] = lambda _: None
 
     def places(self, *, staged: bool) -> Mapping[int, bytes]:
         """What `frame.copy_blocks` wants to know of the sources; -1 is the head of every row."""
@@ -80,6 +81,7 @@ def _copied(connection: Connection, rows: Rows) -> bool:
         with connection.transaction(), connection.cursor() as cursor, cursor.copy(_COPY) as copy:
             for block in frames.copy_blocks(rows.frame, rows.places(staged=False), staged=False):
                 copy.write(block)
+                rows.reached("during_copy")
     except psycopg.Error as error:
         if is_refusal(error):
             return False

@@ -120,7 +120,7 @@ class Store:
             self._record_gap(connection, gap)
 
     def _bring_in(self, connection: Connection, prepared: Prepared, *, optimistic: bool) -> tuple[Outcome, Tally]:
-        incoming = rows.Rows(prepared.chunk, prepared.frame, self.partitions)
+        incoming = rows.Rows(prepared.chunk, prepared.frame, self.partitions, self.reached)
         outcome = rows.store(connection, incoming, optimistic=optimistic)
         self.reached("after_copy")
         refused = sorted((*prepared.decoded.refused, *outcome.refused))
