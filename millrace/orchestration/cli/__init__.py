@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the answer is no (out of balance, not running, unhealthy),
 
 import importlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -61,4 +62,6 @@ def main(argv: list[str] | None = None) -> Any:
         return _cli(argv)
     except SettingsError as error:
         click.echo(f"millrace cannot start, these settings need attention:\n{error}", err=True)
+        if " is not set" in str(error) and Path(".millrace").is_dir():
+            click.echo('those of the stack in .millrace: eval "$(millrace env)"', err=True)
         sys.exit(2)
