@@ -84,6 +84,22 @@ def test_a_command_with_wrong_settings_ends_with_code_2_and_says_which(command: 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["reconcile", "migrate"])
+def test_a_service_that_is_not_there_is_said_in_one_line(command: str) -> None:
+    nowhere = {
+        "MILLRACE_POSTGRES_URL": "postgresql://me:hunter2@127.0.0.1:1/db",
+        "MILLRACE_REDIS_URL": "redis://127.0.0.1:1/0",
+        "MILLRACE_BROKER_URL": "redis://127.0.0.1:1/0",
+        "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    }
+    arguments = [sys.executable, "-m", "millrace.orchestration.cli", command]
+    done = subprocess.run(arguments, env=nowhere, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "127.0.0.1" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
 def test_importing_the_definitions_reads_no_environment_and_opens_nothing() -> None:
     code = (
         "import socket; socket.socket.connect = lambda *a: exit(3)\n"

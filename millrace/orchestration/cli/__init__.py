@@ -46,14 +46,14 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="millrace")
 def _cli() -> None:
-    r"""Millrace moves user-activity events from Kafka into PostgreSQL, exactly once.
+    """Millrace moves user-activity events from Kafka into PostgreSQL, exactly once.
 
     \b
     Start everything on this machine:   millrace up --detach
     Send it some traffic:               millrace produce --rate 1000 --duration 60s
     Prove that nothing is missing:      millrace reconcile
     Reach it with your own tools:       eval "$(millrace env)"
-    """
+    """  # noqa: D301 - click's \b is that very character
 
 
 def main(argv: list[str] | None = None) -> Any:

@@ -15,13 +15,21 @@ def migrate() -> None:
     With MILLRACE_KAFKA_CREATE_TOPICS=true missing topics are created too.
     """
     settings = settings_module.load()
+    from sqlalchemy.exc import OperationalError
+
     from millrace.infra.postgres.migrate import migrate as run_migrations
     from millrace.orchestration.clients import make_kafka
+    from millrace.resources.kafka import KafkaUnavailable
 
-    run_migrations(settings.postgres_url)
-    click.echo("the database schema is up to date")
-    if settings.kafka_create_topics:
+    try:
+        run_migrations(settings.postgres_url)
+        click.echo("the database schema is up to date")
         kafka = make_kafka(settings)
-        for topic in settings.kafka_topics:
+        for topic in settings.kafka_topics if settings.kafka_create_topics else ():
             made = kafka.create_topic(topic, settings.kafka_partitions)
             click.echo(f"topic {topic} {'was created' if made else 'is there'}")
+    except OperationalError as error:
+        # The driver's text names host and cause; SQLAlchemy's would add the statement.
+        raise click.ClickException(f"PostgreSQL (MILLRACE_POSTGRES_URL): {error.orig}") from None
+    except KafkaUnavailable as error:
+        raise click.ClickException(f"Kafka at {settings.kafka_bootstrap_servers}: {error}") from None

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import click
+import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
@@ -23,6 +24,7 @@ from millrace.orchestration import settings as settings_module
 from millrace.orchestration.clients import make_worker
 from millrace.orchestration.settings import Settings, parse_duration
 from millrace.resources.kafka import KafkaUnavailable
+from millrace.resources.postgres import describe
 
 _SHOWN = 20
 
@@ -49,7 +51,7 @@ def seconds(_context: click.Context, _parameter: click.Parameter, value: str | N
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; nothing else goes to standard output.")
 def reconcile(wait: float, as_json: bool) -> None:
-    r"""Prove that every Kafka record ended in exactly one place, partition by partition.
+    """Prove that every Kafka record ended in exactly one place, partition by partition.
 
     Reads all records that Kafka still holds, the tables and the ledger, and prints the coordinates of what is missing
     or doubled. Ingest may go on meanwhile: offsets that are not committed yet are `pending`, which is no fault.
@@ -57,13 +59,17 @@ def reconcile(wait: float, as_json: bool) -> None:
     \b
     Exit code: 0 everything balances, 1 something is missing, doubled or booked wrongly (or --wait ran out), 2 wrong
     settings or a service cannot be reached.
-    """
+    """  # noqa: D301 - click's \b is that very character
     settings = settings_module.load()
     try:
         caught_up = wait_until_ingested(settings, wait)
         verdicts = run(settings, quiet=as_json)
     except KafkaUnavailable as error:
-        raise click.ClickException(f"Kafka cannot be reached: {error}") from None
+        click.echo(f"Kafka cannot be reached at {settings.kafka_bootstrap_servers}: {error}", err=True)
+        sys.exit(2)
+    except psycopg.OperationalError as error:
+        click.echo(f"PostgreSQL cannot be reached (MILLRACE_POSTGRES_URL): {describe(error)}", err=True)
+        sys.exit(2)
     if as_json:
         click.echo(json.dumps(as_dict(verdicts), indent=2))
     else:
