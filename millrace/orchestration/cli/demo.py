@@ -76,6 +76,8 @@ def demo(data_dir: Path, ports: dict[str, int], free_ports: bool, seconds: float
 def _show(
     console: Console, settings: Settings, environment: dict[str, str], dagster: str, seconds: float | None, rate: int
 ) -> bool:
+    with console.status("ingesting what an earlier demo may have left in Kafka"):
+        reconcile_command.wait_until_ingested(settings, _DRAIN_SECONDS)
     with Postgres(settings.postgres_url).connect("millrace-demo") as connection:
         before = demo_view.totals(connection)
     with _traffic(environment, rate) as producer:
