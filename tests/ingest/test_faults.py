@@ -270,6 +270,20 @@ def test_a_topic_that_is_recreated_between_plan_and_pull_is_not_read_as_the_old_
     assert out_of_balance(world.reconcile()) == []
 
 
+def test_a_recreated_topic_that_is_shorter_than_the_plan_is_noticed_at_once(world: World) -> None:
+    world.produce(encoded(*(event() for _ in range(10))))
+    world.ingest()
+    world.produce(encoded(*(event() for _ in range(10))))
+    [ranges] = world.plans()
+    recreate(world)
+    world.produce(encoded(*(event() for _ in range(3))))
+    assert "re-created" in world.ingest(world.another_worker(progress_timeout=timedelta(seconds=20)), ranges).why
+    for planned in world.plans():
+        world.ingest(ranges=planned)
+    assert world.totals()["stored"] == 13
+    assert out_of_balance(world.reconcile()) == []
+
+
 def test_a_log_that_went_backwards_is_a_gap_and_ingest_goes_on(world: World) -> None:
     world.produce(encoded(*(event() for _ in range(10))))
     world.ingest()

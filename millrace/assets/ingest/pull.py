@@ -23,6 +23,10 @@ _LINGER_CHUNK_SECONDS = 0.25
 _REGRESSION_RECHECK_SECONDS = 2.0
 
 
+class TopicReplaced(Exception):
+    """The topic was deleted or re-created since the plan was made: its records are no longer those of the plan."""
+
+
 class PullLimits(NamedTuple):
     """Bounds of a pull: a chunk's size, the patience without a record, and the time after the plan is done."""
 
@@ -69,6 +73,7 @@ class Puller:
 
         Raises:
             KafkaUnavailable: no record and no end came for `stall_seconds`.
+            TopicReplaced: it is not the topic that was planned any more.
         """
         yield from self._regressions()
         self._consumer.assign(
@@ -115,10 +120,10 @@ class Puller:
             if error is not None:
                 moved |= self._event(error, message, collected)
                 continue
-            source = index[message.topic(), message.partition()]
+            source = index.get((message.topic(), message.partition()))
             offset = message.offset()
-            if offset < position[source]:
-                continue  # seen already: nothing may be accounted for twice, whatever the client does
+            if source is None or offset < position[source]:
+                continue  # not asked for, or seen already: nothing is accounted for twice, whatever the client does
             moved = True
             if offset >= self._bound[source]:
                 # Not ours, but it proves that nothing before it is missing: what lies between is a hole.
@@ -132,15 +137,24 @@ class Puller:
 
     def _event(self, error: KafkaError, message: Any, collected: _Collected) -> bool:
         """What comes in place of a record: an end, an offset that is gone, or trouble."""
-        code = error.code()
-        if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own names for its local codes
-            self._reach(self._index[message.topic(), message.partition()], message.offset())
-            return True
-        if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            return self._expired(self._index[message.topic(), message.partition()], collected)
         if error.fatal():
             raise KafkaException(error)
-        return False  # librdkafka goes on trying by itself; the stall time-out is what ends it
+        code, source = error.code(), self._index.get((message.topic(), message.partition()))
+        if source is None:
+            return False  # about a broker: librdkafka goes on trying by itself, the stall time-out is what ends it
+        if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own names for its local codes
+            self._reach(source, message.offset())
+            return True
+        if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+            return self._expired(source, collected)
+        if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
+            self._verify_generation(self._ranges[source])
+        return False
+
+    def _verify_generation(self, r: Range) -> None:
+        found = self._kafka.topic_ids([r.topic]).get(r.topic)
+        if found is None or found[0] != r.place.topic_id:
+            raise TopicReplaced(r.topic)
 
     def _reach(self, source: int, offset: int) -> None:
         """Everything before `offset` was seen. What lies behind a bound was left out: the range must not cover it."""
@@ -154,6 +168,8 @@ class Puller:
         if low > lost_from:
             self._reach(source, low)
             collected.gaps.append(Gap(r.topic, r.place, lost_from, self._position[source], "expired"))
+        else:
+            self._verify_generation(r)  # behind the end of the log: of another topic's log, perhaps
         # librdkafka stopped this partition and refuses to seek in it; only a new assignment starts it again.
         self._consumer.incremental_unassign([where])
         if self._position[source] < self._bound[source]:

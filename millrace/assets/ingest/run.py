@@ -21,9 +21,9 @@ from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Decoded
 from millrace.assets.ingest.plan import Range
-from millrace.assets.ingest.pull import Puller
+from millrace.assets.ingest.pull import Puller, TopicReplaced
 from millrace.assets.ingest.store import AlreadyCommitted, Prepared, Store
-from millrace.assets.ingest.worker import TopicReplaced, Worker
+from millrace.assets.ingest.worker import Worker
 from millrace.resources.kafka import KafkaUnavailable
 
 _MILLISECOND = timedelta(milliseconds=1)

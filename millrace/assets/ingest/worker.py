@@ -14,16 +14,12 @@ from confluent_kafka import Consumer, TopicPartition
 from millrace.assets.ingest.attempt import Database
 from millrace.assets.ingest.model import Chunk
 from millrace.assets.ingest.partitions import Partitions
-from millrace.assets.ingest.pull import PullLimits
+from millrace.assets.ingest.pull import PullLimits, TopicReplaced
 from millrace.assets.ingest.store import Step
 from millrace.events.decode import Decoder
 from millrace.resources.kafka import Kafka
 from millrace.resources.postgres import Postgres
 from millrace.resources.redis import Redis
-
-
-class TopicReplaced(Exception):
-    """The topic was deleted or re-created since the plan was made: its records are no longer those of the plan."""
 
 
 @dataclass(frozen=True)
