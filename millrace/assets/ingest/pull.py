@@ -27,6 +27,19 @@ class TopicReplaced(Exception):
     """The topic was deleted or re-created since the plan was made: its records are no longer those of the plan."""
 
 
+def verify_generation(kafka: Kafka, ranges: tuple[Range, ...]) -> None:
+    """Make sure that the topics are still those that were planned.
+
+    Raises:
+        TopicReplaced: Kafka gives another id to a topic by now, or none.
+        KafkaUnavailable: Kafka cannot be asked.
+    """
+    ids = kafka.topic_ids(sorted({r.topic for r in ranges}))
+    for r in ranges:
+        if r.topic not in ids or ids[r.topic][0] != r.place.topic_id:
+            raise TopicReplaced(r.topic)
+
+
 class PullLimits(NamedTuple):
     """Bounds of a pull: a chunk's size, the patience without a record, and the time after the plan is done."""
 
@@ -148,13 +161,8 @@ class Puller:
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
             return self._expired(source, collected)
         if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
-            self._verify_generation(self._ranges[source])
+            verify_generation(self._kafka, (self._ranges[source],))
         return False
-
-    def _verify_generation(self, r: Range) -> None:
-        found = self._kafka.topic_ids([r.topic]).get(r.topic)
-        if found is None or found[0] != r.place.topic_id:
-            raise TopicReplaced(r.topic)
 
     def _reach(self, source: int, offset: int) -> None:
         """Everything before `offset` was seen. What lies behind a bound was left out: the range must not cover it."""
@@ -169,7 +177,7 @@ class Puller:
             self._reach(source, low)
             collected.gaps.append(Gap(r.topic, r.place, lost_from, self._position[source], "expired"))
         else:
-            self._verify_generation(r)  # behind the end of the log: of another topic's log, perhaps
+            verify_generation(self._kafka, (r,))  # behind the end of the log: of another topic's log, perhaps
         # librdkafka stopped this partition and refuses to seek in it; only a new assignment starts it again.
         self._consumer.incremental_unassign([where])
         if self._position[source] < self._bound[source]:

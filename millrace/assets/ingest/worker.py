@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 from millrace.assets.ingest.attempt import Database
 from millrace.assets.ingest.model import Chunk
 from millrace.assets.ingest.partitions import Partitions
-from millrace.assets.ingest.pull import PullLimits, TopicReplaced
+from millrace.assets.ingest.pull import PullLimits, verify_generation
 from millrace.assets.ingest.store import Step
 from millrace.events.decode import Decoder
 from millrace.resources.kafka import Kafka
@@ -84,17 +84,8 @@ class Worker:
             kept[1].close()
 
     def verify_generation(self, chunk: Chunk) -> None:
-        """Make sure that the chunk was read from the topic that was planned.
-
-        Raises:
-            TopicReplaced: Kafka gives another id to the topic by now, or none.
-            KafkaUnavailable: Kafka cannot be asked.
-        """
-        topics = sorted({r.topic for r in chunk.ranges})
-        ids = self.kafka.topic_ids(topics)
-        for r in chunk.ranges:
-            if r.topic not in ids or ids[r.topic][0] != r.place.topic_id:
-                raise TopicReplaced(r.topic)
+        """Make sure that the chunk was read from the topics that were planned; raises as `pull.verify_generation`."""
+        verify_generation(self.kafka, chunk.ranges)
 
     def tell_kafka(self, positions: dict[tuple[str, int], int], log: Logger) -> None:
         """Commit consumer-group offsets as a courtesy to lag tools; they decide nothing and may fail."""
