@@ -318,6 +318,17 @@ def test_a_header_name_that_is_no_text_stops_nothing(world: World, name: bytes) 
     assert world.query("select header_names, header_values from raw.dead_letters") == [([shown], [b"v"])]
 
 
+def test_a_header_name_that_is_no_text_stops_nothing_after_many_that_are(world: World) -> None:
+    """CPython calls a method that is used often past its check for a pending error: the error then hits a bystander."""
+    lib = library()
+    if lib is None:
+        pytest.skip("confluent_kafka brings no librdkafka of its own here")
+    world.produce([b"garbage"] * 200, headers=[("name", b"v")])
+    produce_with_header(lib, world.settings.kafka_bootstrap_servers, world.topic, b"garbage", b"bad\xff")
+    world.ingest()
+    assert world.totals()["dead_letters"] == 201
+
+
 def test_a_header_name_that_is_no_text_stops_nothing_when_the_transaction_is_tried_again(world: World) -> None:
     """The Kafka client hands out a broken pair from the second time on; touching it would end the process."""
     lib = library()

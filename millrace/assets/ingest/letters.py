@@ -4,6 +4,7 @@ What belongs here: turning a Kafka record into a row that fits, whatever it hold
 """
 
 import ctypes
+import operator
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,8 @@ _COPY = (
 _UNREADABLE = b"(not UTF-8)"
 # CPython's own view of a place in a tuple; None where there is nothing, which no tuple made in Python can have.
 _holds = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_ssize_t)(("PyTuple_GetItem", ctypes.pythonapi))
+# Not `record.headers()`: CPython inlines a method call that is hot and then leaves a pending error to whoever is next.
+_read_headers = operator.methodcaller("headers")
 _TYPES = ("text", "uuid", "int4", "int8", "bytea", "bytea", "bytea[]", "bytea[]", "timestamptz", "text", "text", "text")
 
 
@@ -79,9 +82,9 @@ def _headers(record: Any) -> list[tuple[str | bytes, str | bytes | None]]:
     one hands the pair out, and to touch the empty place ends the process. So it is looked at before it is touched.
     """
     try:
-        pairs = record.headers()
+        pairs = _read_headers(record)
     except SystemError:
-        pairs = record.headers()
+        pairs = _read_headers(record)
     return [(pair[0] if _holds(pair, 0) else _UNREADABLE, pair[1]) for pair in pairs or []]
 
 
