@@ -68,8 +68,8 @@ def book(
     booked: list[tuple[Range, Counts]],
     seconds: dict[str, float],
     facts: dict[str, Any],
-) -> None:
-    """Write one batch and its ranges.
+) -> int:
+    """Write one batch and its ranges; returns the number of the batch.
 
     Args:
         connection: in the transaction that stores the chunk.
@@ -80,12 +80,12 @@ def book(
     """
     total = sum((counts for _, counts in booked), Counts())
     row = {**author._asdict(), **vars(total), **seconds, **facts}
-    inserted = connection.execute(statement("insert_batch"), row).fetchone()
-    batch_id = inserted[0] if inserted else None
+    [[batch_id]] = connection.execute(statement("insert_batch"), row).fetchall()
     for r, counts in booked:
         more = {"duplicates": counts.duplicates, **vars(counts)}
         where = {"topic_id": r.place.topic_id, "partition": r.place.partition, "start": r.start, "end": r.end}
         connection.execute(statement("insert_range"), {"batch_id": batch_id, **where, **more})
+    return batch_id
 
 
 def latency(chunk: Chunk) -> dict[str, float | None]:

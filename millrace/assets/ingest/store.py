@@ -8,13 +8,12 @@ letters by coordinate, counts by minute and type, these last before COMMIT.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 
-from millrace.assets.ingest import books, ledger, letters, rows
-from millrace.assets.ingest import frame as frames
+from millrace.assets.ingest import books, ledger, letters, rows, touched
 from millrace.assets.ingest.ledger import Author, Tally
 from millrace.assets.ingest.model import Chunk, Claimed, Counts, Decoded, Gap, Outcome
 from millrace.assets.ingest.partitions import Partitions
@@ -23,7 +22,6 @@ from millrace.assets.ingest.sql import statement
 from millrace.resources.postgres import Connection, commit
 
 LOCK_TIMEOUT_SECONDS = 2
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Step = Callable[[str], None]
 """Called with the name of each point that was reached; tests stop or kill the process there."""
@@ -135,7 +133,8 @@ class Store:
         booked: list[tuple[Range, Counts]],
         began: float,
     ) -> None:
-        _count_minutes(connection, prepared.frame, outcome)
+        stored = touched.stored_rows(prepared.frame, outcome)
+        touched.count_minutes(connection, stored)
         decoded, claimed, chunk = prepared.decoded, prepared.claimed, prepared.chunk
         seconds = {
             "pull": chunk.pull_seconds,
@@ -150,7 +149,9 @@ class Store:
             "retries": prepared.retries,
             **ledger.latency(chunk),
         }
-        ledger.book(connection, self.author, booked, seconds, facts)
+        batch_id = ledger.book(connection, self.author, booked, seconds, facts)
+        exact = self.author.kind == "ingest" and not outcome.present
+        touched.mark_hours(connection, stored, batch_id, by_offsets=exact)
         self.verify(chunk)
         self.reached("before_commit")
         commit(connection)
@@ -178,18 +179,3 @@ def _by_postgres(counts: Counts) -> Counts:
 
 def _in_order(chunk: Chunk) -> list[Range]:
     return sorted((r for r in chunk.ranges if r.start != r.end), key=lambda r: r.place)
-
-
-def _count_minutes(connection: Connection, frame: pd.DataFrame, outcome: Outcome) -> None:
-    stored = frame if outcome.path == "copy" else frame[frame["position"].isin(outcome.stored)]
-    if stored.empty:
-        return
-    counts = frames.counts_by_minute(stored)
-    connection.execute(
-        statement("count_minutes"),
-        {
-            "minutes": [_EPOCH + timedelta(microseconds=minute) for minute, _ in counts],
-            "types": [kind for _, kind in counts],
-            "events": list(counts.values()),
-        },
-    )

@@ -1,0 +1,14 @@
+"""What the upkeep writes down."""
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Filled in below."""
+
+
+def downgrade() -> None:
+    """Filled in below."""

@@ -1,0 +1,177 @@
+"""Schema `ops`: the books. Offsets, the ledger, gaps, marks on buckets, what was erased or dropped, who did what.
+
+What belongs here: what Millrace itself must know to be exact. What does not: what analysts read (`analytics`).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, UUID
+
+from millrace.infra.postgres.tables.model import TIME, column, coordinates, key, metadata
+
+offsets = Table(
+    "offsets",
+    metadata,
+    column("topic", Text, "Kafka topic"),
+    column("topic_id", UUID(), "Kafka's id of the topic: a re-created topic has another one", primary_key=True),
+    column("partition", Integer, "Kafka partition", primary_key=True, autoincrement=False),
+    column("next_offset", BigInteger, "Everything before it is accounted for; the next transaction starts here"),
+    column("updated_at", TIME, "When it moved last", server_default=func.now()),
+    column("replaced_at", TIME, "When the topic was found re-created under another id", null=True),
+    schema="ops",
+    comment="How far each partition is committed. The only truth; consumer-group offsets follow it as a courtesy.",
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    column("batch_id", BigInteger, "Number of the batch", Identity(always=True), primary_key=True),
+    column("run_id", Text, "The Dagster run"),
+    column("lane", Integer, "The lane of the run"),
+    column("kind", Text, "ingest, or replay: a replay moves no offset and books signed differences"),
+    column("path", Text, "copy (straight in), staged (checked against what is stored) or none (no rows)"),
+    column("dedup_degraded", Boolean, "Redis could not be asked"),
+    column("records", BigInteger, "Kafka records"),
+    column("stored", BigInteger, "Events stored"),
+    column("duplicates_redis", BigInteger, "Duplicates that Redis recognised"),
+    column("duplicates_postgres", BigInteger, "Duplicates that PostgreSQL recognised"),
+    column("dead_letters", BigInteger, "Records refused"),
+    column("tombstones", BigInteger, "Records without a value"),
+    column("retries", Integer, "How often the transaction had to be tried again"),
+    column("pull_seconds", Double, "Waiting for Kafka and reading"),
+    column("decode_seconds", Double, "Decoding and validating"),
+    column("claim_seconds", Double, "Claiming ids in Redis"),
+    column("frame_seconds", Double, "Building and sorting the DataFrame"),
+    column("store_seconds", Double, "The PostgreSQL transaction"),
+    column("latency_p50_seconds", Double, "Median of Kafka timestamp to COMMIT", null=True),
+    column("latency_p95_seconds", Double, "95th percentile of Kafka timestamp to COMMIT", null=True),
+    column("latency_max_seconds", Double, "Largest of Kafka timestamp to COMMIT", null=True),
+    column("committed_at", TIME, "When the transaction was about to commit", server_default=func.clock_timestamp()),
+    CheckConstraint("kind in ('ingest', 'replay')", name="kind"),
+    CheckConstraint(
+        "records = stored + duplicates_redis + duplicates_postgres + dead_letters + tombstones", name="accounted"
+    ),
+    schema="ops",
+    comment="The ledger: one row a committed transaction. records = stored + duplicates + dead letters + tombstones.",
+)
+Index("batches_run_id_idx", batches.c.run_id)
+Index("batches_committed_at_idx", batches.c.committed_at)
+
+batch_ranges = Table(
+    "batch_ranges",
+    metadata,
+    column(
+        "batch_id",
+        BigInteger,
+        "The batch",
+        ForeignKey(batches.c.batch_id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    column("topic_id", UUID(), "Kafka's id of the topic", primary_key=True),
+    column("partition", Integer, "Kafka partition", primary_key=True, autoincrement=False),
+    column("start_offset", BigInteger, "First offset"),
+    column("end_offset", BigInteger, "One past the last offset"),
+    column("records", BigInteger, "Records found there (markers and compacted offsets are none)"),
+    column("stored", BigInteger, "Events stored"),
+    column("duplicates", BigInteger, "Duplicates"),
+    column("dead_letters", BigInteger, "Records refused"),
+    column("tombstones", BigInteger, "Records without a value"),
+    CheckConstraint("records = stored + duplicates + dead_letters + tombstones", name="accounted"),
+    schema="ops",
+    comment="The ledger by partition: which offsets a batch covered and what became of them.",
+)
+Index("batch_ranges_coordinates_idx", batch_ranges.c.topic_id, batch_ranges.c.partition, batch_ranges.c.end_offset)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    column("gap_id", BigInteger, "Number of the gap", Identity(always=True), primary_key=True),
+    column("topic", Text, "Kafka topic"),
+    *coordinates(),
+    column("start_offset", BigInteger, "First offset that is lost"),
+    column("end_offset", BigInteger, "One past the last; unknown for a topic that was re-created", null=True),
+    column("reason", Text, "expired, recreated or went_backwards"),
+    column("detected_at", TIME, "When it was found", server_default=func.now()),
+    column("run_id", Text, "The Dagster run that found it"),
+    CheckConstraint("reason in ('expired', 'recreated', 'went_backwards')", name="reason"),
+    schema="ops",
+    comment="Data lost at the source: offsets that Kafka no longer had when they were to be read.",
+)
+Index("gaps_coordinates_idx", gaps.c.topic_id, gaps.c.partition)
+
+dirty_buckets = Table(
+    "dirty_buckets",
+    metadata,
+    column("mark_id", BigInteger, "Number of the mark", Identity(always=True), primary_key=True),
+    column("hour", TIME, "The hour, UTC, that events were stored in"),
+    column("low", TIME, "occurred_at of the first of them"),
+    column("high", TIME, "occurred_at of the last of them"),
+    column("events", BigInteger, "How many"),
+    column("batch_id", BigInteger, "The batch of the ledger whose offsets identify them", null=True),
+    column("event_ids", ARRAY(UUID()), "Their ids, where the offsets of a batch do not identify them", null=True),
+    column("marked_at", TIME, "When they were stored", server_default=func.clock_timestamp()),
+    CheckConstraint("(batch_id is null) <> (event_ids is null)", name="identified"),
+    schema="ops",
+    comment="Events that the aggregates do not hold yet, a mark a transaction and hour. Empty: everything is settled.",
+)
+Index("dirty_buckets_hour_idx", dirty_buckets.c.hour)
+
+retention_frontier = Table(
+    "retention_frontier",
+    metadata,
+    column("one", Boolean, "There is one row", primary_key=True, server_default=text("true")),
+    column("frontier", TIME, "Raw events before it were dropped; nothing before it changes any more"),
+    column("moved_at", TIME, "When it moved last", server_default=func.now()),
+    CheckConstraint("one", name="one"),
+    schema="ops",
+    comment="Up to where raw events were dropped. No row, or -infinity: nothing was.",
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    key("user_hash", BYTEA, "Keyed hash of the user's id; the id itself is nowhere kept"),
+    key("topic_id", UUID(), "Kafka's id of the topic"),
+    key("partition", Integer, "Kafka partition"),
+    column("up_to_offset", BigInteger, "Records of the user before this offset stay erased, also in a replay"),
+    column("erased_at", TIME, "When it was asked for", server_default=func.now()),
+    schema="ops",
+    comment="Who is to stay erased: a replay counts such records as erased instead of bringing them back.",
+)
+
+erasure_key = Table(
+    "erasure_key",
+    metadata,
+    column("one", Boolean, "There is one row", primary_key=True, server_default=text("true")),
+    column("key", BYTEA, "Random, made with the first erasure"),
+    CheckConstraint("one", name="one"),
+    schema="ops",
+    comment="The key of the hashes in erasures.",
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    column("audit_id", BigInteger, "Number of the entry", Identity(always=True), primary_key=True),
+    column("at", TIME, "When", server_default=func.clock_timestamp()),
+    column("actor", Text, "Who: the user of the operating system, or the Dagster run"),
+    column("action", Text, "redrive, discard, erase, retention, ..."),
+    column("subject", Text, "What it was done to; of an erased user only the hash"),
+    column("details", JSONB, "Figures", server_default=text("'{}'::jsonb")),
+    schema="ops",
+    comment="Who redrove, discarded, erased or dropped what. Never a payload, never the id of an erased user.",
+)
+Index("audit_log_at_idx", audit_log.c.at)
