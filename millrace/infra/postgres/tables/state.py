@@ -4,12 +4,10 @@ What belongs here: rows per user and day, and what is counted over them. What do
 """
 
 from sqlalchemy import BigInteger, Date, Index, SmallInteger, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
 
 from millrace.infra.postgres.tables.model import TIME, column, key, metadata
 
 _ZERO = text("0")
-_EMPTY = text("'{}'::jsonb")
 
 user_days = Table(
     "user_days",
@@ -24,12 +22,22 @@ user_days = Table(
     column("first_at", TIME, "First event of the day"),
     column("last_at", TIME, "Last event of the day"),
     column("funnel_steps", SmallInteger, "How many steps of the funnel were taken in order", server_default=_ZERO),
-    column("devices", JSONB, "Events by device", server_default=_EMPTY),
-    column("addresses", JSONB, "Events by address", server_default=_EMPTY),
     schema="ops",
     comment="One row a user and day with any event. Profiles, active users, retention and funnel are counted over it.",
 )
 Index("user_days_day_idx", user_days.c.day)
+
+user_day_traits = Table(
+    "user_day_traits",
+    metadata,
+    key("user_id", Text, "The user"),
+    key("day", Date, "The day, UTC"),
+    key("kind", Text, "device or ip"),
+    key("value", Text, "The device or address"),
+    column("events", BigInteger, "Events of the user on that day that name it"),
+    schema="ops",
+    comment="How often each user came with which device and address on which day.",
+)
 
 user_traits = Table(
     "user_traits",
@@ -39,8 +47,9 @@ user_traits = Table(
     key("value", Text, "The device or address"),
     column("events", BigInteger, "Events of the user that name it"),
     schema="ops",
-    comment="How often each user came with which device and address: the sum of user_days.",
+    comment="How often each user came with which device and address: the sums of user_day_traits.",
 )
+Index("user_traits_usual_idx", user_traits.c.user_id, user_traits.c.kind, user_traits.c.events)
 
 active_days = Table(
     "active_days",

@@ -1,0 +1,204 @@
+"""Rebuilding a range: what is cut into which transactions, in which order.
+
+What belongs here: the plan of a backfill, pure, and its execution on an `Aggregates`. What does not: how one bucket is
+computed (`hourly`, `user_days`, `rollups`, `sessions`, `login_audit`).
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from millrace.assets.aggregates import hourly, login_audit, rollups, sessions, user_days
+from millrace.assets.aggregates.catalog import COUNTED, REBUILDABLE
+from millrace.assets.aggregates.drift import Drift
+from millrace.assets.aggregates.sql import statement
+from millrace.resources.postgres import Connection
+
+if TYPE_CHECKING:
+    from millrace.assets.aggregates.engine import Aggregates
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+USERS_AT_ONCE = 20_000
+Progress = Callable[[int, int], None]
+"""Called with the events that are done and the events in all."""
+
+_DAILY = frozenset({"user_days", "sessions", "login_audit", "logins_hourly"})
+_ACTIVE = """
+select distinct user_id from ops.user_days
+where day >= %s and day < %s and user_id > %s order by user_id limit %s
+"""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What a rebuild did: rows and drift of each table, hours in all."""
+
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    drift: dict[str, int] = field(default_factory=dict[str, int])
+    buckets: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range that is rebuilt at once: times, and how many events it is expected to hold."""
+
+    low: datetime
+    high: datetime
+    events: int
+
+
+def whole_hours(low: datetime, high: datetime) -> tuple[datetime, datetime]:
+    """The bounds, moved outwards to full hours, UTC.
+
+    Raises:
+        ValueError: a bound has no time zone, or the range is empty.
+    """
+    if low.tzinfo is None or high.tzinfo is None:
+        raise ValueError("the bounds of a rebuild need a time zone")
+    if low >= high:
+        raise ValueError("the range ends before it begins")
+    low, high = low.astimezone(UTC), high.astimezone(UTC)
+    start = low.replace(minute=0, second=0, microsecond=0)
+    end = high.replace(minute=0, second=0, microsecond=0)
+    return start, end if end == high else end + HOUR
+
+
+def spans(low: datetime, high: datetime, events: Mapping[datetime, int], most: int) -> Iterator[Span]:
+    """Cut hours into ranges that hold about `most` events, none across midnight and none shorter than an hour."""
+    start, held, at = low, 0, low
+    while at < high:
+        here = events.get(at, 0)
+        if at > start and (held + here > most or at.hour == 0):
+            yield Span(start, at, held)
+            start, held = at, 0
+        held += here
+        at += HOUR
+    if start < high:
+        yield Span(start, high, held)
+
+
+def rebuild(
+    aggregates: "Aggregates", low: datetime, high: datetime, tables: Collection[str] | None, progress: Progress
+) -> Rebuilt:
+    """See `Aggregates.rebuild`."""
+    began = time.monotonic()
+    chosen = REBUILDABLE if tables is None else frozenset(tables)
+    unknown = chosen - REBUILDABLE
+    if unknown:
+        known = ", ".join(sorted(REBUILDABLE))
+        raise ValueError(f"no such aggregate: {', '.join(sorted(unknown))}; there are {known}")
+    low, high = whole_hours(low, high)
+    frontier = aggregates.frontier_now()
+    low = max(low, frontier) if frontier else low
+    if low >= high:
+        return Rebuilt(seconds=time.monotonic() - began)
+    work = _Work(aggregates, chosen, low, high, progress)
+    work.run()
+    return Rebuilt(
+        {name: d.rows for name, d in sorted(work.found.items())},
+        {name: d.drift for name, d in sorted(work.found.items())},
+        round((high - low) / HOUR),
+        time.monotonic() - began,
+    )
+
+
+@dataclass
+class _Work:
+    aggregates: "Aggregates"
+    chosen: frozenset[str]
+    low: datetime
+    high: datetime
+    progress: Progress
+    found: dict[str, Drift] = field(default_factory=dict[str, Drift])
+    done: int = 0
+
+    def run(self) -> None:
+        """Day by day what is made of raw events; then what is made of these, for the whole range."""
+        events = self.aggregates.events_by_hour(self.low, self.high)
+        total = sum(events.values())
+        self.progress(0, total)
+        for start, end in self._days():
+            self.aggregates.refresh([start.date()])
+            within = max(start, self.low), min(end, self.high)
+            held = 0
+            for span in spans(*within, events, self.aggregates.events_per_transaction):
+                self._hours(span)
+                held += span.events
+                self.progress(self.done + held // 2, total)
+            if self.chosen & _DAILY:
+                self._write([start.date()], lambda c, low=start, high=end: self._day(c, low, high))
+            self.done += held
+            self.progress(self.done, total)
+        self._rollups()
+
+    def _hours(self, span: Span) -> None:
+        tables = [each for each in COUNTED if each.name in self.chosen]
+        if tables:
+            self._write(
+                [span.low.date()],
+                lambda c: [(each.name, hourly.rebuild(c, each, span.low, span.high)) for each in tables],
+            )
+
+    def _day(self, connection: Connection, low: datetime, high: datetime) -> list[tuple[str, Drift]]:
+        found: list[tuple[str, Drift]] = []
+        if "sessions" in self.chosen:
+            frontier = self.aggregates.frontier(connection)
+            found.append(("sessions", sessions.rebuild(connection, low, high, frontier=frontier)))
+        if self.chosen & {"login_audit", "logins_hourly"}:
+            drifts = login_audit.rebuild(connection, low, high, self.aggregates.audit)
+            found += [(name, drift) for name, drift in drifts.items() if name in self.chosen]
+        if "user_days" in self.chosen:
+            user_days.rebuild(connection, low, high, self.aggregates.funnel)
+            found.append(("user_days", _user_days_drift(connection, low.date(), high.date())))
+        if self.chosen & {"sessions", "user_days"}:
+            rollups.follow(connection, self.aggregates.funnel)
+        return found
+
+    def _rollups(self) -> None:
+        first, last = self.low.date(), (self.high - HOUR).date() + DAY
+        if "user_profiles" in self.chosen:
+            self._profiles(first, last)
+        wanted: dict[str, Callable[[Connection], Drift]] = {
+            "active_users_daily": lambda c: rollups.rebuild_active_users(c, first, last),
+            "funnel_daily": lambda c: rollups.rebuild_funnel(c, first, last, self.aggregates.funnel),
+            "retention_weekly": lambda c: rollups.rebuild_retention(c, first, last),
+        }
+        for name, made in wanted.items():
+            if name in self.chosen:
+                self._write([], lambda c, name=name, made=made: [(name, made(c))])
+
+    def _profiles(self, first: date, last: date) -> None:
+        after = ""
+        while True:
+            with self.aggregates.alone() as connection:
+                users = [row[0] for row in connection.execute(_ACTIVE, (first, last, after, USERS_AT_ONCE))]
+            if not users:
+                return
+            self._write([], lambda c, users=users: [("user_profiles", rollups.rebuild_profiles(c, users))])
+            after = users[-1]
+
+    def _write(self, days: list[date], make: Callable[[Connection], list[tuple[str, Drift]]]) -> None:
+        for name, drift in self.aggregates.write(days, make):
+            self.found[name] = self.found.get(name, Drift()).plus(drift)
+
+    def _days(self) -> Iterator[tuple[datetime, datetime]]:
+        start = self.low.replace(hour=0)
+        while start < self.high:
+            yield start, start + DAY
+            start += DAY
+
+
+def _user_days_drift(connection: Connection, low: date, high: date) -> Drift:
+    [[rows]] = connection.execute(
+        "select count(*) from ops.user_days where day >= %s and day < %s", (low, high)
+    ).fetchall()
+    [[drift]] = connection.execute("select count(*) from changes").fetchall()
+    return Drift(rows, drift)
+
+
+def read_events_by_hour(connection: Connection, low: datetime, high: datetime) -> dict[datetime, int]:
+    """Events of each hour of [low, high) that has any, by the counts of the minutes."""
+    return dict(connection.execute(statement("events_by_hour"), {"low": low, "high": high}).fetchall())
