@@ -131,10 +131,11 @@ def _text(value: str) -> bytes:
     return _INT4.pack(len(encoded)) + encoded
 
 
-def _objects(values: list[Any]) -> np.ndarray[Any, Any]:
+def _objects(values: list[Any]) -> "pd.Series[Any]":
     made = np.empty(len(values), dtype=object)
     made[:] = values
-    return made
+    # Said once more, or pandas takes texts for its own type of text, in which a missing one is a NaN.
+    return pd.Series(made, dtype=object)
 
 
 def _key_order(columns: Mapping[str, Any]) -> np.ndarray[Any, Any]:
