@@ -53,7 +53,9 @@ AGGREGATES: Mapping[str, Aggregate] = MappingProxyType(
             Aggregate("user_days", "day", ("user_id", "day"), "day", schema="ops"),
             Aggregate("active_users_daily", "day", ("day",), "day", _DAYS),
             Aggregate("sessions", "session", ("session_id",), "started_at"),
-            Aggregate("user_profiles", "user", ("user_id",), "last_seen_at", (*_DAYS, "analytics.sessions")),
+            Aggregate(
+                "user_profiles", "user", ("user_id",), "last_seen_at", (*_DAYS, "analytics.sessions", "raw.events")
+            ),
             Aggregate("retention_weekly", "week", ("cohort_week", "week"), "week", _DAYS),
             Aggregate("funnel_daily", "day", ("day", "step"), "day", _DAYS),
             Aggregate("login_audit", "event", ("occurred_at", "event_id"), "occurred_at"),

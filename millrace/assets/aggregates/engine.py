@@ -136,7 +136,7 @@ class Aggregates:
         connection.execute("analyze gone")
         connection.execute(statement("earlier_of_user"), {"user_id": user_id, "frontier": since})
         hourly.forget(connection, since)
-        sessions.forget(connection, user_id)
+        sessions.forget(connection, user_id, self.frontier(connection))
         login_audit.forget(connection, user_id, self.audit)
         user_days.forget(connection, user_id, since, self.funnel)
         rollups.follow(connection, self.funnel)

@@ -67,11 +67,11 @@ def whole_hours(low: datetime, high: datetime) -> tuple[datetime, datetime]:
 
 
 def spans(low: datetime, high: datetime, events: Mapping[datetime, int], most: int) -> Iterator[Span]:
-    """Cut hours into ranges that hold about `most` events, none across midnight and none shorter than an hour."""
+    """Cut hours into ranges that hold at most `most` events, or are one hour."""
     start, held, at = low, 0, low
     while at < high:
         here = events.get(at, 0)
-        if at > start and (held + here > most or at.hour == 0):
+        if at > start and held + here > most:
             yield Span(start, at, held)
             start, held = at, 0
         held += here
@@ -113,36 +113,56 @@ class _Work:
     high: datetime
     progress: Progress
     found: dict[str, Drift] = field(default_factory=dict[str, Drift])
-    done: int = 0
 
     def run(self) -> None:
         """Day by day what is made of raw events; then what is made of these, for the whole range."""
         events = self.aggregates.events_by_hour(self.low, self.high)
-        total = sum(events.values())
+        total, done = sum(events.values()), 0
         self.progress(0, total)
-        for start, end in self._days():
-            self.aggregates.refresh([start.date()])
-            within = max(start, self.low), min(end, self.high)
+        self.aggregates.refresh(list(_days(self.low, self.high)))
+        for low, high in self._stretches():
             held = 0
-            for span in spans(*within, events, self.aggregates.events_per_transaction):
+            for span in spans(low, high, events, self.aggregates.events_per_transaction):
                 self._hours(span)
                 held += span.events
-                self.progress(self.done + held // 2, total)
+                self.progress(done + (held // 2 if self.chosen & _DAILY else held), total)
             if self.chosen & _DAILY:
-                self._write([start.date()], lambda c, low=start, high=end: self._day(c, low, high))
-            self.done += held
-            self.progress(self.done, total)
+                self._whole_day(low.date())
+            done += held
+            self.progress(done, total)
         self._rollups()
+
+    def _stretches(self) -> Iterator[tuple[datetime, datetime]]:
+        """Days, where anything is made by day; else all at once."""
+        if not self.chosen & _DAILY:
+            yield self.low, self.high
+            return
+        for day in _days(self.low, self.high):
+            start = _midnight(day)
+            yield max(start, self.low), min(start + DAY, self.high)
 
     def _hours(self, span: Span) -> None:
         tables = [each for each in COUNTED if each.name in self.chosen]
-        if tables:
-            self._write(
-                [span.low.date()],
-                lambda c: [(each.name, hourly.rebuild(c, each, span.low, span.high)) for each in tables],
-            )
 
-    def _day(self, connection: Connection, low: datetime, high: datetime) -> list[tuple[str, Drift]]:
+        def make(connection: Connection) -> list[tuple[str, Drift]]:
+            low = self._thawed(connection, span.low)
+            return [(t.name, hourly.rebuild(connection, t, low, span.high)) for t in tables if low < span.high]
+
+        if tables:
+            self._write(list(_days(span.low, span.high)), make)
+
+    def _whole_day(self, day: date) -> None:
+        self._write([day], lambda c: self._day(c, _midnight(day)))
+
+    def _thawed(self, connection: Connection, low: datetime) -> datetime:
+        """From where on a range may be computed in this transaction: the frontier may have moved since the start."""
+        frontier = self.aggregates.frontier(connection)
+        return low if frontier is None else max(low, frontier)
+
+    def _day(self, connection: Connection, low: datetime) -> list[tuple[str, Drift]]:
+        high = low + DAY
+        if self._thawed(connection, low) > low:  # it is a midnight: this day is frozen
+            return []
         found: list[tuple[str, Drift]] = []
         if "sessions" in self.chosen:
             frontier = self.aggregates.frontier(connection)
@@ -184,11 +204,17 @@ class _Work:
         for name, drift in self.aggregates.write(days, make):
             self.found[name] = self.found.get(name, Drift()).plus(drift)
 
-    def _days(self) -> Iterator[tuple[datetime, datetime]]:
-        start = self.low.replace(hour=0)
-        while start < self.high:
-            yield start, start + DAY
-            start += DAY
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _days(low: datetime, high: datetime) -> Iterator[date]:
+    """The days that a range touches."""
+    day = low.date()
+    while day <= (high - HOUR).date():
+        yield day
+        day += DAY
 
 
 def _user_days_drift(connection: Connection, low: date, high: date) -> Drift:

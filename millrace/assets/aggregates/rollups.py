@@ -26,6 +26,8 @@ def follow(connection: Connection, funnel: Funnel) -> None:
     connection.execute(statement("funnel_changes"), {"names": funnel.names})
     connection.execute(statement("funnel_empty"))
     connection.execute(statement("user_profiles"))
+    # Done with: a rebuild that took marks in first follows its own changes in the same transaction.
+    connection.execute("truncate changes, trait_changes, session_changes, user_changes")
 
 
 def rebuild_active_users(connection: Connection, low: date, high: date) -> Drift:

@@ -1,0 +1,114 @@
+"""The tables `login_audit` and `logins_hourly`: what is unusual about logins, kept exact whatever comes late.
+
+One row for each event of type login or logout: action (its type), ip, device (null when missing or empty; logouts have
+none), and flags in alphabetical order. Order of rows everywhere: (occurred_at, event_id); "earlier" is smaller in it.
+"Within W before t": occurred_at > t - W. What has no ip or no device is never flagged for it.
+
+- `burst` (login): within `burst_window` up to and including this login the user logged in `burst_logins` times or more.
+- `logout_without_login` (logout): no login of the user within `session` before it that came after the user's previous
+  logout: nothing was open.
+- `many_addresses_for_user` (login): within `window` up to and including this login the user logged in from
+  `addresses_per_user` distinct addresses or more.
+- `many_users_from_address` (login): the same for `users_per_address` distinct users who logged in from this address.
+- `new_address`, `new_device` (login): the user has logged in before, any time, never from this address or device.
+- `overlapping_sessions` (login): a session of the user from another address is open: an earlier login from there within
+  `session` before this one, and no logout of the user from there in between.
+
+`logins_hourly`: logins and logouts of the hour, distinct users and addresses of both, rows with a flag.
+
+What belongs here: the order of the steps; each is a `sql/login_audit_*.sql`. What does not: locks, marks and COMMIT;
+all of this is inside the transaction of a caller who is the only writer.
+"""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from millrace.assets.aggregates.audit_rules import AuditRules
+from millrace.assets.aggregates.drift import Drift
+from millrace.assets.aggregates.sql import statement
+from millrace.resources.postgres import Connection
+
+_HOUR = timedelta(hours=1)
+_DENSE = 16  # from so many affected logins of a user or address in one stretch, one pass is cheaper than a look at each
+
+
+def take_in(connection: Connection, rules: AuditRules) -> None:
+    """Add the logins and logouts of the temporary table `arrived`, and repair all flags and hours that they change."""
+    connection.execute(statement("login_audit_stage"))
+    if _run(connection, "login_audit_take_in"):
+        _repair(connection, rules)
+        _count_touched_hours(connection)
+
+
+def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditRules) -> dict[str, Drift]:
+    """Make the rows of [low, high) what raw.events says, and their flags what the rules say; right rows are untouched.
+
+    Later rows whose flags depended on what was wrong are repaired too. For `logins_hourly` the range is all hours that
+    [low, high) touches.
+    """
+    bounds = {"low": low, "high": high}
+    connection.execute(statement("login_audit_stage"))
+    with psycopg.ClientCursor(connection) as cursor:  # puts literals into the text: only these partitions are planned
+        cursor.execute(statement("login_audit_truth"), bounds)
+    _analyze(connection, "audit_truth")
+    if _run(connection, "login_audit_differences", bounds):
+        _analyze(connection, "audit_changed")
+        _run(connection, "login_audit_merge")
+    _run(connection, "login_audit_range", bounds)
+    _repair(connection, rules)
+    [audit] = connection.execute(statement("login_audit_drift"), bounds).fetchall()
+    hours = {"low": _hour(low), "high": _hour(high - timedelta.resolution) + _HOUR}
+    _run(connection, "logins_hourly_range", hours)
+    hourly = _count_hours(connection)
+    _count_touched_hours(connection, hours)
+    return {"login_audit": Drift(*audit), "logins_hourly": hourly}
+
+
+def forget(connection: Connection, user_id: str, rules: AuditRules) -> None:
+    """Remove a user's rows; the flags of others who came from the same addresses, and the hours, follow."""
+    connection.execute(statement("login_audit_stage"))
+    if _run(connection, "login_audit_forget", {"user_id": user_id}):
+        _repair(connection, rules)
+        _count_touched_hours(connection)
+
+
+def _repair(connection: Connection, rules: AuditRules) -> None:
+    """Judge the rows that the changed ones affect, beside those in `audit_affected` already; write what differs."""
+    parameters = {f"audit_{name}": value for name, value in asdict(rules).items()}
+    _analyze(connection, "audit_changed")
+    _run(connection, "login_audit_affected", parameters)
+    _analyze(connection, "audit_affected")
+    if _run(connection, "login_audit_dense", {**parameters, "dense": _DENSE}):
+        _analyze(connection, "audit_dense")
+    if _run(connection, "login_audit_judge", parameters):
+        _analyze(connection, "audit_judged")
+        _run(connection, "login_audit_repair")
+
+
+def _count_touched_hours(connection: Connection, beside: dict[str, datetime] | None = None) -> None:
+    connection.execute("truncate audit_hours")
+    if _run(connection, "logins_hourly_touched", beside or {"low": None, "high": None}):
+        _count_hours(connection)
+
+
+def _count_hours(connection: Connection) -> Drift:
+    _analyze(connection, "audit_hours")
+    [(rows, differed)] = connection.execute(statement("logins_hourly_count")).fetchall()
+    return Drift(rows, differed)
+
+
+def _run(connection: Connection, name: str, parameters: dict[str, Any] | None = None) -> int:
+    """How many rows the statement wrote."""
+    return connection.execute(statement(name), parameters).rowcount
+
+
+def _analyze(connection: Connection, table: str) -> None:
+    """Without figures the planner takes a temporary table for a large one, and scans what it should look up."""
+    connection.execute(f"analyze {table}".encode())
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

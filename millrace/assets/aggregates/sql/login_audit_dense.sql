@@ -1,0 +1,132 @@
+-- Distinct users of an address, and addresses of a user, where many affected logins stand close together: one pass over
+-- the stretch instead of a count for each. A login counts from its place to the next one of the same user and address,
+-- or to the end of its window, which comes first; the running sum of beginnings less ends is the count.
+insert into audit_dense (kind, occurred_at, event_id, many)
+with affected as (
+    select
+        'address' as kind,
+        r.ip as subject,
+        r.occurred_at
+    from audit_affected as r
+    where r.action = 'login' and r.ip is not null
+    union all
+    select
+        'user' as kind,
+        r.user_id as subject,
+        r.occurred_at
+    from audit_affected as r
+    where r.action = 'login'
+),
+
+marked as (
+    select
+        a.*,
+        a.occurred_at - lag(a.occurred_at) over w > %(audit_window)s as apart
+    from affected as a
+    window w as (partition by a.kind, a.subject order by a.occurred_at)
+),
+
+numbered as (
+    select
+        m.*,
+        count(*) filter (where m.apart) over (partition by m.kind, m.subject order by m.occurred_at) as stretch
+    from marked as m
+),
+
+stretches as materialized (
+    select
+        n.kind,
+        n.subject,
+        n.stretch,
+        min(n.occurred_at) - %(audit_window)s as low,
+        max(n.occurred_at) as high
+    from numbered as n
+    group by n.kind, n.subject, n.stretch
+    having count(*) >= %(dense)s
+),
+
+logins as (
+    select
+        s.*,
+        l.*
+    from stretches as s
+    cross join
+        lateral (
+            select
+                n.occurred_at,
+                n.event_id,
+                n.user_id as counted
+            from analytics.login_audit as n
+            where n.ip = s.subject and n.action = 'login' and n.occurred_at > s.low and n.occurred_at <= s.high
+            order by n.occurred_at, n.event_id offset 0
+        ) as l
+    where s.kind = 'address'
+    union all
+    select
+        s.*,
+        l.*
+    from stretches as s
+    cross join
+        lateral (
+            select
+                n.occurred_at,
+                n.event_id,
+                n.ip as counted
+            from analytics.login_audit as n
+            where
+                n.user_id = s.subject and n.action = 'login' and n.occurred_at > s.low and n.occurred_at <= s.high
+                and n.ip is not null
+            order by n.occurred_at, n.event_id offset 0
+        ) as l
+    where s.kind = 'user'
+),
+
+paired as (
+    select
+        l.*,
+        lead(l.occurred_at) over w as next_at,
+        lead(l.event_id) over w as next_id
+    from logins as l
+    window w as (partition by l.kind, l.subject, l.stretch, l.counted order by l.occurred_at, l.event_id)
+),
+
+steps as (
+    select
+        p.kind,
+        p.subject,
+        p.stretch,
+        p.occurred_at,
+        p.event_id,
+        1 as step
+    from paired as p
+    union all
+    select
+        p.kind,
+        p.subject,
+        p.stretch,
+        least(p.next_at, p.occurred_at + %(audit_window)s) as occurred_at,
+        case
+            when p.next_at < p.occurred_at + %(audit_window)s then p.next_id
+            else '00000000-0000-0000-0000-000000000000'
+        end as event_id,
+        -1 as step
+    from paired as p
+),
+
+counts as (
+    select
+        s.*,
+        sum(s.step) over (
+            partition by s.kind, s.subject, s.stretch order by s.occurred_at, s.event_id
+            range between unbounded preceding and current row
+        ) as things
+    from steps as s
+)
+
+select
+    c.kind,
+    c.occurred_at,
+    c.event_id,
+    c.things >= case c.kind when 'user' then %(audit_addresses_per_user)s else %(audit_users_per_address)s end as many
+from counts as c
+where c.step = 1

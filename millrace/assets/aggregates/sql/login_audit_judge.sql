@@ -1,0 +1,204 @@
+-- The flags of the affected rows, each by index lookups around it; kept are those that differ from what stands there.
+-- "Within W before t": occurred_at > t - W. "Earlier": smaller by (occurred_at, event_id).
+insert into audit_judged (occurred_at, event_id, flags)
+select
+    j.occurred_at,
+    j.event_id,
+    j.flags
+from (
+    select
+        r.occurred_at,
+        r.event_id,
+        r.flags as before,
+        array_remove(array[
+            case when r.action = 'login' and burst.many then 'burst' end,
+            case when r.action = 'logout' and not coalesce(opened.open, false) then 'logout_without_login' end,
+            case when coalesce(dense_user.many, addresses.many) then 'many_addresses_for_user' end,
+            case when coalesce(dense_address.many, users.many) then 'many_users_from_address' end,
+            case when known.user_is_known and not known.ip_is_known then 'new_address' end,
+            case when known.user_is_known and not known.device_is_known then 'new_device' end,
+            case when overlap.found then 'overlapping_sessions' end
+        ], null) as flags
+    from audit_affected as r
+    left join audit_dense as dense_user
+        on
+            dense_user.kind = 'user' and r.occurred_at = dense_user.occurred_at and r.event_id = dense_user.event_id
+    left join audit_dense as dense_address
+        on
+            dense_address.kind = 'address' and r.occurred_at = dense_address.occurred_at
+            and r.event_id = dense_address.event_id
+    -- burst: the user's logins in the burst window, counted no further than needed
+    cross join
+        lateral (
+            select count(*) >= %(audit_burst_logins)s as many
+            from (
+                select 1
+                from analytics.login_audit as s
+                where
+                    r.action = 'login' and s.user_id = r.user_id and s.action = 'login'
+                    and (s.occurred_at, s.event_id) <= (r.occurred_at, r.event_id)
+                    and s.occurred_at > r.occurred_at - %(audit_burst_window)s
+                order by s.occurred_at, s.event_id limit %(audit_burst_logins)s
+            ) as few
+        ) as burst
+    -- logout_without_login: the user's last login before it is out of the session, or a logout came since
+    left join lateral (
+        select
+            s.occurred_at > r.occurred_at - %(audit_session)s
+            and not exists (
+                select 1
+                from analytics.login_audit as o
+                where
+                    o.user_id = r.user_id and o.action = 'logout'
+                    and (o.occurred_at, o.event_id) > (s.occurred_at, s.event_id)
+                    and (o.occurred_at, o.event_id) < (r.occurred_at, r.event_id)
+            ) as open
+        from analytics.login_audit as s
+        where
+            r.action = 'logout' and s.user_id = r.user_id and s.action = 'login'
+            and (s.occurred_at, s.event_id) < (r.occurred_at, r.event_id)
+        order by s.occurred_at desc, s.event_id desc limit 1
+    ) as opened on true
+    -- new_device, new_address: the user has logged in before, never with it; what is null is never new
+    cross join
+        lateral (
+            select
+                r.action = 'login' and exists (
+                    select 1
+                    from analytics.login_audit as s
+                    where
+                        s.user_id = r.user_id and s.action = 'login'
+                        and (s.occurred_at, s.event_id) < (r.occurred_at, r.event_id)
+                ) as user_is_known,
+                r.ip is null or exists (
+                    select 1
+                    from analytics.login_audit as s
+                    where
+                        s.user_id = r.user_id and s.ip = r.ip and s.action = 'login'
+                        and (s.occurred_at, s.event_id) < (r.occurred_at, r.event_id)
+                ) as ip_is_known,
+                r.device is null or exists (
+                    select 1
+                    from analytics.login_audit as s
+                    where
+                        s.user_id = r.user_id and s.device = r.device
+                        and (s.occurred_at, s.event_id) < (r.occurred_at, r.event_id)
+                ) as device_is_known
+        ) as known
+    -- many_addresses_for_user, many_users_from_address: the last logins of the window decide nearly always; only when
+    -- they are the same few over and over is the whole window counted
+    cross join
+        lateral (
+            select
+                count(distinct s.ip) >= %(audit_addresses_per_user)s
+                or count(*) = %(audit_addresses_per_user)s * 8 and (
+                    select count(distinct w.ip) >= %(audit_addresses_per_user)s
+                    from analytics.login_audit as w
+                    where
+                        w.user_id = r.user_id and w.action = 'login'
+                        and (w.occurred_at, w.event_id) <= (r.occurred_at, r.event_id)
+                        and w.occurred_at > r.occurred_at - %(audit_window)s
+                ) as many
+            from (
+                select l.ip
+                from analytics.login_audit as l
+                where
+                    r.action = 'login' and dense_user.many is null and l.user_id = r.user_id and l.action = 'login'
+                    and (l.occurred_at, l.event_id) <= (r.occurred_at, r.event_id)
+                    and l.occurred_at > r.occurred_at - %(audit_window)s
+                order by l.occurred_at desc, l.event_id desc limit %(audit_addresses_per_user)s * 8
+            ) as s
+        ) as addresses
+    cross join
+        lateral (
+            select
+                count(distinct s.user_id) >= %(audit_users_per_address)s
+                or count(*) = %(audit_users_per_address)s * 8 and (
+                    select count(distinct w.user_id) >= %(audit_users_per_address)s
+                    from analytics.login_audit as w
+                    where
+                        w.ip = r.ip and w.action = 'login'
+                        and (w.occurred_at, w.event_id) <= (r.occurred_at, r.event_id)
+                        and w.occurred_at > r.occurred_at - %(audit_window)s
+                ) as many
+            from (
+                select l.user_id
+                from analytics.login_audit as l
+                where
+                    r.action = 'login' and dense_address.many is null and l.ip = r.ip and l.action = 'login'
+                    and (l.occurred_at, l.event_id) <= (r.occurred_at, r.event_id)
+                    and l.occurred_at > r.occurred_at - %(audit_window)s
+                order by l.occurred_at desc, l.event_id desc limit %(audit_users_per_address)s * 8
+            ) as s
+        ) as users
+    -- overlapping_sessions: a login from another address without its logout; of the last logins, or, when those are
+    -- all closed or from here, of each address that the user ever had
+    cross join lateral (
+        select
+            coalesce(bool_or(s.is_open), false)
+            or count(*) = 16 and exists (
+                with recursive address (ip) as (
+                    (
+                        select l.ip from analytics.login_audit as l
+                        where l.user_id = r.user_id and l.ip is not null
+                        order by l.ip limit 1
+                    )
+                    union all
+                    select (
+                        select l.ip from analytics.login_audit as l
+                        where l.user_id = r.user_id and l.ip > a.ip
+                        order by l.ip limit 1
+                    ) as ip
+                    from address as a
+                    where a.ip is not null
+                )
+
+                select 1
+                from address as a
+                cross join
+                    lateral (
+                        select
+                            l.occurred_at,
+                            l.event_id
+                        from analytics.login_audit as l
+                        where
+                            l.user_id = r.user_id and l.ip = a.ip and l.action = 'login'
+                            and (l.occurred_at, l.event_id) < (r.occurred_at, r.event_id)
+                            and l.occurred_at > r.occurred_at - %(audit_session)s
+                        order by l.occurred_at desc, l.event_id desc limit 1
+                    ) as l
+                -- not "not exists": the planner would make a join of it, over all logouts of the user
+                left join lateral (
+                    select
+                        o.occurred_at,
+                        o.event_id
+                    from analytics.login_audit as o
+                    where
+                        o.user_id = r.user_id and o.ip = a.ip and o.action = 'logout'
+                        and (o.occurred_at, o.event_id) > (l.occurred_at, l.event_id)
+                        and (o.occurred_at, o.event_id) < (r.occurred_at, r.event_id)
+                    order by o.occurred_at, o.event_id limit 1
+                ) as o on true
+                where a.ip <> r.ip and o.event_id is null
+            ) as found
+        from (
+            select
+                l.ip <> r.ip
+                and not exists (
+                    select 1
+                    from analytics.login_audit as o
+                    where
+                        o.user_id = r.user_id and o.ip = l.ip and o.action = 'logout'
+                        and (o.occurred_at, o.event_id) > (l.occurred_at, l.event_id)
+                        and (o.occurred_at, o.event_id) < (r.occurred_at, r.event_id)
+                ) as is_open
+            from analytics.login_audit as l
+            where
+                r.action = 'login' and l.user_id = r.user_id and l.action = 'login'
+                and (l.occurred_at, l.event_id) < (r.occurred_at, r.event_id)
+                and l.occurred_at > r.occurred_at - %(audit_session)s
+            order by l.occurred_at desc, l.event_id desc limit 16
+        ) as s
+    ) as overlap
+) as j
+where j.before <> j.flags

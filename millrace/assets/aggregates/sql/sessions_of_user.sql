@@ -1,0 +1,17 @@
+-- All sessions of one user, and what is left of the user's events.
+insert into session_old (session_id, user_id)
+select
+    s.session_id,
+    s.user_id
+from analytics.sessions as s
+where s.user_id = %(user_id)s;
+
+insert into session_events (user_id, occurred_at, event_id, viewed, page)
+select
+    e.user_id,
+    e.occurred_at,
+    e.event_id,
+    e.type = 'page_view' as viewed,
+    case when e.type = 'page_view' then e.payload ->> 'page' end as page
+from raw.events as e
+where e.user_id = %(user_id)s and e.occurred_at >= %(frontier)s::timestamptz

@@ -1,0 +1,11 @@
+-- The next events of the users whose session has not ended yet, away from the range.
+insert into session_events (user_id, occurred_at, event_id, viewed, page)
+select
+    e.user_id,
+    e.occurred_at,
+    e.event_id,
+    e.type = 'page_view' as viewed,
+    case when e.type = 'page_view' then e.payload ->> 'page' end as page
+from session_edges as x
+inner join raw.events as e on x.user_id = e.user_id and x.floor < e.occurred_at
+where x.open and e.occurred_at >= %(low)s and e.occurred_at < %(high)s

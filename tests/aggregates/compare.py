@@ -1,0 +1,144 @@
+"""A stage for the tests of the aggregates: send events, refresh, and hold every table against the oracle.
+
+What belongs here: sending, reading the tables, telling what differs. What does not: the definitions (`oracle`).
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from millrace.assets.aggregates.engine import Aggregates
+from tests.aggregates import oracle
+from tests.aggregates.oracle import COLUMNS, Event, Row, Tables, event_of
+from tests.support.world import World
+
+_CLEAR = """
+select format('%%I.%%I', n.nspname, c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname in ('raw', 'ops', 'analytics') and c.relkind in ('r', 'p') and not c.relispartition
+and c.relname <> 'offsets'
+"""
+_SETTLED = """
+select e.occurred_at, e.event_id, e.type, e.user_id, e.payload from raw.events as e
+where not exists (
+    select from ops.dirty_buckets as d left join ops.batch_ranges as r using (batch_id)
+    where e.occurred_at between d.low and d.high and (
+        e.event_id = any(d.event_ids)
+        or (e.kafka_topic_id, e.kafka_partition) = (r.topic_id, r.partition)
+        and e.kafka_offset >= r.start_offset and e.kafka_offset < r.end_offset
+    )
+)
+"""
+
+
+def read(connection: psycopg.Connection[Any], names: Iterable[str] = COLUMNS) -> Tables:
+    """The rows of Millrace's tables, as the oracle gives them."""
+    found: Tables = {}
+    for name in names:
+        key, others = COLUMNS[name]
+        rows = connection.execute(f"select {', '.join((*key, *others))} from analytics.{name}".encode()).fetchall()
+        found[name] = oracle.in_order(name, rows)
+    return found
+
+
+def differences(expected: Tables, found: Tables) -> list[str]:
+    """What is wrong, at most a few rows of each table; empty is good."""
+    return [line for name in found for line in _table_differences(name, expected[name], found[name])]
+
+
+def _table_differences(name: str, expected: list[Row], found: list[Row]) -> list[str]:
+    width = len(COLUMNS[name][0])
+    wanted, there = {row[:width]: row for row in expected}, {row[:width]: row for row in found}
+    lines = [f"{name}: missing {wanted[key]}" for key in wanted.keys() - there.keys()]
+    lines += [f"{name}: too much {there[key]}" for key in there.keys() - wanted.keys()]
+    both = wanted.keys() & there.keys()
+    lines += [f"{name}: {there[k]} instead of {wanted[k]}" for k in both if not _equal(there[k], wanted[k])]
+    if len(there) != len(found):
+        lines.append(f"{name}: {len(found) - len(there)} rows twice")
+    shown = [line if len(line) < 400 else f"{line[:400]}..." for line in lines[:4]]
+    return shown if len(lines) <= 4 else [*shown, f"{name}: {len(lines) - 4} more"]
+
+
+def _equal(one: Row, other: Row) -> bool:
+    return all(
+        math.isclose(a, b, rel_tol=1e-12) if isinstance(a, float) else a == b for a, b in zip(one, other, strict=True)
+    )
+
+
+@dataclass
+class Stage:
+    """One world for a module's tests, and what was sent in this test."""
+
+    world: World
+    sent: dict[Any, Event] = field(default_factory=dict[Any, Event])
+
+    def clear(self) -> None:
+        """Forget everything that was stored, and in Redis what was seen; Kafka's offsets go on."""
+        tables = [name for (name,) in self.world.query(_CLEAR)]
+        self.world.query(f"truncate {', '.join(tables)} restart identity cascade")
+        self.world.worker.redis.call(lambda client: client.flushall())
+        self.sent.clear()
+
+    def store(self, values: Iterable[bytes]) -> None:
+        """Kafka values, ingested and not refreshed."""
+        self.world.produce(values)
+        self.world.ingest()
+
+    def send(self, *events: Mapping[str, Any]) -> None:
+        """Valid events, ingested and not refreshed."""
+        self.sent.update((e.event_id, e) for e in (event_of(dict(sent)) for sent in events))
+        self.store(json.dumps(event).encode() for event in events)
+
+    def tables(self, *names: str) -> Tables:
+        """The tables now."""
+        with psycopg.connect(self.world.settings.postgres_url, autocommit=True) as connection:
+            return read(connection, names or COLUMNS)
+
+    def rows(self, name: str) -> list[Row]:
+        """One table now."""
+        return self.tables(name)[name]
+
+    def wrong(self, events: Iterable[Event] | None = None) -> list[str]:
+        """What differs from the oracle now, the events being all that were sent, or these."""
+        return differences(oracle.tables(self.sent.values() if events is None else events), self.tables())
+
+    def settled(self) -> list[str]:
+        """Refresh; what differs then, marks that are left among it."""
+        self.world.refresh()
+        left = self.world.one("select count(*) from ops.dirty_buckets")
+        return self.wrong() + ([f"{left} marks are left"] if left else [])
+
+    def rebuild(self, names: Collection[str] | None = None, aggregates: Aggregates | None = None) -> dict[str, int]:
+        """Rebuild every day that has events, and those beside it; the drift that was found, where there was any."""
+        found: Counter[str] = Counter()
+        for low, high in self.spans():
+            found.update((aggregates or self.world.aggregates).rebuild(low, high, names).drift)
+        return {name: rows for name, rows in found.items() if rows}
+
+    def spans(self) -> list[tuple[datetime, datetime]]:
+        """The days that have events, and those beside them, as ranges."""
+        wide = timedelta(days=1)
+        found: list[tuple[datetime, datetime]] = []
+        for day in sorted({event.occurred_at.date() for event in self.sent.values()}):
+            midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+            joins = bool(found) and midnight - wide <= found[-1][1]
+            low = found.pop()[0] if joins else midnight - wide
+            found.append((low, midnight + 2 * wide))
+        return found
+
+    def inconsistent(self) -> list[str]:
+        """What differs, in one snapshot, from the oracle of the events that no mark stands for. Never anything."""
+        with psycopg.connect(self.world.settings.postgres_url) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            events = [Event(*row) for row in connection.execute(_SETTLED.encode())]
+            found = read(connection, [name for name in COLUMNS if name not in _AT_ONCE])
+        return differences(oracle.tables(events), found)
+
+
+# These hold an event from the moment that it is stored.
+_AT_ONCE = ("events_minutely", "logins", "logouts", "page_views", "button_clicks", "form_submits")
