@@ -7,12 +7,12 @@ What belongs here: a setting that an operator may change. What does not: constan
 import json
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "MILLRACE_"
@@ -54,6 +54,17 @@ def _topics(value: object) -> object:
     if bad or not names:
         raise ValueError("expected topic names separated by commas (letters, digits, '.', '_', '-')")
     return names
+
+
+def _owners(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    owners = tuple(owner.strip() for owner in value.split(",") if owner.strip())
+    if not owners or not all(
+        re.fullmatch(r"team:[A-Za-z0-9_]+|[^@\s:]+@[^@\s:]+\.[^@\s:]+", owner) for owner in owners
+    ):
+        raise ValueError("expected team:<name> (letters, digits, '_') or e-mail addresses, separated by commas")
+    return owners
 
 
 def _options(value: object) -> object:
@@ -183,6 +194,126 @@ class Settings(BaseSettings):
         ge=timedelta(seconds=1),
         description="A run without progress for this long is replaced, and a database session that blocks is ended.",
         examples=["30s"],
+    )
+    freshness: Duration = Field(
+        default=timedelta(seconds=15),
+        ge=timedelta(seconds=3),
+        description="How old the aggregates of the current hour may be; those of earlier hours, which late events "
+        "reach, twice as old.",
+        examples=["15s"],
+    )
+    history_start: date = Field(
+        default=date(2025, 1, 1),
+        description="The first day that Dagster's partitions offer for a backfill. Aggregates hold earlier days too.",
+        examples=["2025-01-01"],
+    )
+    asset_owners: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_owners)] = Field(
+        default=("team:analytics",),
+        description="Who owns the aggregates, as the UI shows it: teams or e-mail addresses, separated by commas.",
+        examples=["team:analytics"],
+    )
+    audit_window: Duration = Field(
+        default=timedelta(hours=1),
+        gt=timedelta(0),
+        le=timedelta(days=31),
+        description="How far back the audit of logins counts users of an address and addresses of a user.",
+        examples=["1h"],
+    )
+    audit_users_per_address: int = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="So many users from a login's address in the window: it is flagged many_users_from_address.",
+        examples=["10"],
+    )
+    audit_addresses_per_user: int = Field(
+        default=4,
+        ge=1,
+        le=10_000,
+        description="So many addresses of a login's user in the window: it is flagged many_addresses_for_user.",
+        examples=["4"],
+    )
+    audit_burst_window: Duration = Field(
+        default=timedelta(minutes=1),
+        gt=timedelta(0),
+        le=timedelta(days=31),
+        description="How far back the audit of logins counts a user's logins for burst.",
+        examples=["1m"],
+    )
+    audit_burst_logins: int = Field(
+        default=5,
+        ge=1,
+        le=10_000,
+        description="So many logins of a user in the burst window: the login is flagged burst.",
+        examples=["5"],
+    )
+    audit_session: Duration = Field(
+        default=timedelta(hours=12),
+        gt=timedelta(0),
+        le=timedelta(days=31),
+        description="How long the audit takes a session for open that has no logout. After a change of an audit setting "
+        "the rows that are there follow when they are rebuilt.",
+        examples=["12h"],
+    )
+    funnel: Path | None = Field(
+        default=None,
+        description="A file with the steps of the funnel, in the shape of millrace/assets/aggregates/funnel.toml, which "
+        "is the default.",
+        examples=["funnel.toml"],
+    )
+    analyst_password: SecretStr | None = Field(
+        default=None,
+        description="The password of the role millrace_analyst, which `millrace migrate` makes: it reads analytics and "
+        "raw.events only. Unset, the role is made without a login.",
+        examples=["choose-one"],
+    )
+    analyst_statement_timeout: Duration = Field(
+        default=timedelta(seconds=60),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(days=7),
+        description="How long a query of millrace_analyst may take.",
+        examples=["60s"],
+    )
+    run_history: Duration = Field(
+        default=timedelta(hours=6),
+        ge=timedelta(minutes=10),
+        description="How long Dagster keeps finished runs of ingest, refreshes and upkeep; what the UI shows stays.",
+        examples=["6h"],
+    )
+    failed_run_history: Duration = Field(
+        default=timedelta(days=7),
+        ge=timedelta(minutes=10),
+        description="How long Dagster keeps failed and cancelled runs of the same jobs.",
+        examples=["7d"],
+    )
+    retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="Days before today for which raw events are kept; older ones are dropped, and expire on arrival. "
+        "0: all are kept.",
+        examples=["0"],
+    )
+    ledger_days: int = Field(
+        default=7,
+        ge=1,
+        le=36_500,
+        description="Days that the ledger keeps every batch; older ones become a sum an hour and cannot be replayed.",
+        examples=["7"],
+    )
+    dead_letter_days: int = Field(
+        default=90,
+        ge=1,
+        le=36_500,
+        description="Days that dead letters are kept after they were resolved or discarded; open ones stay for ever.",
+        examples=["90"],
+    )
+    audit_days: int = Field(
+        default=400,
+        ge=1,
+        le=36_500,
+        description="Days that ops.audit_log is kept: who redrove, discarded, erased or dropped what.",
+        examples=["400"],
     )
     failpoints: Path | None = Field(
         default=None,

@@ -4,6 +4,8 @@ What belongs here: how to connect, how to know that COMMIT committed, what an SQ
 What does not: SQL about events (it stands beside the code that runs it).
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -100,3 +102,20 @@ def describe(error: BaseException) -> str:
     # These classes speak of the server, of names and of rights, never of values.
     speaks = error.sqlstate.startswith(("08", "28", "3D", "40", "42", "53", "55", "57"))
     return f"{type(error).__name__} {error.sqlstate}" + (f": {error.diag.message_primary}" if speaks else "")
+
+
+class DatabaseFailed(Exception):
+    """PostgreSQL failed; the text is that of `describe`."""
+
+
+@contextmanager
+def no_rows_in_errors() -> Generator[None]:
+    """Turn a database error into one whose text quotes no row: Dagster keeps and shows what an op raises.
+
+    Raises:
+        DatabaseFailed: instead of the psycopg.Error.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DatabaseFailed(describe(error)) from None

@@ -20,6 +20,7 @@ import psycopg
 from confluent_kafka import Producer
 from psycopg import sql
 
+from millrace.assets.aggregates.engine import Aggregates, Refreshed
 from millrace.assets.ingest import books
 from millrace.assets.ingest.failpoints import Failpoints
 from millrace.assets.ingest.ledger import Author
@@ -29,7 +30,7 @@ from millrace.assets.ingest.worker import Worker
 from millrace.assets.quality.reconcile import Verdict, reconcile
 from millrace.infra.local.harness import Running
 from millrace.infra.postgres.migrate import migrate
-from millrace.orchestration.clients import make_worker
+from millrace.orchestration.clients import make_aggregates, make_worker
 from millrace.orchestration.settings import Settings, load
 
 LOG = logging.getLogger("test")
@@ -61,11 +62,14 @@ class World:
     topic: str
     failpoints: Path
     worker: Worker = field(init=False)
+    aggregates: Aggregates = field(init=False)
     runs: int = 0
 
     def __post_init__(self) -> None:
         """A worker as a worker process would have one."""
         self.worker = self.another_worker()
+        self.aggregates = make_aggregates(self.settings)
+        self.aggregates.reached = Failpoints(self.failpoints)
 
     def another_worker(self, **changes: Any) -> Worker:
         """A worker that shares nothing with the others but the services; `changes` to the settings."""
@@ -117,6 +121,10 @@ class World:
             ranges = plans[0] if plans else ()
         return ingest(worker, ranges, self.author(lane=lane), LOG)
 
+    def refresh(self) -> Refreshed:
+        """Take everything into the aggregates that they do not hold yet."""
+        return self.aggregates.refresh()
+
     def run_elsewhere(self, ranges: tuple[Range, ...] | None = None, **environment: str) -> subprocess.Popen[str]:
         """Start a run in a process of its own."""
         chosen = self.plans()[0] if ranges is None else ranges
@@ -164,13 +172,15 @@ class World:
         ]
 
     def totals(self) -> dict[str, int]:
-        """The sums of the ledger."""
+        """The sums of the ledger; erased and expired only where there are any."""
         [row] = self.query(
             "select coalesce(sum(records), 0)::int, coalesce(sum(stored), 0)::int,"
             " coalesce(sum(duplicates_redis + duplicates_postgres), 0)::int, coalesce(sum(dead_letters), 0)::int,"
-            " coalesce(sum(tombstones), 0)::int from ops.batches"
+            " coalesce(sum(tombstones), 0)::int, coalesce(sum(erased), 0)::int, coalesce(sum(expired), 0)::int"
+            " from ops.batches"
         )
-        return dict(zip(("records", "stored", "duplicates", "dead_letters", "tombstones"), row, strict=True))
+        names = ("records", "stored", "duplicates", "dead_letters", "tombstones", "erased", "expired")
+        return {name: n for name, n in zip(names, row, strict=True) if n or name not in ("erased", "expired")}
 
     def reconcile(self) -> list[Verdict]:
         """What `millrace reconcile` finds."""
@@ -210,5 +220,6 @@ def fresh_world(services: Running, directory: Path, partitions: int = 1, **chang
         yield world
     finally:
         world.worker.close()
+        world.aggregates.close()
         with psycopg.connect(owner, autocommit=True) as connection:
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))

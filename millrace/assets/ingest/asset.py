@@ -4,7 +4,7 @@ One, because data that passes from op to op in memory cannot be re-executed from
 metadata, and the choice between a first execution and a replay. What does not: the work.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -131,9 +131,14 @@ def _execute(context: dg.AssetExecutionContext, config: IngestConfig, worker: Wo
 def _describe(replayed: Replayed) -> str:
     why = f"replayed {replayed.batches} batches"
     if replayed.gone:
-        gone = ", ".join(f"{r.topic}/{r.place.partition} {r.start}-{r.end}" for r in replayed.gone[:10])
-        why += f"; Kafka no longer holds {len(replayed.gone)} of the ranges: {gone}"
+        why += f"; Kafka no longer holds {len(replayed.gone)} of the ranges: {_listed(replayed.gone)}"
+    if replayed.closed:
+        why += f"; the books of {len(replayed.closed)} of the ranges are closed: {_listed(replayed.closed)}"
     return why
+
+
+def _listed(ranges: Sequence[Range]) -> str:
+    return ", ".join(f"{r.topic}/{r.place.partition} {r.start}-{r.end}" for r in ranges[:10])
 
 
 def _metadata(report: RunReport) -> dict[str, Any]:
@@ -145,6 +150,8 @@ def _metadata(report: RunReport) -> dict[str, Any]:
         "duplicates": c.duplicates,
         "dead_letters": c.dead_letters,
         "tombstones": c.tombstones,
+        "erased": c.erased,
+        "expired": c.expired,
         "transactions": report.batches,
         "retries": report.retries,
         "dedup_degraded": report.degraded,

@@ -14,6 +14,9 @@ from millrace.assets.ingest.model import Counts
 from millrace.assets.ingest.plan import Place, Range
 from millrace.resources.postgres import Connection
 
+# Whoever closes books holds this advisory lock alone, whoever books differences to open ones holds it with others.
+LEDGER_LOCK = 0x4D494C4C
+
 
 def committed(connection: Connection) -> dict[Place, int]:
     """The next offset of every partition of every generation."""
@@ -53,6 +56,7 @@ select
     count(*), coalesce(sum(records), 0)::bigint, coalesce(sum(stored), 0)::bigint,
     coalesce(sum(duplicates_redis), 0)::bigint, coalesce(sum(duplicates_postgres), 0)::bigint,
     coalesce(sum(dead_letters), 0)::bigint, coalesce(sum(tombstones), 0)::bigint,
+    coalesce(sum(erased), 0)::bigint, coalesce(sum(expired), 0)::bigint,
     coalesce(bool_or(dedup_degraded), false), coalesce(sum(retries), 0)::bigint,
     coalesce(sum(pull_seconds), 0), coalesce(sum(decode_seconds), 0), coalesce(sum(claim_seconds), 0),
     coalesce(sum(frame_seconds), 0), coalesce(sum(store_seconds), 0),
@@ -64,8 +68,8 @@ from ops.batches where run_id = %s
 def report(connection: Connection, run_id: str) -> RunReport:
     """The sums of a run's batches."""
     row: Any = connection.execute(_REPORT, (run_id,)).fetchone()
-    seconds = {name: float(row[9 + i]) for i, name in enumerate(("pull", "decode", "claim", "frame", "store"))}
-    return RunReport(row[0], Counts(*row[1:7]), row[7], row[8], seconds, row[14], row[15])
+    seconds = {name: float(row[11 + i]) for i, name in enumerate(("pull", "decode", "claim", "frame", "store"))}
+    return RunReport(row[0], Counts(*row[1:9]), row[9], row[10], seconds, row[16], row[17])
 
 
 _OVERLAPPING = """
@@ -103,7 +107,7 @@ def batches_of(connection: Connection, runs: Collection[str], ranges: Collection
 _BOOKED = """
 select coalesce(sum(r.records), 0)::bigint, coalesce(sum(r.stored), 0)::bigint,
     coalesce(sum(r.duplicates), 0)::bigint, coalesce(sum(r.dead_letters), 0)::bigint,
-    coalesce(sum(r.tombstones), 0)::bigint
+    coalesce(sum(r.tombstones), 0)::bigint, coalesce(sum(r.erased), 0)::bigint, coalesce(sum(r.expired), 0)::bigint
 from ops.batch_ranges as r
 where r.topic_id = %s and r.partition = %s and r.start_offset = %s and r.end_offset = %s
 """
@@ -112,8 +116,38 @@ where r.topic_id = %s and r.partition = %s and r.start_offset = %s and r.end_off
 def booked(connection: Connection, r: Range) -> Counts:
     """The ledger's sum for exactly this range; all duplicates as PostgreSQL's, the ledger keeps no source by range."""
     row: Any = connection.execute(_BOOKED, (r.place.topic_id, r.place.partition, r.start, r.end)).fetchone()
-    records, stored, duplicates, dead_letters, tombstones = row
-    return Counts(records, stored, 0, duplicates, dead_letters, tombstones)
+    records, stored, duplicates, *rest = row
+    return Counts(records, stored, 0, duplicates, *rest)
+
+
+_CLOSED = """
+select c.topic, r.topic_id, r.partition, greatest(r.start_offset, c.low), least(r.end_offset, c.high)
+from unnest(%(topics)s::text[], %(topic_ids)s::uuid[], %(partitions)s::int[], %(starts)s::bigint[], %(ends)s::bigint[])
+    as c (topic, topic_id, part, low, high)
+inner join ops.batch_ranges as r
+    on r.topic_id = c.topic_id and r.partition = c.part and r.start_offset < c.high and r.end_offset > c.low
+inner join ops.batches as b on b.batch_id = r.batch_id
+where b.kind = 'closed'
+order by r.topic_id, r.partition, r.start_offset
+"""
+
+
+def closed(connection: Connection, ranges: Collection[Range]) -> list[Range]:
+    """The parts of the ranges whose books are closed: what became of them is known as a sum only."""
+    arguments = {
+        "topics": [r.topic for r in ranges],
+        "topic_ids": [r.place.topic_id for r in ranges],
+        "partitions": [r.place.partition for r in ranges],
+        "starts": [r.start for r in ranges],
+        "ends": [r.end for r in ranges],
+    }
+    found = connection.execute(_CLOSED, arguments)
+    return [Range(topic, Place(topic_id, part), start, end) for topic, topic_id, part, start, end in found]
+
+
+def hold_open(connection: Connection) -> None:
+    """Until the transaction ends nobody closes books; waits for one who is at it, as long as `lock_timeout` says."""
+    connection.execute("select pg_advisory_xact_lock_shared(%s)", (LEDGER_LOCK,))
 
 
 def place(topic_id: str, partition: int) -> Place:

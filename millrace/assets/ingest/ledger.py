@@ -48,6 +48,8 @@ def tally(decoded: Decoded, claimed: Claimed, outcome: Outcome) -> Tally:
     _count(counted, sources, outcome.duplicates, "duplicates_postgres")
     _count(counted, sources, [r.position for r in (*decoded.refused, *outcome.refused)], "dead_letters")
     _count(counted, sources, decoded.tombstones, "tombstones")
+    _count(counted, sources, outcome.erased, "erased")
+    _count(counted, sources, outcome.expired, "expired")
     if sum(c.records for c in counted) != len(chunk.records):
         raise RuntimeError("a chunk does not add up; this is a bug in Millrace, nothing was committed")
     return Tally(counted)

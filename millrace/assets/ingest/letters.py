@@ -55,6 +55,21 @@ def resolve(connection: Connection, chunk: Chunk, positions: Sequence[int], run_
     )
 
 
+def remove(connection: Connection, chunk: Chunk, positions: Sequence[int]) -> None:
+    """Delete the letters of records."""
+    if not positions:
+        return
+    places = [chunk.ranges[chunk.sources[p]].place for p in positions]
+    connection.execute(
+        statement("remove_letters"),
+        {
+            "topic_ids": [place.topic_id for place in places],
+            "partitions": [place.partition for place in places],
+            "offsets": [chunk.records[p].offset() for p in positions],
+        },
+    )
+
+
 def _row(chunk: Chunk, letter: Refused, run_id: str) -> tuple[Any, ...]:
     record = chunk.records[letter.position]
     r = chunk.ranges[chunk.sources[letter.position]]

@@ -83,7 +83,7 @@ class Claimed:
 
 @dataclass
 class Counts:
-    """What became of records. `stored + duplicates + dead_letters + tombstones = records`, always."""
+    """What became of records. Without `records` itself, the fields sum up to it, always."""
 
     records: int = 0
     stored: int = 0
@@ -91,6 +91,8 @@ class Counts:
     duplicates_postgres: int = 0
     dead_letters: int = 0
     tombstones: int = 0
+    erased: int = 0
+    expired: int = 0
 
     @property
     def duplicates(self) -> int:
@@ -119,3 +121,10 @@ class Outcome:
     present: list[int] = field(default_factory=list[int])
     duplicates: list[int] = field(default_factory=list[int])
     refused: list[Refused] = field(default_factory=list[Refused])
+    erased: list[int] = field(default_factory=list[int])
+    expired: list[int] = field(default_factory=list[int])
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """List by list, by the path of the first."""
+        lists = {name: mine + getattr(other, name) for name, mine in vars(self).items() if name != "path"}
+        return Outcome(self.path, **lists)

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 from psycopg import sql
 
+from millrace.assets.ingest import gate
 from millrace.resources.postgres import Connection
 
 _DAYS_AHEAD = 7
@@ -19,6 +20,13 @@ _LOCK = 0x4D494C50  # an arbitrary number: one maker of partitions at a time
 _DAY_MICROS = 86_400 * 1_000_000
 _FIRST_DAY = """
 select pg_get_expr(relpartbound, oid) from pg_class where oid = 'raw.events_old'::regclass
+"""
+_DETACHED = r"""
+select c.oid::regclass::text
+from pg_class as c left join pg_inherits as i on i.inhrelid = c.oid
+where c.relnamespace = 'raw'::regnamespace and c.relkind = 'r' and c.relname ~ '^events_\d{8}$'
+    and (i.inhrelid is null or i.inhdetachpending)
+order by c.relname
 """
 _EXISTING = """
 select c.relname from pg_inherits as i join pg_class as c on c.oid = i.inhrelid
@@ -29,6 +37,16 @@ where i.inhparent = 'raw.events'::regclass
 def day_of(micros: int) -> date:
     """The UTC day of a time in microseconds since 1970."""
     return date.fromordinal(date(1970, 1, 1).toordinal() + micros // _DAY_MICROS)
+
+
+def detached(connection: Connection) -> list[str]:
+    """Partitions on their way out: no part of raw.events any more, and their rows not booked as gone yet."""
+    return [str(name) for (name,) in connection.execute(_DETACHED)]
+
+
+def on_table(query: bytes, table: str) -> bytes:
+    """A statement about raw.events, made to ask one of the tables that `detached` named."""
+    return query.replace(b"raw.events", table.encode())
 
 
 @dataclass
@@ -54,6 +72,9 @@ class Partitions:
         if not {today, today + timedelta(days=1)} <= self.days:
             wanted |= ahead
         missing = sorted(day for day in wanted - self.days if day >= self.first_day)
+        if missing and (before := gate.frontier(connection)) is not None:
+            # What was dropped stays dropped: nothing is stored there any more.
+            missing = [day for day in missing if day >= day_of(before)]
         if missing:
             self._make(connection, missing)
 

@@ -17,7 +17,7 @@ from millrace.assets.ingest.model import Chunk, Counts
 from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.pull import Puller, PullLimits
 from millrace.assets.ingest.run import claim, patience, prepare
-from millrace.assets.ingest.store import Store
+from millrace.assets.ingest.store import BooksClosed, Store
 from millrace.assets.ingest.worker import Worker
 
 _UNBOUNDED = 1 << 40  # a batch was one transaction, and is one again
@@ -25,16 +25,20 @@ _UNBOUNDED = 1 << 40  # a batch was one transaction, and is one again
 
 @dataclass
 class Replayed:
-    """What a replay did: batches, differences to what the ledger said, and what it could not read any more."""
+    """What a replay did: batches, differences to what the ledger said, and what it left alone.
+
+    That is what it could not read any more, and what the ledger knows as a sum only.
+    """
 
     batches: int = 0
     difference: Counts = field(default_factory=Counts)
     gone: list[Range] = field(default_factory=list[Range])
+    closed: list[Range] = field(default_factory=list[Range])
 
 
 def replay(worker: Worker, runs: Collection[str], ranges: tuple[Range, ...], author: Author, log: Logger) -> Replayed:
     """Replay every batch that the earlier runs committed, or that lies in the ranges of their plan."""
-    done = Replayed()
+    done = Replayed(closed=books.closed(worker.database.connection(), ranges))
     store = Store(author, worker.partitions, worker.reached, worker.verify_generation)
     for batch in books.batches_of(worker.database.connection(), runs, ranges):
         readable = _readable(worker, batch, done)
@@ -47,9 +51,13 @@ def replay(worker: Worker, runs: Collection[str], ranges: tuple[Range, ...], aut
         decoded = decode(worker.decoder, chunk)
         prepared = prepare(worker, decoded, claim(worker, decoded))
         until = time.monotonic() + worker.limits.budget_seconds
-        counts = until_committed(
-            worker.database, store.replay, prepared, patience(worker, until), log, worker.partitions.forget
-        )
+        try:
+            counts = until_committed(
+                worker.database, store.replay, prepared, patience(worker, until), log, worker.partitions.forget
+            )
+        except BooksClosed:  # between the question and the transaction
+            done.closed.extend(readable)
+            continue
         done.batches += 1
         done.difference += counts or Counts()
     return done

@@ -13,9 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from millrace.assets.ingest import books, ledger, letters, rows, touched
+from millrace.assets.ingest import books, gate, history, ledger, letters, rows, touched
+from millrace.assets.ingest.admit import admit
+from millrace.assets.ingest.gate import Rules
 from millrace.assets.ingest.ledger import Author, Tally
-from millrace.assets.ingest.model import Chunk, Claimed, Counts, Decoded, Gap, Outcome
+from millrace.assets.ingest.model import Chunk, Claimed, Counts, Decoded, Gap, Outcome, Refused
 from millrace.assets.ingest.partitions import Partitions
 from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.sql import statement
@@ -31,6 +33,10 @@ class AlreadyCommitted(Exception):
     """Somebody else moved the offsets of this chunk; there is nothing left to do."""
 
 
+class BooksClosed(Exception):
+    """The ledger knows these ranges as a sum only; what a replay would book cannot be told."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A chunk that is ready to be stored."""
@@ -40,11 +46,19 @@ class Prepared:
     frame: pd.DataFrame
     frame_seconds: float = 0.0
     retries: int = 0
+    stays: Outcome = field(default_factory=Outcome)
+    """What is known already of records that are not to be tried: counted, and nothing else."""
 
     @property
     def chunk(self) -> Chunk:
         """The records."""
         return self.decoded.chunk
+
+    def less(self, stays: Outcome) -> "Prepared":
+        """The same without the records that stay what they are."""
+        decoded, claimed = history.without(self.decoded, self.claimed, stays)
+        kept = self.frame["position"].isin([row.position for row in claimed.rows])
+        return replace(self, decoded=decoded, claimed=claimed, frame=self.frame[kept], stays=stays)
 
 
 @dataclass
@@ -65,10 +79,12 @@ class Store:
                 died during COMMIT.
         """
         began = time.monotonic()
-        self._prepare(connection, prepared)
+        rules = self._prepare(connection, prepared)
         self._fence(connection, prepared.chunk)
+        prepared = self._admit(connection, prepared, rules)
         clean = not prepared.claimed.degraded and not prepared.claimed.undecided
         outcome, tally = self._bring_in(connection, prepared, optimistic=clean)
+        letters.store(connection, prepared.chunk, _refused(prepared, outcome), self.author.run_id)
         moved = [(r, c) for r, c in zip(prepared.chunk.ranges, tally.by_range, strict=True) if r.start != r.end]
         self._finish(connection, prepared, outcome, moved, began)
         return tally.total
@@ -77,28 +93,65 @@ class Store:
         """Store what is missing of a chunk that was committed long ago; books the difference, moves no offset.
 
         The chunk's ranges must be ranges of the ledger, so that what is booked already is known of each.
+
+        Raises:
+            BooksClosed: they are not any more; nothing was changed.
         """
         began = time.monotonic()
-        self._prepare(connection, prepared)
-        for r in _in_order(prepared.chunk):
-            # The lock of the fence, without its move: two replays of one range must not book the same difference.
-            connection.execute(
-                "select 1 from ops.offsets where topic_id = %s and partition = %s for update",
-                (r.place.topic_id, r.place.partition),
-            )
+        rules = self._prepare(connection, prepared)
+        self._hold(connection, prepared.chunk)
+        if books.closed(connection, prepared.chunk.ranges):
+            raise BooksClosed
+        known = history.read(connection, prepared.chunk)
+        prepared = self._admit(connection, prepared.less(history.settled(prepared.decoded, known)), rules)
         outcome, tally = self._bring_in(connection, prepared, optimistic=False)
-        accepted = {row.position for row in prepared.decoded.accepted} - {r.position for r in outcome.refused}
-        letters.resolve(connection, prepared.chunk, sorted(accepted), self.author.run_id)
+        self._try_letters(connection, prepared, outcome, {p: k for p, k in known.items() if k.status == "open"})
         ranges = zip(prepared.chunk.ranges, tally.by_range, strict=True)
         booked = [(r, _by_postgres(c) - books.booked(connection, r)) for r, c in ranges]
         self._finish(connection, prepared, outcome, booked, began)
         return sum((c for _, c in booked), Counts())
 
-    def _prepare(self, connection: Connection, prepared: Prepared) -> None:
+    def _prepare(self, connection: Connection, prepared: Prepared) -> Rules:
         today = datetime.now(UTC).date()
         self.partitions.ensure(connection, prepared.frame["occurred_at"].tolist(), today)
-        connection.execute("begin")
-        connection.execute("select set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT_SECONDS}s",))
+        return gate.enter(connection, prepared.chunk.ranges, LOCK_TIMEOUT_SECONDS, again=self._again)
+
+    @property
+    def _again(self) -> bool:
+        return self.author.kind != "ingest"
+
+    def _admit(self, connection: Connection, prepared: Prepared, rules: Rules) -> Prepared:
+        """The chunk less what the rules keep out; letters of users who were erased are not kept either."""
+        admitted = admit(connection, prepared.decoded, prepared.claimed, prepared.frame, rules, again=self._again)
+        if self._again:
+            letters.remove(connection, prepared.chunk, admitted.kept_out.erased)
+        return replace(
+            prepared,
+            decoded=admitted.decoded,
+            claimed=admitted.claimed,
+            frame=admitted.frame,
+            stays=prepared.stays + admitted.kept_out,
+        )
+
+    def _hold(self, connection: Connection, chunk: Chunk) -> None:
+        """The lock of the fence, without its move: two must not book the same difference. And the books stay open."""
+        books.hold_open(connection)
+        for place in sorted({r.place for r in _in_order(chunk)}):
+            connection.execute(
+                "select 1 from ops.offsets where topic_id = %s and partition = %s for update",
+                (place.topic_id, place.partition),
+            )
+
+    def _try_letters(
+        self, connection: Connection, prepared: Prepared, outcome: Outcome, known: dict[int, history.Known]
+    ) -> None:
+        refused = _refused(prepared, outcome)
+        history.begin(connection, [k.letter for k in known.values()])
+        letters.store(connection, prepared.chunk, refused, self.author.run_id)
+        accepted = {row.position for row in prepared.decoded.accepted} - {r.position for r in outcome.refused}
+        letters.resolve(connection, prepared.chunk, sorted(accepted), self.author.run_id)
+        made = history.entries(known, prepared.claimed, outcome, refused)
+        history.write(connection, made.values(), self.author.run_id)
 
     def _fence(self, connection: Connection, chunk: Chunk) -> None:
         for r in _in_order(chunk):
@@ -121,9 +174,7 @@ class Store:
         incoming = rows.Rows(prepared.chunk, prepared.frame, self.partitions, self.reached)
         outcome = rows.store(connection, incoming, optimistic=optimistic)
         self.reached("after_copy")
-        refused = sorted((*prepared.decoded.refused, *outcome.refused))
-        letters.store(connection, prepared.chunk, refused, self.author.run_id)
-        return outcome, ledger.tally(prepared.decoded, prepared.claimed, outcome)
+        return outcome, ledger.tally(prepared.decoded, prepared.claimed, outcome + prepared.stays)
 
     def _finish(
         self,
@@ -170,6 +221,10 @@ class Store:
                 "run_id": self.author.run_id,
             },
         )
+
+
+def _refused(prepared: Prepared, outcome: Outcome) -> list[Refused]:
+    return sorted((*prepared.decoded.refused, *outcome.refused))
 
 
 def _by_postgres(counts: Counts) -> Counts:

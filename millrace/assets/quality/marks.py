@@ -14,6 +14,8 @@ DEAD = np.uint8(2)
 SEEN = np.uint8(4)
 DUPLICATE = np.uint8(8)
 TOMBSTONE = np.uint8(16)
+ERASED = np.uint8(32)
+EXPIRED = np.uint8(64)
 
 Offsets = np.ndarray[tuple[int], np.dtype[np.int64]]
 

@@ -1,19 +1,21 @@
-"""Proves that every record of Kafka ended in exactly one place: stored, duplicate, dead letter or tombstone.
+"""Proves that every record of Kafka ended in one place: stored, duplicate, dead letter, tombstone, erased or expired.
 
 What belongs here: reading Kafka, the ledger and the tables in one snapshot, and comparing them partition by partition.
 What does not: mending anything, and printing (`orchestration.cli.reconcile`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 
-from millrace.assets.ingest import books
+from millrace.assets.ingest import books, erasures, gate
+from millrace.assets.ingest.gate import Rules
 from millrace.assets.ingest.model import Chunk, Counts
+from millrace.assets.ingest.partitions import detached, on_table
 from millrace.assets.ingest.plan import Place, Range
 from millrace.assets.ingest.pull import Puller, PullLimits
 from millrace.assets.quality import marks
@@ -24,6 +26,7 @@ from millrace.resources.postgres import Connection, Postgres
 
 _LISTED = 1_000
 _ROWS = 50_000
+_NEVER = -(1 << 63)
 
 
 class Verdict(NamedTuple):
@@ -88,11 +91,14 @@ def reconcile(
     available = {Place(a.topic_id, a.partition): a for a in kafka.available(topics)}
     with postgres.connect("millrace-reconcile") as connection:
         connection.execute("begin isolation level repeatable read read only")
+        # Before the snapshot: a partition that retention drops must not vanish from below it.
+        connection.execute("lock table raw.events in access share mode")
         known = _known(connection, topics)
         _mark_tables(connection, known, progress)
+        rules = gate.rules(connection)
         for place, found in known.items():
             if place in available:
-                _read_kafka(kafka, decoder, connection, found, available[place], progress)
+                _read_kafka(kafka, decoder, connection, found, available[place], rules, progress)
         verdicts = [_verdict(place, found, available.get(place)) for place, found in known.items()]
         connection.execute("rollback")
     return verdicts
@@ -110,7 +116,8 @@ from ops.offsets as o where o.topic = any(%s) order by o.topic, o.replaced_at nu
 """
 _LEDGER = """
 select coalesce(sum(records), 0)::bigint, coalesce(sum(stored), 0)::bigint, coalesce(sum(duplicates), 0)::bigint,
-    coalesce(sum(dead_letters), 0)::bigint, coalesce(sum(tombstones), 0)::bigint
+    coalesce(sum(dead_letters), 0)::bigint, coalesce(sum(tombstones), 0)::bigint,
+    coalesce(sum(erased), 0)::bigint, coalesce(sum(expired), 0)::bigint
 from ops.batch_ranges where topic_id = %s and partition = %s
 """
 # Each ingest range must begin where the one before ended.
@@ -118,9 +125,13 @@ _TILING = """
 select start_offset, previous from (
     select r.start_offset, lag(r.end_offset) over (order by r.batch_id) as previous
     from ops.batch_ranges as r inner join ops.batches as b on b.batch_id = r.batch_id
-    where b.kind = 'ingest' and r.topic_id = %s and r.partition = %s
+    where b.kind in ('ingest', 'closed') and r.start_offset <> r.end_offset and r.topic_id = %s and r.partition = %s
 ) as ranges where previous <> start_offset limit 10
 """
+
+
+_EVENTS = b"select kafka_topic_id, kafka_partition, kafka_offset from raw.events"
+_LETTERS = b"select topic_id, partition, kafka_offset from raw.dead_letters where status <> 'resolved'"
 
 
 def _known(connection: Connection, topics: tuple[str, ...]) -> dict[Place, _Known]:
@@ -129,7 +140,7 @@ def _known(connection: Connection, topics: tuple[str, ...]) -> dict[Place, _Know
     for topic, topic_id, partition, end, base in connection.execute(_PLACES, (list(topics),)).fetchall():
         place = Place(topic_id, partition)
         row: Any = connection.execute(_LEDGER, place).fetchone()
-        ledger = Counts(row[0], row[1], 0, row[2], row[3], row[4])
+        ledger = Counts(row[0], row[1], 0, *row[2:])
         known = _Known(Marks(topic, place, base, end), ledger, list(gaps.get(place, ())))
         for start, previous in connection.execute(_TILING, place):
             known.problems.append(f"the ledger jumps from {previous} to {start}")
@@ -141,16 +152,12 @@ def _mark_tables(connection: Connection, known: dict[Place, _Known], progress: P
     estimate: Any = connection.execute(
         "select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_class where relispartition and relkind = 'r'"
     ).fetchone()
-    queries: dict[str, tuple[LiteralString, np.uint8]] = {
-        "raw.events": ("select kafka_topic_id, kafka_partition, kafka_offset from raw.events", marks.STORED),
-        "raw.dead_letters": (
-            "select topic_id, partition, kafka_offset from raw.dead_letters where status <> 'resolved'",
-            marks.DEAD,
-        ),
-    }
-    for table, (query, mark) in queries.items():
+    # A partition on its way out is no part of raw.events any more, but its rows are booked as stored until it is gone.
+    events = [on_table(_EVENTS, table) for table in ("raw.events", *detached(connection))]
+    queries = [*(("raw.events", query, marks.STORED) for query in events), ("raw.dead_letters", _LETTERS, marks.DEAD)]
+    for number, (table, query, mark) in enumerate(queries):
         done = 0
-        with connection.cursor(f"reconcile_{mark}") as cursor:
+        with connection.cursor(f"reconcile_{number}") as cursor:
             cursor.itersize = _ROWS
             cursor.execute(query)
             while rows := cursor.fetchmany(_ROWS):
@@ -169,7 +176,13 @@ def _mark(known: dict[Place, _Known], rows: Iterable[tuple[Any, ...]], mark: np.
 
 
 def _read_kafka(
-    kafka: Kafka, decoder: Decoder, connection: Connection, known: _Known, held: Available, progress: Progress
+    kafka: Kafka,
+    decoder: Decoder,
+    connection: Connection,
+    known: _Known,
+    held: Available,
+    rules: Rules,
+    progress: Progress,
 ) -> None:
     at, place = known.marks, known.marks.place
     start = max(at.base, held.low)
@@ -179,24 +192,38 @@ def _read_kafka(
     )
     try:
         for chunk in puller.chunks():
-            _mark_chunk(connection, decoder, at, chunk)
+            _mark_chunk(connection, decoder, at, chunk, rules)
             progress(f"{at.topic}/{place.partition}", chunk.ranges[0].end - start, at.end - start)
     finally:
         consumer.close()
 
 
-def _mark_chunk(connection: Connection, decoder: Decoder, at: Marks, chunk: Chunk) -> None:
+def _mark_chunk(connection: Connection, decoder: Decoder, at: Marks, chunk: Chunk, rules: Rules) -> None:
     offsets = np.array([r.offset() for r in chunk.records], dtype=np.int64)
     at.put(offsets, marks.SEEN)
     empty = [r.offset() for r in chunk.records if r.value() is None]
     at.put(np.array(empty, dtype=np.int64), marks.TOMBSTONE)
-    suspects: dict[int, Event] = {}
+    events: dict[int, Event] = {}
+    names: dict[int, set[str]] = {}
     for record in chunk.records:
         if record.value() is not None and at.flags[record.offset() - at.base] == marks.SEEN:
             found = decoder.decode(record.value(), 1 << 62)
             if isinstance(found, Event):
-                suspects[record.offset()] = found
-    at.put(np.array(sorted(_stored_elsewhere(connection, suspects)), dtype=np.int64), marks.DUPLICATE)
+                events[record.offset()], names[record.offset()] = found, {found.user_id}
+            elif rules.erasures:
+                names[record.offset()] = erasures.names_in(record.key(), record.value())
+    erased = _erased(connection, at.place, names) if rules.erasures else set[int]()
+    expired = {o for o, e in events.items() if e.occurred_at < (rules.frontier or _NEVER)} - erased
+    suspects = {offset: event for offset, event in events.items() if offset not in erased and offset not in expired}
+    duplicates = _stored_elsewhere(connection, suspects)
+    for mark, found in ((marks.ERASED, erased), (marks.EXPIRED, expired), (marks.DUPLICATE, duplicates)):
+        at.put(np.array(sorted(found), dtype=np.int64), mark)
+
+
+def _erased(connection: Connection, place: Place, names: Mapping[int, set[str]]) -> set[int]:
+    """Those offsets whose record is of a user, or names one, who was erased up to there or further."""
+    known = erasures.of(connection, set[str]().union(*names.values()))
+    return {o for o, found in names.items() if any(o < known[n].get(place, 0) for n in found if n in known)}
 
 
 _BY_KEY = """
@@ -228,6 +255,8 @@ def _verdict(place: Place, known: _Known, held: Available | None) -> Verdict:
         duplicates_postgres=at.count(marks.DUPLICATE) if held else known.ledger.duplicates,
         dead_letters=at.count(marks.DEAD),
         tombstones=at.count(marks.TOMBSTONE) if held else known.ledger.tombstones,
+        erased=at.count(marks.ERASED) if held else known.ledger.erased,
+        expired=at.count(marks.EXPIRED) if held else known.ledger.expired,
     )
     problems = known.problems + _disagreements(counts, known, held)
     if at.beyond:
@@ -250,14 +279,21 @@ def _verdict(place: Place, known: _Known, held: Available | None) -> Verdict:
 
 def _disagreements(counts: Counts, known: _Known, held: Available | None) -> list[str]:
     """Where the ledger says something else than the tables, and, while Kafka still holds everything, than Kafka."""
-    names = ["stored", "dead_letters"]
+    fields: list[tuple[str, ...]] = [("stored",), ("dead_letters",)]
     if held and held.low <= known.marks.base and not known.gaps:
-        names += ["records", "duplicates", "tombstones"]
+        fields += [("records",), ("tombstones",), ("duplicates",)]
+        if counts.erased or counts.expired:
+            # A duplicate stays booked as one when its original is erased or expires later: one sum for the three.
+            fields[-1] = ("duplicates", "erased", "expired")
     return [
-        f"{name}: {getattr(counts, name)} found, the ledger says {getattr(known.ledger, name)}"
-        for name in names
-        if getattr(counts, name) != getattr(known.ledger, name)
+        f"{' + '.join(names)}: {_sum(counts, names)} found, the ledger says {_sum(known.ledger, names)}"
+        for names in fields
+        if _sum(counts, names) != _sum(known.ledger, names)
     ]
+
+
+def _sum(counts: Counts, names: tuple[str, ...]) -> int:
+    return sum(getattr(counts, name) for name in names)
 
 
 def _uuid(packed: bytes) -> UUID:

@@ -62,7 +62,7 @@ def demo(data_dir: Path, ports: dict[str, int], free_ports: bool, seconds: float
     """Everything at once: start the embedded stack, send it traffic, watch it arrive. Ctrl-C ends it.
 
     With DEMO_SECONDS=60 it ends by itself, prints the reconciliation (produced = stored + duplicates + dead letters +
-    tombstones) and exits 0 only if it balances. A stack that is up already is used, and left up.
+    tombstones + erased + expired) and exits 0 only if it balances. A stack that is up already is used, and left up.
     """
     console = make_console()
     with refusals(), running(console, data_dir, ports, any_free=free_ports):
@@ -161,7 +161,7 @@ def _settle(console: Console, settings: Settings, before: demo_view.Totals, prod
     )
     console.print(
         f"produced {sent:,} = stored {got.stored:,} + duplicates {got.duplicates:,} + dead letters "
-        f"{got.dead_letters:,} + tombstones {got.tombstones:,}: "
+        f"{got.dead_letters:,} + tombstones {got.tombstones:,} + erased {got.erased:,} + expired {got.expired:,}: "
         + ("[bold green]it balances[/]" if balanced else "[bold red]IT DOES NOT BALANCE[/]"),
         highlight=False,
         soft_wrap=True,

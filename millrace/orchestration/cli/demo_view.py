@@ -24,12 +24,13 @@ select occurred_at, type, user_id, payload from raw.events order by occurred_at 
 select code, count(*), min(reason) from raw.dead_letters group by code order by 2 desc;
 -- the ledger: every transaction, and that it adds up
 select committed_at, records, stored, duplicates_redis + duplicates_postgres as duplicates,
-       dead_letters, tombstones, latency_p95_seconds from ops.batches order by batch_id desc limit 5;"""
+       dead_letters, tombstones, erased, expired, latency_p95_seconds
+from ops.batches order by batch_id desc limit 5;"""
 
 _TOTALS = """
 select coalesce(sum(records), 0)::bigint, coalesce(sum(stored), 0)::bigint,
     coalesce(sum(duplicates_redis + duplicates_postgres), 0)::bigint, coalesce(sum(dead_letters), 0)::bigint,
-    coalesce(sum(tombstones), 0)::bigint
+    coalesce(sum(tombstones), 0)::bigint, coalesce(sum(erased), 0)::bigint, coalesce(sum(expired), 0)::bigint
 from ops.batches
 """
 _LATELY = """
@@ -48,6 +49,8 @@ class Totals(NamedTuple):
     duplicates: int
     dead_letters: int
     tombstones: int
+    erased: int
+    expired: int
 
     def since(self, earlier: "Totals") -> "Totals":
         """What came after an earlier look."""
@@ -94,6 +97,8 @@ def panel(found: Look, left: str, dagster: str) -> Group:
     table.add_row("duplicates", f"{t.duplicates:,}", "waiting in Kafka", f"{found.lag:,}")
     table.add_row("dead letters", f"{t.dead_letters:,}", "latency p50", _seconds(found.latency_p50))
     table.add_row("tombstones", f"{t.tombstones:,}", "latency p95", _seconds(found.latency_p95))
+    if t.erased or t.expired:
+        table.add_row("erased", f"{t.erased:,}", "expired", f"{t.expired:,}")
     if found.degraded:
         table.add_row("[yellow]dedup degraded[/]", "", "Redis does not answer; PostgreSQL de-duplicates", "")
     return Group(

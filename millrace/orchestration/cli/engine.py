@@ -13,6 +13,7 @@ from millrace.orchestration.engine import instance
 
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 _OTHERS = 2
+_ONE_WRITER = 1
 
 
 @click.command()
@@ -35,17 +36,18 @@ def daemon(log_level: str) -> None:
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
-    help=f"How many runs at once, each in its own process. Default: the lanes for 'ingest', {_OTHERS} for others.",
+    help="How many runs at once, each in its own process. Default: the lanes for 'ingest', "
+    f"{_ONE_WRITER} for 'aggregates', {_OTHERS} for others.",
 )
 @click.option("--log-level", type=_LEVELS, default="warning", show_default=True, help="From which level on to log.")
 @click.option("--code", hidden=True, help="The module of the definitions, for tests.")
 def worker(queue: str, concurrency: int | None, log_level: str, code: str | None) -> None:
-    """Execute the runs of one queue: `ingest`, or `default` for everything else.
+    """Execute the runs of one queue: `ingest`, `aggregates` (new and late events), or `default` for everything else.
 
     One a queue and machine; more machines are more workers. On SIGTERM it finishes the runs in hand, for at most 20 s.
     """
-    lanes = settings.load().lanes
+    at_once = {"ingest": settings.load().lanes, "aggregates": _ONE_WRITER}
     instance.check_environment(os.environ, code_server=False)
     from millrace.orchestration.engine.worker import start
 
-    start(queue, concurrency or (lanes if queue == "ingest" else _OTHERS), code, log_level)
+    start(queue, concurrency or at_once.get(queue, _OTHERS), code, log_level)

@@ -10,20 +10,31 @@ from millrace.orchestration import settings as settings_module
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the newest schema. Safe to repeat; `millrace up` runs it at every start.
+    """Bring the database to the newest schema, views and analysts' role included.
+
+    Safe to repeat; `millrace up` runs it at every start.
 
     With MILLRACE_KAFKA_CREATE_TOPICS=true missing topics are created too.
     """
     settings = settings_module.load()
+    import psycopg
     from sqlalchemy.exc import OperationalError
 
+    from millrace.infra.postgres.access import Analysts
     from millrace.infra.postgres.migrate import migrate as run_migrations
     from millrace.orchestration.clients import make_kafka
     from millrace.resources.kafka import KafkaUnavailable
+    from millrace.resources.postgres import describe
 
+    password = settings.analyst_password
+    analysts = Analysts(password.get_secret_value() if password else None, settings.analyst_statement_timeout)
     try:
-        run_migrations(settings.postgres_url)
+        run_migrations(settings.postgres_url, analysts=analysts)
         click.echo("the database schema is up to date")
+        if password is None:
+            click.echo(
+                "MILLRACE_ANALYST_PASSWORD is not set: the login of millrace_analyst stays as it is, at first off"
+            )
         kafka = make_kafka(settings)
         for topic in settings.kafka_topics if settings.kafka_create_topics else ():
             made = kafka.create_topic(topic, settings.kafka_partitions)
@@ -31,5 +42,7 @@ def migrate() -> None:
     except OperationalError as error:
         # The driver's text names host and cause; SQLAlchemy's would add the statement.
         raise click.ClickException(f"PostgreSQL (MILLRACE_POSTGRES_URL): {error.orig}") from None
+    except psycopg.Error as error:
+        raise click.ClickException(f"the views or the analysts' role: {describe(error)}") from None
     except KafkaUnavailable as error:
         raise click.ClickException(f"Kafka at {settings.kafka_bootstrap_servers}: {error}") from None

@@ -15,14 +15,16 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from millrace.infra.local import files, postgres
 from millrace.infra.local.plan import Application
 from millrace.infra.local.services import HOST, Service, answers_http, answers_tcp, tail
+from millrace.infra.postgres import access
 from millrace.orchestration import settings as settings_module
 from millrace.orchestration.engine import instance
 
 WEBSERVER, CODE_SERVER = "webserver", "code-server"
 PORTS = {WEBSERVER: 3000, CODE_SERVER: 4266}
-QUEUES = ("ingest", "default")
+QUEUES = ("ingest", "aggregates", "default")
 # Where the services are is the stack's to say; a value is needed only to have the other settings checked.
 _EMBEDDED = {
     "MILLRACE_POSTGRES_URL": "postgresql://localhost/millrace",
@@ -30,7 +32,7 @@ _EMBEDDED = {
     "MILLRACE_BROKER_URL": "redis://localhost",
     "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
 }
-_READY_WITHIN = 120.0  # five processes import Dagster at once, on two cores perhaps
+_READY_WITHIN = 120.0  # six processes import Dagster at once, on two cores perhaps
 
 
 def application() -> Application:
@@ -43,7 +45,7 @@ def application() -> Application:
     settings_module.load({**passed_on, **_EMBEDDED})
     return Application(
         ports=PORTS,
-        environment=lambda directory, ports: {**_environment(directory, ports), **passed_on},
+        environment=lambda directory, ports: _with_analysts({**_environment(directory, ports), **passed_on}, ports),
         prepare=lambda directory: instance.prepare_home(directory / "dagster"),
         migrate=_millrace("migrate"),
         programs=_programs,
@@ -64,6 +66,14 @@ def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "MILLRACE_KAFKA_CREATE_TOPICS": "true",
         "DAGSTER_HOME": str(directory / "dagster"),
     }
+
+
+def _with_analysts(settings: dict[str, str], ports: Mapping[str, int]) -> dict[str, str]:
+    """Add the analysts' password, unless the caller has set one, and the URL that it makes."""
+    directory = Path(settings["MILLRACE_DATA_DIR"]) / postgres.NAME
+    password = settings.get("MILLRACE_ANALYST_PASSWORD") or files.secret(directory / "analyst-password")
+    url = postgres.url(directory, ports[postgres.NAME], user=access.ROLE, password=password)
+    return {**settings, "MILLRACE_ANALYST_PASSWORD": password, "MILLRACE_ANALYST_URL": url}
 
 
 def _programs(directory: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Service]:

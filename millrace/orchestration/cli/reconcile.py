@@ -27,6 +27,7 @@ from millrace.resources.kafka import KafkaUnavailable
 from millrace.resources.postgres import describe
 
 _SHOWN = 20
+_COUNTED = ("records", "stored", "duplicates", "dead_letters", "tombstones", "erased", "expired")
 
 
 def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -121,15 +122,16 @@ def run(settings: Settings, *, quiet: bool) -> list[Verdict]:
 
 def show(verdicts: list[Verdict], console: Console) -> None:
     """A table, and below it what is wrong."""
-    table = Table(title="records = stored + duplicates + dead letters + tombstones", title_justify="left")
+    title = "records = stored + duplicates + dead letters + tombstones + erased + expired"
+    table = Table(title=title, title_justify="left")
     for name in ("topic", "partition"):
         table.add_column(name)
-    for name in ("records", "stored", "duplicates", "dead letters", "tombstones", "lost at source", "pending"):
-        table.add_column(name, justify="right")
+    for name in (*_COUNTED, "lost at source", "pending"):
+        table.add_column(name.replace("_", " "), justify="right")
     table.add_column("verdict")
     for v in verdicts:
         c = v.counts
-        figures = (c.records, c.stored, c.duplicates, c.dead_letters, c.tombstones, v.lost, v.pending)
+        figures = (*_counts(c).values(), v.lost, v.pending)
         verdict = "[green]balanced[/]" if v.balanced else "[red]OUT OF BALANCE[/]"
         table.add_row(v.topic, str(v.partition), *(f"{n:,}" for n in figures), verdict)
     console.print(table)
@@ -154,10 +156,10 @@ def as_dict(verdicts: list[Verdict]) -> dict[str, Any]:
         }
         for v in verdicts
     ]
-    names = ("records", "stored", "duplicates", "dead_letters", "tombstones", "lost", "pending")
+    names = (*_COUNTED, "lost", "pending")
     totals = {name: sum(int(p[name]) for p in partitions) for name in names}
     return {"balanced": all(v.balanced for v in verdicts), **totals, "partitions": partitions}
 
 
 def _counts(counts: Any) -> dict[str, int]:
-    return {name: getattr(counts, name) for name in ("records", "stored", "duplicates", "dead_letters", "tombstones")}
+    return {name: getattr(counts, name) for name in _COUNTED}

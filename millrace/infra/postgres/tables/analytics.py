@@ -20,6 +20,7 @@ events_minutely = Table(
     schema="analytics",
     comment="Events by minute and type, kept in the transaction that stores the events.",
 )
+Index("events_minutely_type_minute_idx", events_minutely.c.type, events_minutely.c.minute)
 
 events_hourly = Table(
     "events_hourly",
@@ -127,6 +128,8 @@ user_profiles = Table(
     comment="One row a user, over all time.",
 )
 
+Index("user_profiles_first_seen_at_idx", user_profiles.c.first_seen_at)
+
 retention_weekly = Table(
     "retention_weekly",
     metadata,
@@ -163,8 +166,19 @@ login_audit = Table(
     schema="analytics",
     comment="Every login and logout, with what is unusual about it.",
 )
-Index("login_audit_user_id_occurred_at_idx", login_audit.c.user_id, login_audit.c.occurred_at)
-Index("login_audit_ip_occurred_at_idx", login_audit.c.ip, login_audit.c.occurred_at)
+# What the flags are looked up by; each in the order of the rows.
+_AUDIT = login_audit.c
+_IN_ORDER = (_AUDIT.occurred_at, _AUDIT.event_id)
+Index("login_audit_user_id_idx", _AUDIT.user_id, _AUDIT.action, *_IN_ORDER)
+Index("login_audit_user_id_ip_idx", _AUDIT.user_id, _AUDIT.ip, _AUDIT.action, *_IN_ORDER)
+Index(
+    "login_audit_user_id_device_idx",
+    _AUDIT.user_id,
+    _AUDIT.device,
+    *_IN_ORDER,
+    postgresql_where=_AUDIT.device.is_not(None),
+)
+Index("login_audit_ip_idx", _AUDIT.ip, _AUDIT.action, *_IN_ORDER)
 
 logins_hourly = Table(
     "logins_hourly",

@@ -38,10 +38,15 @@ batches = Table(
     "batches",
     metadata,
     column("batch_id", BigInteger, "Number of the batch", Identity(always=True), primary_key=True),
-    column("run_id", Text, "The Dagster run"),
-    column("lane", Integer, "The lane of the run"),
-    column("kind", Text, "ingest, or replay: a replay moves no offset and books signed differences"),
-    column("path", Text, "copy (straight in), staged (checked against what is stored) or none (no rows)"),
+    column("run_id", Text, "The Dagster run, or the redrive or erasure"),
+    column("lane", Integer, "The lane of the run; -1 where it is closed"),
+    column(
+        "kind",
+        Text,
+        "ingest; replay, redrive, erase, retention (they move no offset and book signed differences); "
+        "closed (a sum of many)",
+    ),
+    column("path", Text, "copy (straight in), staged (checked against what is stored), none (no rows), closed"),
     column("dedup_degraded", Boolean, "Redis could not be asked"),
     column("records", BigInteger, "Kafka records"),
     column("stored", BigInteger, "Events stored"),
@@ -49,6 +54,8 @@ batches = Table(
     column("duplicates_postgres", BigInteger, "Duplicates that PostgreSQL recognised"),
     column("dead_letters", BigInteger, "Records refused"),
     column("tombstones", BigInteger, "Records without a value"),
+    column("erased", BigInteger, "Records of users who were erased", server_default=text("0")),
+    column("expired", BigInteger, "Events from before the frontier of retention", server_default=text("0")),
     column("retries", Integer, "How often the transaction had to be tried again"),
     column("pull_seconds", Double, "Waiting for Kafka and reading"),
     column("decode_seconds", Double, "Decoding and validating"),
@@ -59,15 +66,19 @@ batches = Table(
     column("latency_p95_seconds", Double, "95th percentile of Kafka timestamp to COMMIT", null=True),
     column("latency_max_seconds", Double, "Largest of Kafka timestamp to COMMIT", null=True),
     column("committed_at", TIME, "When the transaction was about to commit", server_default=func.clock_timestamp()),
-    CheckConstraint("kind in ('ingest', 'replay')", name="kind"),
+    column("transactions", Integer, "How many it stands for: 1, unless it is closed", server_default=text("1")),
+    CheckConstraint("kind in ('ingest', 'replay', 'redrive', 'erase', 'retention', 'closed')", name="kind"),
     CheckConstraint(
-        "records = stored + duplicates_redis + duplicates_postgres + dead_letters + tombstones", name="accounted"
+        "records = stored + duplicates_redis + duplicates_postgres + dead_letters + tombstones + erased + expired",
+        name="accounted",
     ),
     schema="ops",
-    comment="The ledger: one row a committed transaction. records = stored + duplicates + dead letters + tombstones.",
+    comment="The ledger: one row a committed transaction. "
+    "records = stored + duplicates + dead letters + tombstones + erased + expired.",
 )
 Index("batches_run_id_idx", batches.c.run_id)
 Index("batches_committed_at_idx", batches.c.committed_at)
+Index("batches_closed_idx", batches.c.batch_id, postgresql_where=text("kind = 'closed'"))
 
 batch_ranges = Table(
     "batch_ranges",
@@ -82,14 +93,16 @@ batch_ranges = Table(
     ),
     column("topic_id", UUID(), "Kafka's id of the topic", primary_key=True),
     column("partition", Integer, "Kafka partition", primary_key=True, autoincrement=False),
-    column("start_offset", BigInteger, "First offset"),
+    column("start_offset", BigInteger, "First offset", primary_key=True, autoincrement=False),
     column("end_offset", BigInteger, "One past the last offset"),
     column("records", BigInteger, "Records found there (markers and compacted offsets are none)"),
     column("stored", BigInteger, "Events stored"),
     column("duplicates", BigInteger, "Duplicates"),
     column("dead_letters", BigInteger, "Records refused"),
     column("tombstones", BigInteger, "Records without a value"),
-    CheckConstraint("records = stored + duplicates + dead_letters + tombstones", name="accounted"),
+    column("erased", BigInteger, "Records of users who were erased", server_default=text("0")),
+    column("expired", BigInteger, "Events from before the frontier of retention", server_default=text("0")),
+    CheckConstraint("records = stored + duplicates + dead_letters + tombstones + erased + expired", name="accounted"),
     schema="ops",
     comment="The ledger by partition: which offsets a batch covered and what became of them.",
 )
@@ -151,6 +164,7 @@ erasures = Table(
     schema="ops",
     comment="Who is to stay erased: a replay counts such records as erased instead of bringing them back.",
 )
+Index("erasures_coordinates_idx", erasures.c.topic_id, erasures.c.partition, erasures.c.up_to_offset)
 
 erasure_key = Table(
     "erasure_key",
@@ -175,3 +189,37 @@ audit_log = Table(
     comment="Who redrove, discarded, erased or dropped what. Never a payload, never the id of an erased user.",
 )
 Index("audit_log_at_idx", audit_log.c.at)
+
+dead_letter_attempts = Table(
+    "dead_letter_attempts",
+    metadata,
+    column("entry_id", BigInteger, "Number of the entry", Identity(always=True), primary_key=True),
+    column(
+        "dead_letter_id", BigInteger, "The letter", ForeignKey("raw.dead_letters.dead_letter_id", ondelete="CASCADE")
+    ),
+    column("attempt", Integer, "Which attempt it was, from 1"),
+    column("at", TIME, "When", server_default=func.now()),
+    column(
+        "outcome", Text, "refused, stored, duplicate, ...; discarded is no attempt, it keeps the number of the last"
+    ),
+    column("code", Text, "Why it was refused", null=True),
+    column("reason", Text, "Why it was refused or discarded, for people", null=True),
+    column("run_id", Text, "The Dagster run, the redrive or the discard"),
+    schema="ops",
+    comment="What became of a dead letter at each attempt. A letter that was tried once only has no entry yet.",
+)
+Index("dead_letter_attempts_dead_letter_id_idx", dead_letter_attempts.c.dead_letter_id)
+
+reused_ids = Table(
+    "reused_ids",
+    metadata,
+    key("event_id", UUID(), "The id that was used again"),
+    key("occurred_at", TIME, "occurred_at of the event that came later"),
+    column("first_occurred_at", TIME, "occurred_at of the event that was stored first under this id"),
+    column("type", Text, "Type of the event that came later"),
+    column("first_type", Text, "Type of the event that was stored first"),
+    column("found_at", TIME, "When it was found", server_default=func.now()),
+    schema="ops",
+    comment="Ids under which events of different times are stored: looked for daily, among a week's events.",
+)
+Index("reused_ids_found_at_idx", reused_ids.c.found_at)

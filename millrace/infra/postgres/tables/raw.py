@@ -50,14 +50,24 @@ dead_letters = Table(
     column("kafka_timestamp", TIME, "The record's Kafka timestamp, where it has one", null=True),
     column("code", Text, "Why it was refused: a stable code, see docs/events.md"),
     column("reason", Text, "Why it was refused, for people"),
-    column("status", Text, "open, resolved (stored since) or discarded", server_default=text("'open'")),
+    column(
+        "status",
+        Text,
+        "open, resolved (stored since, or known as a duplicate) or discarded",
+        server_default=text("'open'"),
+    ),
     column("attempts", Integer, "How often it was tried", server_default=text("1")),
     column("first_seen_at", TIME, "When it was refused first", server_default=func.now()),
     column("last_attempt_at", TIME, "When it was tried last", server_default=func.now()),
-    column("run_id", Text, "The Dagster run that tried it last"),
+    column("run_id", Text, "The Dagster run, or the redrive, that tried it last"),
     CheckConstraint("status in ('open', 'resolved', 'discarded')", name="status"),
     UniqueConstraint("topic_id", "partition", "kafka_offset"),
     schema="raw",
     comment="Records that are no valid events, kept exactly as they came. Unique by coordinate.",
 )
 Index("dead_letters_open_idx", dead_letters.c.code, postgresql_where=text("status = 'open'"))
+Index(
+    "dead_letters_settled_idx",
+    dead_letters.c.last_attempt_at,
+    postgresql_where=text("status <> 'open' and value is not null"),
+)

@@ -38,5 +38,6 @@ def downgrade() -> None:
         "drop table analytics.events_hourly, analytics.pages_hourly, analytics.referrers_hourly,"
         " analytics.buttons_hourly, analytics.forms_hourly, analytics.active_users_daily, analytics.sessions,"
         " analytics.user_profiles, analytics.retention_weekly, analytics.funnel_daily, analytics.login_audit,"
-        " analytics.logins_hourly, ops.dirty_buckets, ops.user_days, ops.user_traits, ops.active_days"
+        " analytics.logins_hourly, ops.dirty_buckets, ops.user_days, ops.user_day_traits, ops.user_traits,"
+        " ops.active_days"
     )

@@ -32,8 +32,6 @@ create table ops.user_days (
     first_at timestamptz not null,
     last_at timestamptz not null,
     funnel_steps smallint default 0 not null,
-    devices jsonb default '{}'::jsonb not null,
-    addresses jsonb default '{}'::jsonb not null,
     constraint user_days_pkey primary key (user_id, day)
 );
 create index user_days_day_idx on ops.user_days (day);
@@ -48,8 +46,21 @@ comment on column ops.user_days.form_submits is 'form_submit events';
 comment on column ops.user_days.first_at is 'First event of the day';
 comment on column ops.user_days.last_at is 'Last event of the day';
 comment on column ops.user_days.funnel_steps is 'How many steps of the funnel were taken in order';
-comment on column ops.user_days.devices is 'Events by device';
-comment on column ops.user_days.addresses is 'Events by address';
+
+create table ops.user_day_traits (
+    user_id text not null,
+    day date not null,
+    kind text not null,
+    value text not null,
+    events bigint not null,
+    constraint user_day_traits_pkey primary key (user_id, day, kind, value)
+);
+comment on table ops.user_day_traits is 'How often each user came with which device and address on which day.';
+comment on column ops.user_day_traits.user_id is 'The user';
+comment on column ops.user_day_traits.day is 'The day, UTC';
+comment on column ops.user_day_traits.kind is 'device or ip';
+comment on column ops.user_day_traits.value is 'The device or address';
+comment on column ops.user_day_traits.events is 'Events of the user on that day that name it';
 
 create table ops.user_traits (
     user_id text not null,
@@ -58,7 +69,8 @@ create table ops.user_traits (
     events bigint not null,
     constraint user_traits_pkey primary key (user_id, kind, value)
 );
-comment on table ops.user_traits is 'How often each user came with which device and address: the sum of user_days.';
+create index user_traits_usual_idx on ops.user_traits (user_id, kind, events);
+comment on table ops.user_traits is 'How often each user came with which device and address: the sums of user_day_traits.';
 comment on column ops.user_traits.user_id is 'The user';
 comment on column ops.user_traits.kind is 'device or ip';
 comment on column ops.user_traits.value is 'The device or address';
@@ -204,6 +216,7 @@ create table analytics.user_profiles (
     usual_ip text,
     constraint user_profiles_pkey primary key (user_id)
 );
+create index user_profiles_first_seen_at_idx on analytics.user_profiles (first_seen_at);
 comment on table analytics.user_profiles is 'One row a user, over all time.';
 comment on column analytics.user_profiles.user_id is 'The user';
 comment on column analytics.user_profiles.first_seen_at is 'First event ever';
@@ -253,8 +266,10 @@ create table analytics.login_audit (
     flags text[] not null,
     constraint login_audit_pkey primary key (occurred_at, event_id)
 );
-create index login_audit_ip_occurred_at_idx on analytics.login_audit (ip, occurred_at);
-create index login_audit_user_id_occurred_at_idx on analytics.login_audit (user_id, occurred_at);
+create index login_audit_ip_idx on analytics.login_audit (ip, action, occurred_at, event_id);
+create index login_audit_user_id_device_idx on analytics.login_audit (user_id, device, occurred_at, event_id) where device is not null;
+create index login_audit_user_id_idx on analytics.login_audit (user_id, action, occurred_at, event_id);
+create index login_audit_user_id_ip_idx on analytics.login_audit (user_id, ip, action, occurred_at, event_id);
 comment on table analytics.login_audit is 'Every login and logout, with what is unusual about it.';
 comment on column analytics.login_audit.event_id is 'The event';
 comment on column analytics.login_audit.occurred_at is 'When it happened';

@@ -1,0 +1,1 @@
+"""Erasure: a user's events, dead letters and traces go, and stay away."""

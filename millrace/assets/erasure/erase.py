@@ -1,0 +1,183 @@
+"""Erases users: first nothing of theirs is stored any more, then what is stored goes, and all that came of it.
+
+What belongs here: the order of the steps, and trying again. What does not: how far it reaches (`reach`), repairing
+the aggregates (`assets.aggregates`), printing (`orchestration.cli.erase`).
+
+Two transactions, so that the ingest never stands still for longer than a moment. If the process dies between them
+the user's records are kept out already; erasing again does the rest.
+"""
+
+import json
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import psycopg
+
+from millrace.assets.aggregates.engine import NEVER, Aggregates
+from millrace.assets.erasure import reach
+from millrace.assets.erasure.sql import statement
+from millrace.assets.ingest import corrections, erasures, gate
+from millrace.assets.ingest.ledger import Author
+from millrace.assets.ingest.partitions import detached, on_table
+from millrace.resources.kafka import Kafka
+from millrace.resources.postgres import INGEST_APPLICATION, Connection, Postgres, commit, is_transient
+
+APPLICATION = "millrace-erase"
+_TRIES_BESIDE_INGEST = 4
+_TRIES = 8
+
+Progress = Callable[[str], None]
+
+
+class EraseFailed(Exception):
+    """New events of the user, or their neighbours, kept coming in between. Nothing was deleted; erase again."""
+
+
+class Holdings(NamedTuple):
+    """What is stored of a user: events, sessions, and dead letters that name them."""
+
+    events: int
+    sessions: int
+    letters: int
+
+
+class Erased(NamedTuple):
+    """What an erasure removed; `user` is the hash that stands for the id."""
+
+    user: str
+    events: int
+    sessions: int
+    letters: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Eraser:
+    """Erases users of one database.
+
+    `actor` and `run_id` stand in the audit and the ledger; `reached` is for tests.
+    """
+
+    postgres: Postgres
+    kafka: Kafka
+    topics: tuple[str, ...]
+    aggregates: Aggregates
+    actor: str
+    run_id: str
+    reached: Callable[[str], None] = lambda _: None
+
+    def look(self, user_id: str) -> Holdings:
+        """What is stored of the user now. Changes nothing."""
+        with self.postgres.connect(APPLICATION) as connection:
+            connection.execute("begin isolation level repeatable read read only")
+            events, sessions = _count(connection, user_id)
+            return Holdings(events, sessions, len(_letters(connection, user_id)))
+
+    def erase(self, user_id: str, *, offline: bool = False, progress: Progress = lambda _: None) -> Erased:
+        """Erase what was sent of the user up to now, and keep it away.
+
+        Args:
+            user_id: the user.
+            offline: do not ask Kafka: what is not ingested yet is not erased, it will be stored.
+            progress: called with what is being done.
+
+        Raises:
+            KafkaUnavailable: it cannot be told how far the logs reach; nothing was done.
+            GateBusy: the ingest kept it out; nothing was done.
+            EraseFailed: nothing was deleted; what comes in is kept out already.
+        """
+        began = time.monotonic()
+        with self.postgres.connect(APPLICATION) as connection:
+            progress("asking Kafka how far to erase" if not offline else "reading how far was ingested")
+            topics = {*self.topics, *reach.topics_ever(connection)}
+            logs = {} if offline else reach.ends(self.kafka, topics)
+            hashed = reach.ask(self.postgres, connection, user_id, logs)
+        self.reached("erase_asked")
+        for tries in range(_TRIES):
+            progress("bringing the aggregates up to date")
+            with self._standstill() if tries >= _TRIES_BESIDE_INGEST else _beside():
+                gone = self._try(user_id, hashed, progress)
+            if gone is not None:
+                return Erased(hashed.hex(), *gone, time.monotonic() - began)
+            time.sleep(0.1 * 2**tries if tries < _TRIES_BESIDE_INGEST else 0)
+        raise EraseFailed
+
+    @contextmanager
+    def _standstill(self) -> Generator[None]:
+        """Nobody stores meanwhile. The session is one that a blocked ingest may end, should this process freeze."""
+        with self.postgres.connect(INGEST_APPLICATION) as connection:
+            connection.execute("set idle_in_transaction_session_timeout = '60s'")
+            with gate.changing_rules(self.postgres, connection):
+                yield
+
+    def _try(self, user_id: str, hashed: bytes, progress: Progress) -> Holdings | None:
+        """None if something came in between."""
+        self.aggregates.refresh()
+        progress("deleting")
+        try:
+            with self.aggregates.alone() as connection:
+                self.aggregates.prepare(connection)
+                connection.execute("begin isolation level repeatable read")
+                corrections.begin(connection)
+                [[unsettled]] = connection.execute(statement("unsettled"), {"user_id": user_id}).fetchall()
+                if unsettled:
+                    return None
+                gone = self._take_away(connection, user_id, hashed)
+                self.reached("erase_before_commit")
+                commit(connection)
+                return gone
+        except psycopg.Error as error:
+            if not is_transient(error):
+                raise
+            return None
+
+    def _take_away(self, connection: Connection, user_id: str, hashed: bytes) -> Holdings:
+        """Everything of the user, in the order of locks: events, letters, aggregates, minutes."""
+        who = {"user_id": user_id, "hashed": hashed}
+        letters = _letters(connection, user_id)
+        _, sessions = _count(connection, user_id)
+        for table in ("raw.events", *detached(connection)):
+            connection.execute(on_table(statement("delete_events"), table), who)
+        [[removed]] = connection.execute(statement("delete_letters"), {"letters": letters, **who}).fetchall()
+        self.aggregates.forget(connection, user_id)
+        self._subtract_minutes(connection)
+        booked = corrections.book(connection, Author(self.run_id, 0, "erase"), "erased")
+        [[events]] = connection.execute("select count(*) from gone").fetchall()
+        gone = Holdings(events, max(0, sessions - _count(connection, user_id)[1]), removed)
+        self._audit(connection, hashed, {**gone._asdict(), "booked": booked._asdict(), "run": self.run_id})
+        return gone
+
+    def _subtract_minutes(self, connection: Connection) -> None:
+        since = {"frontier": self.aggregates.frontier(connection) or NEVER}
+        connection.execute(statement("lock_minutes"), since)
+        connection.execute(statement("subtract_minutes"), since)
+
+    def _audit(self, connection: Connection, hashed: bytes, details: dict[str, object]) -> None:
+        row = {"actor": self.actor, "subject": hashed.hex(), "details": json.dumps(details)}
+        connection.execute(statement("audit"), row)
+
+
+@contextmanager
+def _beside() -> Generator[None]:
+    """The ingest goes on."""
+    yield
+
+
+def _count(connection: Connection, user_id: str) -> tuple[int, int]:
+    [(events, sessions)] = connection.execute(statement("count_user"), {"user_id": user_id}).fetchall()
+    return events, sessions
+
+
+def _letters(connection: Connection, user_id: str) -> list[int]:
+    """The dead letters that name the user."""
+    found: list[int] = []
+    with connection.cursor("letters_that_may") as cursor:
+        cursor.itersize = 100  # each may have megabytes
+        cursor.execute(statement("letters_that_may"), {"keys": erasures.written(user_id)})
+        for letter, key, value in cursor:
+            if user_id in erasures.names_in(key, value):
+                found.append(letter)
+    return found

@@ -1,0 +1,2 @@
+insert into ops.erasure_key (key) values (%(key)s)
+on conflict (one) do nothing

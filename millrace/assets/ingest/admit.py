@@ -1,0 +1,164 @@
+"""Which records of a chunk may be stored by the rules: not those of users who were erased, nor what is expired.
+
+What belongs here: the decision, inside the transaction that stores. What does not: the rules themselves (`gate`).
+A record before the offset up to which its user is erased is erased, be it new, a duplicate or no event at all; a
+valid event from before the frontier of retention is expired. Without rules that bear on the chunk it costs nothing.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pandas as pd
+
+from millrace.assets.ingest import erasures
+from millrace.assets.ingest import frame as frames
+from millrace.assets.ingest.erasures import Reach
+from millrace.assets.ingest.gate import Rules
+from millrace.assets.ingest.model import Accepted, Chunk, Claimed, Decoded, Outcome
+from millrace.assets.ingest.partitions import detached, on_table
+from millrace.assets.ingest.plan import Place
+from millrace.assets.ingest.sql import statement
+from millrace.events.decode import Event
+from millrace.resources.postgres import Connection
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A chunk less what the rules keep out, and what was kept out: positions in `erased`, `expired` and `present`."""
+
+    decoded: Decoded
+    claimed: Claimed
+    frame: pd.DataFrame
+    kept_out: Outcome
+
+
+def admit(
+    connection: Connection, decoded: Decoded, claimed: Claimed, frame: pd.DataFrame, rules: Rules, *, again: bool
+) -> Admitted:
+    """Sort out what may not be stored.
+
+    Args:
+        connection: in a transaction that entered the gate with these rules.
+        decoded: the chunk.
+        claimed: what Redis made of it.
+        frame: of the claimed rows.
+        rules: those of the transaction.
+        again: the chunk was stored before. What of it is still there is `present`: who deletes it books that.
+    """
+    kept_out, returned = Outcome(), list[int]()
+    if not rules.erasures and not _may_expire(claimed, frame, rules.frontier):
+        return Admitted(decoded, claimed, frame, kept_out)
+    events = _events(decoded, claimed, every=rules.reach)
+    if rules.erasures:
+        kept_out.erased, returned = _erased(connection, decoded, claimed, events, reach=rules.reach)
+    if rules.frontier is not None:
+        kept_out.expired = _expired(frame, claimed, events, rules.frontier, set(kept_out.erased))
+    if again and (kept_out.erased or kept_out.expired):
+        _leave_what_is_there(connection, decoded, kept_out)
+    if not (kept_out.erased or kept_out.expired or kept_out.present or returned):
+        return Admitted(decoded, claimed, frame, kept_out)
+    return _without(decoded, claimed, frame, kept_out, set(returned))
+
+
+def _may_expire(claimed: Claimed, frame: pd.DataFrame, frontier: int | None) -> bool:
+    if frontier is None:
+        return False
+    return bool(claimed.duplicates) or bool((frame["occurred_at"].iloc[:1] < frontier).any())
+
+
+def _events(decoded: Decoded, claimed: Claimed, *, every: bool) -> dict[int, Event]:
+    """Events by position: all of them, or the duplicates of Redis alone."""
+    wanted = None if every else set(claimed.duplicates)
+    if wanted is not None and not wanted:
+        return {}
+    return {position: event for position, event in decoded.accepted if wanted is None or position in wanted}
+
+
+def _erased(
+    connection: Connection, decoded: Decoded, claimed: Claimed, events: Mapping[int, Event], *, reach: bool
+) -> tuple[list[int], list[int]]:
+    """The erased positions; and duplicates of Redis whose original may have been erased: PostgreSQL decides on them."""
+    chunk = decoded.chunk
+    names = {position: {event.user_id} for position, event in events.items()}
+    if reach:
+        for letter in decoded.refused:
+            record = chunk.records[letter.position]
+            names[letter.position] = erasures.names_in(record.key(), record.value())
+    known = erasures.of(connection, set[str]().union(*names.values()))
+    if not known:
+        return [], []
+    named = {position: [known[n] for n in found if n in known] for position, found in names.items()}
+    erased = [position for position, reaches in named.items() if _reached(chunk, position, reaches)]
+    rest = set(claimed.duplicates) - set(erased)
+    return sorted(erased), sorted(position for position in rest if named.get(position))
+
+
+def _reached(chunk: Chunk, position: int, reaches: Iterable[Reach]) -> bool:
+    place, offset = _coordinate(chunk, position)
+    return any(offset < reach.get(place, 0) for reach in reaches)
+
+
+def _coordinate(chunk: Chunk, position: int) -> tuple[Place, int]:
+    return chunk.ranges[chunk.sources[position]].place, chunk.records[position].offset()
+
+
+def _expired(
+    frame: pd.DataFrame, claimed: Claimed, events: Mapping[int, Event], frontier: int, erased: Collection[int]
+) -> list[int]:
+    rows = frame["position"][frame["occurred_at"] < frontier].tolist()
+    duplicates = [p for p in claimed.duplicates if p in events and events[p].occurred_at < frontier]
+    return sorted({*rows, *duplicates} - set(erased))
+
+
+def _leave_what_is_there(connection: Connection, decoded: Decoded, kept_out: Outcome) -> None:
+    wanted = {*kept_out.erased, *kept_out.expired}
+    events = [accepted for accepted in decoded.accepted if accepted.position in wanted]
+    there = _stored(connection, decoded.chunk, events) if events else set[int]()
+    kept_out.present = sorted(there)
+    kept_out.erased = [p for p in kept_out.erased if p not in there]
+    kept_out.expired = [p for p in kept_out.expired if p not in there]
+
+
+def _stored(connection: Connection, chunk: Chunk, events: Collection[Accepted]) -> set[int]:
+    """Those of the events that stand in raw.events, or in a partition on its way out, under their own coordinates."""
+    found: set[int] = set()
+    at = [_coordinate(chunk, position) for position, _ in events]
+    arguments = {
+        "positions": [position for position, _ in events],
+        "times": [_EPOCH + timedelta(microseconds=event.occurred_at) for _, event in events],
+        "ids": [UUID(bytes=event.event_id) for _, event in events],
+        "topic_ids": [place.topic_id for place, _ in at],
+        "partitions": [place.partition for place, _ in at],
+        "offsets": [offset for _, offset in at],
+    }
+    for table in ("raw.events", *detached(connection)):
+        query = on_table(statement("still_there"), table)
+        found.update(position for (position,) in connection.execute(query, arguments))
+    return found
+
+
+def _without(
+    decoded: Decoded, claimed: Claimed, frame: pd.DataFrame, kept_out: Outcome, returned: Collection[int]
+) -> Admitted:
+    out = {*kept_out.erased, *kept_out.expired, *kept_out.present}
+    back = [a for a in decoded.accepted if a.position in returned and a.position not in out]
+    decoded = replace(
+        decoded,
+        accepted=[a for a in decoded.accepted if a.position not in kept_out.erased],
+        refused=[r for r in decoded.refused if r.position not in out],
+    )
+    claimed = replace(
+        claimed,
+        rows=sorted([*(a for a in claimed.rows if a.position not in out), *back]),
+        duplicates=[p for p in claimed.duplicates if p not in out and p not in returned],
+        undecided={
+            **{p: at for p, at in claimed.undecided.items() if p not in out},
+            **{a.position: a.event.occurred_at for a in back},  # the bytes are the same, so the time is
+        },
+    )
+    kept = frames.build(decoded, claimed) if back else frame[~frame["position"].isin(out)]
+    return Admitted(decoded, claimed, kept, kept_out)

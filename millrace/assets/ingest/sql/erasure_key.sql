@@ -1,0 +1,1 @@
+select key from ops.erasure_key

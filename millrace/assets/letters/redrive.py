@@ -1,0 +1,145 @@
+"""Dead letters are tried again with today's code, from the bytes that were kept: Kafka may have forgotten them.
+
+What belongs here: the loop over the chosen letters, chunk by chunk. What does not: the transaction (`transaction`).
+A chunk is claimed in Redis after its COMMIT only: the offsets of letters are committed, so a claim made before would
+be believed although nothing is stored yet.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from logging import Logger
+from typing import Any
+
+from millrace.assets.ingest import claim, frame
+from millrace.assets.ingest.attempt import until_committed
+from millrace.assets.ingest.claim import Books
+from millrace.assets.ingest.decode import decode
+from millrace.assets.ingest.history import Entry
+from millrace.assets.ingest.ledger import Author
+from millrace.assets.ingest.model import Decoded
+from millrace.assets.ingest.run import patience
+from millrace.assets.ingest.store import Prepared
+from millrace.assets.ingest.worker import Worker
+from millrace.assets.letters import audit, record
+from millrace.assets.letters import choice as choices
+from millrace.assets.letters.choice import Choice
+from millrace.assets.letters.record import Letter
+from millrace.assets.letters.sql import statement
+from millrace.assets.letters.transaction import LetterStore, Overtaken, Rehearsal, Rehearsed, figures
+
+_LETTERS, _BYTES = 2_000, 32 * 1024 * 1024
+_MILLISECONDS = 1_000
+_MOST_OVERTAKEN = 100
+
+Progress = Callable[[int, int], None]
+"""Called with how many of the chosen letters are done, and how many there are."""
+
+
+@dataclass
+class Redriven:
+    """What a redrive did, or would do: by code, how many letters ended how."""
+
+    run: str
+    chosen: int = 0
+    by_code: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+
+    def add(self, letters: Sequence[Letter], became: dict[int, Entry]) -> None:
+        """Count what became of letters."""
+        self.by_code = audit.merged(self.by_code, figures(letters, became)["by_code"])
+
+    def total(self, outcome: str) -> int:
+        """How many ended so: stored, duplicate, refused, erased or expired."""
+        return sum(counts.get(outcome, 0) for counts in self.by_code.values())
+
+    @property
+    def skipped(self) -> int:
+        """Those that somebody else settled meanwhile."""
+        return self.chosen - sum(sum(counts.values()) for counts in self.by_code.values())
+
+
+@dataclass
+class Redrive:
+    """A redrive, for as long as it lasts."""
+
+    worker: Worker
+    choice: Choice
+    log: Logger
+    rehearse: bool = False
+    run: str = field(default_factory=lambda: f"redrive-{uuid.uuid4().hex[:12]}")
+
+    def __call__(self, progress: Progress = lambda _done, _of: None) -> Redriven:
+        """Try every chosen letter once. What was committed stays, whatever happens later; running it again is safe.
+
+        Raises:
+            StorageFailed, psycopg.Error: PostgreSQL failed for longer than a run's time.
+        """
+        connection = self.worker.database.connection
+        found, last = choices.count(connection(), self.choice)
+        done, tried = Redriven(self.run, found), 0
+        for page in choices.pages(connection, self.choice, last, most=_LETTERS, most_bytes=_BYTES):
+            self._try_page(page, done)
+            tried += len(page)
+            progress(min(tried, found), found)
+        return done
+
+    def _try_page(self, page: list[int], done: Redriven) -> None:
+        for _ in range(_MOST_OVERTAKEN):
+            letters = record.read(self.worker.database.connection(), page, self.choice.statuses, self.run)
+            if not letters:
+                return
+            try:
+                done.add(letters, self._try(letters))
+                return
+            except Overtaken:
+                done.add(letters, self._committed(letters))
+        raise RuntimeError("letters change faster than they can be tried")
+
+    def _try(self, letters: Sequence[Letter]) -> dict[int, Entry]:
+        decoded = decode(self.worker.decoder, record.chunk_of(letters))
+        prepared, limits = self._prepare(decoded), self.worker.limits
+        until = time.monotonic() + limits.budget_seconds
+        author = Author(self.run, 0, "redrive")
+        call = audit.Call(self.run, audit.actor(), "redrive", str(self.choice))
+        kind = Rehearsal if self.rehearse else LetterStore
+        store = kind(author, self.worker.partitions, self.worker.reached, call=call, statuses=self.choice.statuses)
+        try:
+            became = until_committed(
+                self.worker.database,
+                store.redrive,
+                prepared,
+                patience(self.worker, until),
+                self.log,
+                self.worker.partitions.forget,
+            )
+        except Rehearsed as rehearsed:
+            return rehearsed.became
+        self._claim(decoded, became or {})
+        return became or {}
+
+    def _prepare(self, decoded: Decoded) -> Prepared:
+        """Ready to store. What Redis says is a hint where to look: whether something is stored, PostgreSQL decides."""
+        asked = claim.look(self.worker.redis, decoded)
+        claimed = replace(claim.decide(decoded, asked, lambda: Books({}, {})), rows=decoded.accepted, duplicates=[])
+        began = time.monotonic()
+        built = frame.build(decoded, claimed)
+        return Prepared(decoded, claimed, built, frame_seconds=time.monotonic() - began)
+
+    def _claim(self, decoded: Decoded, became: dict[int, Entry]) -> None:
+        stored = [a for a in decoded.accepted if became[a.position].outcome == "stored"]
+        window = int(self.worker.limits.dedup_window.total_seconds() * _MILLISECONDS)
+        claim.ask(self.worker.redis, replace(decoded, accepted=stored), window)
+
+    def _committed(self, letters: Sequence[Letter]) -> dict[int, Entry]:
+        """What this redrive itself made of letters when the connection died during COMMIT, and it did commit."""
+        asked = {"ids": [x.dead_letter_id for x in letters], "by": self.run}
+        rows: list[tuple[Any, ...]] = (
+            self.worker.database.connection().execute(statement("done_by_run"), asked).fetchall()
+        )
+        outcomes: dict[int, str] = dict(rows)
+        return {
+            position: Entry(x.dead_letter_id, outcomes[x.dead_letter_id])
+            for position, x in enumerate(letters)
+            if x.dead_letter_id in outcomes
+        }

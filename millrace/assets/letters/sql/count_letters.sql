@@ -1,0 +1,12 @@
+-- How many letters are chosen, and the last of them.
+select
+    count(*) as chosen,
+    coalesce(max(d.dead_letter_id), 0) as last
+from raw.dead_letters as d
+where
+    d.status = any(%(statuses)s)
+    and (%(ids)s::bigint[] is null or d.dead_letter_id = any(%(ids)s))
+    and (%(codes)s::text[] is null or d.code = any(%(codes)s))
+    and (%(topic)s::text is null or d.topic = %(topic)s)
+    and (%(since)s::timestamptz is null or d.first_seen_at >= %(since)s)
+    and (%(until)s::timestamptz is null or d.first_seen_at < %(until)s)

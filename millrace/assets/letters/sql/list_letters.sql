@@ -1,0 +1,20 @@
+-- The newest letters of a choice. Nothing of what they hold: no key, no value, no headers, no reason.
+select
+    d.dead_letter_id,
+    d.topic,
+    d.partition,
+    d.kafka_offset,
+    d.code,
+    d.status,
+    d.attempts,
+    d.first_seen_at,
+    d.last_attempt_at
+from raw.dead_letters as d
+where
+    d.status = any(%(statuses)s)
+    and (%(codes)s::text[] is null or d.code = any(%(codes)s))
+    and (%(topic)s::text is null or d.topic = %(topic)s)
+    and (%(since)s::timestamptz is null or d.first_seen_at >= %(since)s)
+    and (%(until)s::timestamptz is null or d.first_seen_at < %(until)s)
+order by d.first_seen_at desc, d.dead_letter_id desc
+limit %(most)s

@@ -1,0 +1,65 @@
+"""`millrace erase` as a person and as a script call it."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from millrace.orchestration.cli.erase import erase
+from tests.erasure.support import SECRET, of, traces
+from tests.support.world import World, encoded
+
+pytestmark = pytest.mark.services
+
+
+def run(world: World, *arguments: str, stdin: str = "", **environment: str) -> Result:
+    """Call the command."""
+    own = {
+        **world.services.environment,
+        "MILLRACE_POSTGRES_URL": world.settings.postgres_url,
+        "MILLRACE_KAFKA_TOPICS": world.topic,
+        **environment,
+    }
+    return CliRunner().invoke(erase, arguments, input=stdin, env=own)
+
+
+def test_a_dry_run_counts_and_changes_nothing(world: World) -> None:
+    world.produce([*encoded(of(SECRET), of(SECRET)), b'{"u": "' + SECRET.encode() + b'"}'])
+    world.ingest()
+    world.refresh()
+    done = run(world, "--user", SECRET, "--dry-run", "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout) == {"users": 1, "events": 2, "sessions": 1, "letters": 1}
+    assert traces(world)
+
+
+def test_ids_come_by_standard_input_and_are_never_printed(world: World) -> None:
+    world.produce(encoded(of(SECRET), of("second-secret"), of("other")))
+    world.ingest()
+    done = run(world, "--user", "-", "--yes", "--json", stdin=f"{SECRET}\nsecond-secret\n\n")
+    assert done.exit_code == 0
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert [each["events"] for each in found["erased"]] == [1, 1]
+    assert found["failed"] == 0
+    assert "secret" not in done.output
+    assert world.query("select user_id from raw.events") == [("other",)]
+
+
+def test_it_says_what_it_cannot_reach(world: World) -> None:
+    said = run(world, "--user", SECRET, "--yes").output
+    for what in ("Kafka still holds", "Backups", "Redis"):
+        assert what in said
+
+
+def test_nobody_is_erased_without_being_asked_or_yes(world: World) -> None:
+    assert run(world, "--user", SECRET).exit_code == 2
+    assert run(world, "--user", "-", "--yes", stdin="\n").exit_code == 2
+    assert world.one("select count(*) from ops.erasures") == 0
+
+
+def test_without_kafka_it_refuses_and_says_how_to_go_on(world: World) -> None:
+    done = run(world, "--user", SECRET, "--yes", MILLRACE_KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert done.exit_code == 2
+    assert "--offline" in done.stderr
+    assert world.one("select count(*) from ops.erasures") == 0
