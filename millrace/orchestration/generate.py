@@ -7,14 +7,11 @@ A test fails when a committed file is not what this writes.
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy.dialects import postgresql
 
 from millrace.events.codes import RejectionCode
 from millrace.events.contract import Contract
 from millrace.events.schema import SUFFIX, render
-from millrace.infra.postgres.tables import metadata
+from millrace.orchestration.reference import tables
 from millrace.orchestration.settings import Settings, variable
 
 # Read by the command line alone, beside its options of the same names: they say where the embedded stack is.
@@ -35,7 +32,7 @@ def documents() -> Mapping[str, str]:
         ".env.example": _env_example(),
         "docs/settings.md": _settings(),
         "docs/events.md": _events(),
-        "docs/tables.md": _tables(),
+        "docs/tables.md": tables(_GENERATED),
         **schemas,
     }
 
@@ -85,21 +82,6 @@ def _events() -> str:
         lines.append("")
     lines += ["## Why a record is refused", "", "The codes of `raw.dead_letters.code`; they never change.", ""]
     lines += ["| code | meaning |", "|---|---|", *(f"| `{c.value}` | {c.meaning} |" for c in RejectionCode), ""]
-    return "\n".join(lines)
-
-
-def _tables() -> str:
-    lines = ["# Tables", "", f"{_GENERATED} The same texts are COMMENTs in the database.", ""]
-    dialect: Any = postgresql.dialect()
-    for table in metadata.sorted_tables:
-        key = ", ".join(c.name for c in table.primary_key.columns)
-        lines += [f"## `{table.schema}.{table.name}`", "", f"{table.comment} Key: `{key}`.", ""]
-        lines += ["| column | type | meaning |", "|---|---|---|"]
-        lines += [
-            f"| `{c.name}` | {c.type.compile(dialect).lower()}{'' if c.nullable else ' not null'} | {c.comment} |"
-            for c in table.columns
-        ]
-        lines.append("")
     return "\n".join(lines)
 
 

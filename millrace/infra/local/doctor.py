@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from millrace.infra.local import embedded, machine, observe, plan, ports, processes, state
+from millrace.infra.local import embedded, machine, observe, plan, ports, postgres, processes, state
 from millrace.infra.local.machine import Finding
 from millrace.infra.local.services import LocalError
 
@@ -64,3 +64,12 @@ def _stack(home: Path) -> Iterator[Finding]:
             yield Finding(row.name, "FAIL", f"runs (pid {row.pid}) but does not answer", f"see {row.log}")
         else:
             yield Finding(row.name, "OK", f"runs (pid {row.pid})" + (", answers" if row.name in ready else ""))
+    if address := state.environment(home).get("MILLRACE_ANALYST_URL"):
+        yield _analysts(address)
+
+
+def _analysts(address: str) -> Finding:
+    if postgres.answers(address):
+        return Finding("analysts", "OK", "millrace_analyst reaches the tables: MILLRACE_ANALYST_URL of millrace env")
+    advice = "see logs/migrate.log, and what MILLRACE_ANALYST_PASSWORD says in docs/settings.md"
+    return Finding("analysts", "WARN", "millrace_analyst cannot log in", advice)

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import psycopg
@@ -75,9 +76,10 @@ def service(directory: Path, port: int) -> Service:
     )
 
 
-def url(directory: Path, port: int) -> str:
-    """The URL of the database, password included."""
-    return f"postgresql://{_USER}:{files.secret(directory / 'password')}@{HOST}:{port}/{_DATABASE}"
+def url(directory: Path, port: int, *, user: str = _USER, password: str | None = None) -> str:
+    """The URL of the database, password included; by default its owner's."""
+    secret = files.secret(directory / "password") if password is None else password
+    return f"postgresql://{user}:{quote(secret, safe='')}@{HOST}:{port}/{_DATABASE}"
 
 
 def answers(address: str) -> bool:

@@ -1,14 +1,21 @@
 """Brings the database to the newest schema; safe to call from several machines at once and at every start.
 
-What belongs here: how migrations are run. What does not: their content (`migrations/versions`).
+What belongs here: how migrations are run, and what follows them: views and the analysts' rights.
+What does not: their content (`migrations/versions`, `views`, `access`).
 """
 
 from pathlib import Path
 
+import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
+
+from millrace.events.contract import Contract
+from millrace.infra.postgres.access import Analysts, give_access
+from millrace.infra.postgres.remake import remake
+from millrace.infra.postgres.views import views
 
 VERSION_TABLE_SCHEMA = "ops"
 # One arbitrary number for the advisory lock that lets a single migration through at a time.
@@ -32,12 +39,16 @@ def config(connection: Connection) -> Config:
     return made
 
 
-def migrate(url: str, revision: str = "head") -> None:
-    """Run every migration that the database lacks.
+def migrate(
+    url: str, revision: str = "head", *, contract: Contract | None = None, analysts: Analysts | None = None
+) -> None:
+    """Run every migration that the database lacks, then bring the views and the analysts' rights up to date.
 
     Args:
         url: of the database, as its owner.
-        revision: where to stop; for tests of single migrations.
+        revision: where to stop; for tests of single migrations. Views and rights follow the newest only.
+        contract: the types of events that get a view.
+        analysts: what the operator decided about the analysts' role.
 
     Raises:
         sqlalchemy.exc.OperationalError: the database cannot be reached.
@@ -49,7 +60,21 @@ def migrate(url: str, revision: str = "head") -> None:
         try:
             command.upgrade(config(connection), revision)
             connection.commit()
+            if revision == "head":
+                _follow_up(connection, contract or Contract(), analysts or Analysts())
         finally:
             connection.rollback()
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
             connection.commit()
+
+
+def _follow_up(connection: Connection, contract: Contract, analysts: Analysts) -> None:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("the engine is not on psycopg 3")
+    driver.autocommit = True  # what follows begins and ends its own transactions
+    try:
+        remake(driver, views(contract))
+        give_access(driver, analysts)
+    finally:
+        driver.autocommit = False
