@@ -16,8 +16,12 @@ from millrace.orchestration.clients import make_kafka
 _ASK_EVERY_SECONDS = 0.005
 
 
-def measure(rig: Rig, rate: int, seconds: int) -> None:
-    """Print the quantiles of all events of the run, the first two seconds (a cold start) left out."""
+def measure(rig: Rig, rate: int, seconds: int) -> float:
+    """Print the quantiles of all events of the run, the first two seconds (a cold start) left out.
+
+    Returns:
+        The 95th percentile in seconds.
+    """
     seen: dict[int, list[tuple[float, int]]] = {}
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(rig, seen, done))
@@ -34,6 +38,7 @@ def measure(rig: Rig, rate: int, seconds: int) -> None:
         f"  {rate:,} events/s for {seconds} s, {len(waited):,} events: p50 {p50:.2f} s   p95 {p95:.2f} s   "
         f"p99 {p99:.2f} s   max {most:.2f} s (targets p50 < 1 s, p95 < 2 s)"
     )
+    return float(p95)
 
 
 def _watch(rig: Rig, seen: dict[int, list[tuple[float, int]]], done: threading.Event) -> None:

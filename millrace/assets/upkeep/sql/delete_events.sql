@@ -1,0 +1,2 @@
+delete from dagster.event_logs as e
+where e.run_id = any(%(runs)s::text[])

@@ -1,0 +1,2 @@
+delete from ops.reused_ids
+where found_at < %(before)s
