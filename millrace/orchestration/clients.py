@@ -3,6 +3,9 @@
 What belongs here: which setting goes where. What does not: Dagster, whose import the command line need not pay for.
 """
 
+from millrace.assets.aggregates.audit_rules import AuditRules
+from millrace.assets.aggregates.engine import Aggregates
+from millrace.assets.aggregates.funnel import read
 from millrace.assets.ingest.failpoints import Failpoints
 from millrace.assets.ingest.worker import IngestLimits, Worker
 from millrace.events.contract import Contract
@@ -26,3 +29,16 @@ def make_worker(settings: Settings, contract: Contract | None = None) -> Worker:
     if settings.failpoints is not None:
         worker.reached = Failpoints(settings.failpoints)
     return worker
+
+
+def make_aggregates(settings: Settings) -> Aggregates:
+    """The aggregates by the settings; nothing is opened yet.
+
+    Raises:
+        FunnelError: the funnel's file cannot be used.
+    """
+    rules = AuditRules(**{name: getattr(settings, f"audit_{name}") for name in AuditRules.__dataclass_fields__})
+    made = Aggregates(Postgres(settings.postgres_url), read(settings.funnel), rules)
+    if settings.failpoints is not None:
+        made.reached = Failpoints(settings.failpoints)
+    return made

@@ -1,42 +1,73 @@
-"""The code location: assets, job, sensor and resources put together from the settings.
+"""The code location: assets, jobs, sensors and resources put together from the settings.
 
-What belongs here: `build_defs`, by which production, tests and the demo differ in an argument. What does not: assets
-and sensors themselves. Dagster loads `defs`; the environment is read then and not when this module is imported.
+What belongs here: `build_defs`, by which production, tests and the demo differ in an argument. What does not: assets,
+sensors and jobs themselves. Dagster loads `defs`; the environment is read then and not when this module is imported.
 """
 
+from datetime import timedelta
 from functools import cache
 
 import dagster as dg
 
-from millrace.assets.ingest.asset import DEAD_LETTERS, EVENTS, QUEUE, ingest_asset, topic_specs
+from millrace.assets.aggregates.assets import aggregate_assets
+from millrace.assets.aggregates.engine import Aggregates
+from millrace.assets.aggregates.refreshing import JOB as REFRESH_JOB
+from millrace.assets.aggregates.refreshing import refresh_aggregates
+from millrace.assets.aggregates.view_specs import view_specs
+from millrace.assets.ingest.asset import ingest_asset, topic_specs
 from millrace.assets.ingest.plan import Limits
 from millrace.assets.ingest.worker import Worker
+from millrace.assets.quality.checks import exactness_asset
+from millrace.assets.upkeep.assets import JOBS, Upkeep, upkeep_assets
+from millrace.assets.upkeep.dagster_history import RunHistory
+from millrace.assets.upkeep.ledger_history import LedgerHistory
+from millrace.events.contract import Contract
 from millrace.orchestration import settings as settings_module
-from millrace.orchestration.clients import make_worker
+from millrace.orchestration.clients import make_aggregates, make_worker
+from millrace.orchestration.jobs import INGEST_JOB, checks_job, ingest_job, rebuild_jobs
 from millrace.orchestration.settings import Settings
+from millrace.sensors.close_schedules import CHECKS_JOB, DAYS_JOB, HOURS_JOB, OVERALL_JOB, close_schedules
+from millrace.sensors.dirty_buckets import DirtyBuckets, dirty_buckets_sensor
 from millrace.sensors.kafka_offsets import KafkaOffsets, kafka_offsets_sensor
+from millrace.sensors.upkeep_schedules import upkeep_schedules
 
-INGEST_JOB = "ingest"
 
-
-def build_defs(settings: Settings, worker: Worker | None = None) -> dg.Definitions:
+def build_defs(
+    settings: Settings, worker: Worker | None = None, aggregates: Aggregates | None = None
+) -> dg.Definitions:
     """Everything Dagster needs to know.
 
     Args:
         settings: of this deployment.
         worker: instead of the one by the settings, for tests.
+        aggregates: likewise.
     """
     worker = worker or make_worker(settings)
-    job = dg.define_asset_job(
-        INGEST_JOB,
-        selection=dg.AssetSelection.assets(EVENTS, DEAD_LETTERS),
-        description="Executes one plan of Kafka ranges. Runs are requested by the sensor kafka_offsets.",
-        # Only ingest runs name a queue: whatever a person starts in the UI goes to the default one.
-        tags={
-            "dagster-celery/queue": QUEUE,
-            "dagster/max_runtime": str(round(settings.run_max_runtime.total_seconds())),
+    aggregates = aggregates or make_aggregates(settings)
+    return dg.Definitions(
+        assets=[
+            *topic_specs(settings.kafka_topics),
+            ingest_asset(settings.kafka_topics),
+            *aggregate_assets(settings.history_start, settings.asset_owners, settings.freshness),
+            *view_specs(Contract(), settings.asset_owners),
+            exactness_asset(settings.freshness, settings.asset_owners),
+            *upkeep_assets(settings.asset_owners),
+        ],
+        jobs=[ingest_job(settings), refresh_aggregates, *rebuild_jobs(), checks_job()],
+        sensors=[_kafka_offsets(settings, worker), _dirty_buckets(settings, worker)],
+        schedules=[*close_schedules(settings.history_start), *upkeep_schedules()],
+        resources={
+            "worker": worker,
+            "aggregates": aggregates,
+            "postgres": worker.postgres,
+            "upkeep": _upkeep(settings, worker, aggregates),
         },
+        # A run is one process: it was warm before the run came.
+        executor=dg.in_process_executor,
     )
+
+
+def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
     world = KafkaOffsets(
         worker.kafka,
         worker.postgres,
@@ -45,13 +76,26 @@ def build_defs(settings: Settings, worker: Worker | None = None) -> dg.Definitio
         settings.progress_timeout,
         INGEST_JOB,
     )
-    return dg.Definitions(
-        assets=[*topic_specs(settings.kafka_topics), ingest_asset(settings.kafka_topics)],
-        jobs=[job],
-        sensors=[kafka_offsets_sensor(world, settings.sensor_interval, settings.run_max_runtime)],
-        resources={"worker": worker},
-        # A run is one process: it was warm before the run came.
-        executor=dg.in_process_executor,
+    return kafka_offsets_sensor(world, settings.sensor_interval, settings.run_max_runtime)
+
+
+def _dirty_buckets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
+    world = DirtyBuckets(worker.postgres, settings.freshness, 2 * settings.progress_timeout)
+    return dirty_buckets_sensor(world, settings.sensor_interval)
+
+
+def _upkeep(settings: Settings, worker: Worker, aggregates: Aggregates) -> Upkeep:
+    ours = (INGEST_JOB, REFRESH_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *JOBS.values())
+    return Upkeep(
+        worker.postgres,
+        aggregates,
+        RunHistory(ours, settings.run_history, settings.failed_run_history),
+        LedgerHistory(
+            timedelta(days=settings.ledger_days),
+            timedelta(days=settings.dead_letter_days),
+            timedelta(days=settings.audit_days),
+        ),
+        settings.retention_days,
     )
 
 

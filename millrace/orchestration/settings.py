@@ -251,14 +251,14 @@ class Settings(BaseSettings):
         default=timedelta(hours=12),
         gt=timedelta(0),
         le=timedelta(days=31),
-        description="How long the audit takes a session for open that has no logout. After a change of an audit setting "
-        "the rows that are there follow when they are rebuilt.",
+        description="How long the audit takes a session for open that has no logout. After a change of an audit "
+        "setting the rows that are there follow when they are rebuilt.",
         examples=["12h"],
     )
     funnel: Path | None = Field(
         default=None,
-        description="A file with the steps of the funnel, in the shape of millrace/assets/aggregates/funnel.toml, which "
-        "is the default.",
+        description="A file with the steps of the funnel, in the shape of millrace/assets/aggregates/funnel.toml, "
+        "which is the default.",
         examples=["funnel.toml"],
     )
     analyst_password: SecretStr | None = Field(

@@ -18,7 +18,7 @@ from millrace.resources.kafka import Available, Kafka
 from millrace.resources.postgres import Connection, Postgres
 
 NAME = "kafka_offsets"
-_UNFINISHED = [
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -74,9 +74,7 @@ class KafkaOffsets:
         return plan(committed, available, busy, self.limits), missing
 
     def _busy(self, instance: dg.DagsterInstance, connection: Connection) -> set[int]:
-        records = instance.get_run_records(
-            dg.RunsFilter(job_name=self.job_name, statuses=_UNFINISHED), limit=_MOST_RUNS
-        )
+        records = instance.get_run_records(dg.RunsFilter(job_name=self.job_name, statuses=UNFINISHED), limit=_MOST_RUNS)
         runs = [
             LaneRun(r.dagster_run.run_id, int(r.dagster_run.tags[LANE_TAG]), r.create_timestamp)
             for r in records
@@ -111,7 +109,7 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
         plans, missing = world.evaluate(context.instance)
         if missing:
             context.log.warning("missing Kafka topics: %s", ", ".join(missing))
-        if plans and not _runs_can_be_sent(context.instance):
+        if plans and not runs_can_be_sent(context.instance):
             yield dg.SkipReason(f"Celery's broker does not answer; {len(plans)} runs wait for it")
             return
         for each in plans:
@@ -131,7 +129,7 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
     return _sensor
 
 
-def _runs_can_be_sent(instance: dg.DagsterInstance) -> bool:
+def runs_can_be_sent(instance: dg.DagsterInstance) -> bool:
     """Whether the broker answers: without it every tick would leave a failed run behind. Other launchers need none."""
     answers = getattr(instance.run_launcher, "broker_answers", None)
     return answers is None or answers()

@@ -143,7 +143,7 @@ def _active_users(frame: Any) -> list[Row]:
     first_day = frame.groupby("user_id")["day"].min()
 
     def active(last: date, days: int) -> int:
-        return len(set[str]().union(*(users_of.get(last - timedelta(days=n), ()) for n in range(days))))
+        return len(set[str]().union(*(users for day, users in users_of.items() if 0 <= (last - day).days < days)))
 
     rows: list[Row] = []
     for day in users_of:

@@ -84,7 +84,7 @@ def _of_logout(event: _Event, mine: list[_Event]) -> dict[str, bool]:
 
 
 def _within(window: timedelta, event: _Event, events: list[_Event]) -> list[_Event]:
-    return [e for e in events if e.occurred_at > event.occurred_at - window]
+    return [e for e in events if event.occurred_at - e.occurred_at < window]
 
 
 def _left(since: list[_Event], ip: str) -> bool:

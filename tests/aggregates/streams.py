@@ -25,7 +25,7 @@ _GAPS = [
 _LIKELY = [4, 2, 8, 8, 1, 2, 8, 1, 3, 3, 2, 2, 1]
 _LONG = "/" + "".join(random.Random(0).choices(string.ascii_letters, k=1_999))  # it can hardly be compressed
 _PAGES = ["/", "/home", "/cart", "/Ä?q=ß 'x\"\\", "/home ", _LONG]
-_REFERRERS = ["", None, ..., "https://search.example/?q=a", "https://news.example/"]
+_REFERRERS = ["", None, ..., "https://search.example/?q=a", "https://news.example/", _LONG]
 _DEVICES = ["Chrome on macOS", "chrome on macOS", "Ärzte-Tablet", "Zebra", "aardvark", "", None, ...]
 _BUTTONS, _FORMS = ["buy", "Buy", "b" * 200], ["signup", "search"]
 _ADDRESSES = ["203.0.113.45", "203.0.113.5", "192.0.2.9", "2001:db8::1", "2001:DB8::1", "10.0.0.1"]

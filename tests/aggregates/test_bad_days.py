@@ -167,6 +167,16 @@ def test_an_event_that_is_years_late_repairs_what_it_touches(stage: Stage) -> No
     assert by_day(stage, 4)["2026-07-10"] == 0
 
 
+def test_the_first_moment_of_the_calendar_has_its_rows_too(stage: Stage) -> None:
+    first = [at("0001-01-01T00:00:00", user, kind) for user in ("ann", "bob") for kind in ("login", "page_view")]
+    settle(stage, at("2026-07-15T10:00", "ann"), *first[:3])
+    settle(stage, first[3], at("0001-01-01T00:30:00", "ann", "login"))
+    assert by_day(stage, 1) == {"0001-01-01": 2, "2026-07-15": 1}
+    day = datetime(1, 1, 1, tzinfo=UTC)
+    drift = stage.world.aggregates.rebuild(day, day + timedelta(days=1)).drift
+    assert not any(drift.values()), drift
+
+
 def test_one_batch_may_hold_many_hours_and_days(stage: Stage) -> None:
     start = datetime(2026, 6, 1, 12, tzinfo=UTC)
     settle(

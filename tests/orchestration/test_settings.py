@@ -40,6 +40,9 @@ def test_a_missing_one_is_named_with_an_example(name: str) -> None:
         ("MILLRACE_DEDUP_WINDOW", "one hour", "duration"),
         ("MILLRACE_CHUNK_EVENTS", "many", "integer"),
         ("MILLRACE_LANES", "0", "greater than or equal to 1"),
+        ("MILLRACE_ASSET_OWNERS", "insight", "team:<name>"),
+        ("MILLRACE_HISTORY_START", "last year", "date"),
+        ("MILLRACE_FRESHNESS", "1s", "greater than or equal to"),
     ],
 )
 def test_a_wrong_one_is_one_line_that_says_what_is_expected(name: str, value: str, said: str) -> None:

@@ -15,7 +15,7 @@ from millrace.assets.ingest.plan import Place, Range
 from millrace.resources.postgres import Connection
 
 # Whoever closes books holds this advisory lock alone, whoever books differences to open ones holds it with others.
-LEDGER_LOCK = 0x4D494C4C
+LEDGER_LOCK = 0x4D494C42
 
 
 def committed(connection: Connection) -> dict[Place, int]:

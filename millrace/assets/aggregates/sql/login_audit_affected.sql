@@ -7,9 +7,15 @@ with changed as materialized (
     select
         c.*,
         c.action = 'login' as is_login,
-        case when c.action = 'login' then least(c.occurred_at + %(audit_window)s, next_login.at) end as counted_until,
-        least(c.occurred_at + %(audit_session)s, next_login.at, next_logout.at) as open_until
-    from audit_changed as c
+        case when c.action = 'login' then least(c.window_end, next_login.at) end as counted_until,
+        least(c.session_end, next_login.at, next_logout.at) as open_until
+    from (
+        select
+            a.*,
+            a.occurred_at + %(audit_window)s as window_end,
+            a.occurred_at + %(audit_session)s as session_end
+        from audit_changed as a
+    ) as c
     left join lateral (
         select n.occurred_at as at
         from analytics.login_audit as n
@@ -156,7 +162,7 @@ affected as (
             where
                 n.user_id = s.user_id and n.action = 'login'
                 and n.occurred_at >= lower(s.reach) and n.occurred_at <= upper(s.reach)
-            offset 0
+            order by n.occurred_at, n.event_id offset 0
         ) as l
     where s.user_id is not null
     union
@@ -174,7 +180,7 @@ affected as (
             where
                 n.ip = s.ip and n.action = 'login'
                 and n.occurred_at >= lower(s.reach) and n.occurred_at <= upper(s.reach)
-            offset 0
+            order by n.occurred_at, n.event_id offset 0
         ) as l
     where s.ip is not null
 )
@@ -193,6 +199,6 @@ cross join
             n.flags
         from analytics.login_audit as n
         where n.occurred_at = a.occurred_at and n.event_id = a.event_id
-    order by n.occurred_at, n.event_id offset 0
+        order by n.occurred_at, n.event_id offset 0
     ) as l
 on conflict (occurred_at, event_id) do nothing

@@ -16,7 +16,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it. What redrives booked stays, as replays; it needs the wider primary key of the ranges, which stays too."""
+    """Drop it. What redrives booked stays, as replays, and with it the wider primary key of the ranges."""
     op.execute("drop table ops.audit_log, ops.dead_letter_attempts")
     op.execute("update ops.batches set kind = 'replay' where kind = 'redrive'")
     op.execute("alter table ops.batches drop constraint batches_kind_check")

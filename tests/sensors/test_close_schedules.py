@@ -1,0 +1,97 @@
+"""Closing hours and days that are over: which, and that one run does them all."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from millrace.assets.aggregates.periods import HOUR, hour_key
+from millrace.assets.aggregates.specs import asset_key
+from millrace.orchestration.definitions import build_defs
+from millrace.sensors.close_schedules import RANGE_END, RANGE_START, to_close
+from tests.support.world import World, encoded, event
+
+NOON = datetime(2026, 5, 18, 12, tzinfo=UTC)
+START = date(2026, 1, 1)
+
+
+def closed(*hours: int) -> set[str]:
+    return {hour_key(NOON.replace(hour=hour)) for hour in hours}
+
+
+@pytest.mark.parametrize(
+    ("done", "expected"),
+    [
+        (closed(*range(11)), ("2026-05-18-11:00", "2026-05-18-11:00")),
+        (closed(*range(8)), ("2026-05-18-08:00", "2026-05-18-11:00")),
+        (closed(*range(12)), ("2026-05-18-11:00", "2026-05-18-11:00")),
+    ],
+    ids=["the hour that is just over", "with those that were missed", "again when it was closed before"],
+)
+def test_what_is_closed_is_everything_since_the_last_that_was(done: set[str], expected: tuple[str, str]) -> None:
+    assert to_close(NOON, HOUR, done, hour_key, 12, START) == expected
+
+
+def test_no_hour_is_closed_that_has_no_partition() -> None:
+    assert to_close(NOON, HOUR, set(), hour_key, 24, date(2026, 5, 18))[0] == "2026-05-18-00:00"
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:  # a schedule opens its instance anew
+        yield made
+
+
+def requested(defs: dg.Definitions, instance: dg.DagsterInstance, name: str, at: datetime) -> dg.RunRequest:
+    schedule = defs.resolve_schedule_def(name)
+    context = dg.build_schedule_context(instance, scheduled_execution_time=at)
+    [request] = schedule.evaluate_tick(context).run_requests or []
+    return request
+
+
+@pytest.mark.services
+def test_a_closed_hour_shows_its_rows_its_drift_and_that_it_is_exact(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - HOUR
+    world.produce(encoded(*(event(timestamp=(hour + timedelta(minutes=m)).isoformat()) for m in range(5))))
+    world.ingest()
+    defs = build_defs(world.settings, world.worker, world.aggregates)
+    request = requested(defs, instance, "close_hours", hour + HOUR + timedelta(minutes=3))
+    assert request.tags[RANGE_END] == hour_key(hour)
+    job = defs.resolve_job_def("rebuild_hourly_tables")
+    result = job.execute_in_process(instance=instance, tags={**request.tags, RANGE_START: hour_key(hour - HOUR)})
+    assert result.success
+    made = [
+        e for e in result.asset_materializations_for_node("rebuild_hours") if e.asset_key == asset_key("events_hourly")
+    ]
+    rows = {each.partition: each.metadata["dagster/row_count"].value for each in made}
+    assert rows == {hour_key(hour - HOUR): 0, hour_key(hour): 1}
+    assert [each.metadata["drift"].value for each in made] == [0, 0]
+    assert [each.partition for each in made if "newest_rows" in each.metadata] == [hour_key(hour)]
+    assert world.one("select sum(events)::int from analytics.events_hourly") == 5
+    again = requested(defs, instance, "close_hours", hour + HOUR + timedelta(minutes=3))
+    assert again.tags[RANGE_START] < hour_key(hour), "the hours before were never closed"
+
+
+@pytest.mark.services
+def test_a_closed_day_is_one_run_of_all_daily_tables(world: World, instance: dg.DagsterInstance) -> None:
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    world.produce(encoded(event(timestamp=(day - HOUR).isoformat())))
+    world.ingest()
+    defs = build_defs(world.settings, world.worker, world.aggregates)
+    request = requested(defs, instance, "close_days", day + timedelta(minutes=10))
+    yesterday = f"{day - timedelta(days=1):%Y-%m-%d}"
+    assert request.tags[RANGE_END] == yesterday
+    result = defs.resolve_job_def("rebuild_daily_tables").execute_in_process(
+        instance=instance, tags={RANGE_START: yesterday, RANGE_END: yesterday}
+    )
+    made = result.asset_materializations_for_node("rebuild_days")
+    assert {each.asset_key.path[-1]: each.metadata["dagster/row_count"].value for each in made} == {
+        "user_days": 1,
+        "active_users_daily": 1,
+        "funnel_daily": 3,
+        "sessions": 1,
+        "login_audit": 0,
+    }
