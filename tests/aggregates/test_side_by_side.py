@@ -170,7 +170,8 @@ def test_several_at_once_over_the_same_buckets_give_right_rows(
     waiting = len(half_and_half(stage, 45).valid) // 2
     done = [pool.submit(work, stage) for work in works]
     found = [each.result(60) for each in done]
-    assert sum(each.events for each in found if not isinstance(each, dict)) in {0, waiting}
+    refreshed = sum(each.events for each in found if not isinstance(each, dict))
+    assert refreshed <= waiting if rebuild in works else refreshed == waiting  # a rebuild takes what waits in as well
     assert all(each == {} for each in found if isinstance(each, dict))
     assert stage.wrong() == []
     assert stage.settled() == []

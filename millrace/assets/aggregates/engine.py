@@ -20,7 +20,7 @@ from millrace.assets.aggregates import hourly, login_audit, marks, rollups, sess
 from millrace.assets.aggregates.audit_rules import AuditRules
 from millrace.assets.aggregates.funnel import Funnel, read
 from millrace.assets.aggregates.marks import Arrived, Pending
-from millrace.assets.aggregates.rebuild import Progress, Rebuilt, read_events_by_hour, rebuild
+from millrace.assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from millrace.assets.aggregates.sql import statement
 from millrace.resources.postgres import Connection, Postgres, commit, is_transient, rollback
 
@@ -59,7 +59,7 @@ class Aggregates:
     postgres: Postgres
     funnel: Funnel = field(default_factory=read)
     audit: AuditRules = field(default_factory=AuditRules)
-    events_per_transaction: int = 500_000
+    events_per_transaction: int = 200_000
     reached: Callable[[str], None] = lambda _: None
     _kept: Connection | None = field(default=None, repr=False)
 
@@ -165,6 +165,10 @@ class Aggregates:
     def events_by_hour(self, low: datetime, high: datetime) -> dict[datetime, int]:
         """Events of each hour of [low, high) that has any."""
         return read_events_by_hour(self._connection(), low, high)
+
+    def days_with_rows(self, first: date, last: date) -> list[date]:
+        """Days between these two, both included, that have events or rows of any aggregate."""
+        return read_days_with_rows(self._connection(), first, last)
 
     def write(self, days: Collection[date], make: Callable[[Connection], Result]) -> Result:
         """Take in all that waits of some days and make something more, in one snapshot and one transaction."""

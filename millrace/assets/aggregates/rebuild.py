@@ -5,7 +5,7 @@ computed (`hourly`, `user_days`, `rollups`, `sessions`, `login_audit`).
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -119,7 +119,7 @@ class _Work:
         events = self.aggregates.events_by_hour(self.low, self.high)
         total, done = sum(events.values()), 0
         self.progress(0, total)
-        self.aggregates.refresh(list(_days(self.low, self.high)))
+        self.aggregates.refresh(_and_beside(list(_days(self.low, self.high))))
         for low, high in self._stretches():
             held = 0
             for span in spans(low, high, events, self.aggregates.events_per_transaction):
@@ -133,11 +133,11 @@ class _Work:
         self._rollups()
 
     def _stretches(self) -> Iterator[tuple[datetime, datetime]]:
-        """Days, where anything is made by day; else all at once."""
+        """Days that have any row, where anything is made by day; else all at once."""
         if not self.chosen & _DAILY:
             yield self.low, self.high
             return
-        for day in _days(self.low, self.high):
+        for day in self.aggregates.days_with_rows(self.low.date(), (self.high - HOUR).date()):
             start = _midnight(day)
             yield max(start, self.low), min(start + DAY, self.high)
 
@@ -152,7 +152,8 @@ class _Work:
             self._write(list(_days(span.low, span.high)), make)
 
     def _whole_day(self, day: date) -> None:
-        self._write([day], lambda c: self._day(c, _midnight(day)))
+        """With what waits of the days beside it: sessions reach over midnight."""
+        self._write(_and_beside([day]), lambda c: self._day(c, _midnight(day)))
 
     def _thawed(self, connection: Connection, low: datetime) -> datetime:
         """From where on a range may be computed in this transaction: the frontier may have moved since the start."""
@@ -217,12 +218,22 @@ def _days(low: datetime, high: datetime) -> Iterator[date]:
         day += DAY
 
 
+def _and_beside(days: Sequence[date]) -> list[date]:
+    """The days, and the days before and after them, as far as the calendar goes."""
+    return sorted({day + step * DAY for day in days for step in (-1, 0, 1) if date.min < day < date.max} | {*days})
+
+
 def _user_days_drift(connection: Connection, low: date, high: date) -> Drift:
     [[rows]] = connection.execute(
         "select count(*) from ops.user_days where day >= %s and day < %s", (low, high)
     ).fetchall()
     [[drift]] = connection.execute("select count(*) from changes").fetchall()
     return Drift(rows, drift)
+
+
+def read_days_with_rows(connection: Connection, first: date, last: date) -> list[date]:
+    """Days between these two, both included, that have events or rows of any aggregate; the others need no rebuild."""
+    return [row[0] for row in connection.execute(statement("days_with_rows"), {"first": first, "last": last})]
 
 
 def read_events_by_hour(connection: Connection, low: datetime, high: datetime) -> dict[datetime, int]:

@@ -58,8 +58,12 @@ _TRAIT_DIFFERENCES = """
 with fresh as (
     select e.user_id, e.day, v.kind, v.value, count(*) as events
     from ({source}) as e
-    cross join lateral (values ('device', e.payload ->> 'device'), ('ip', e.payload ->> 'ip')) as v (kind, value)
-    where v.value <> '' group by e.user_id, e.day, v.kind, v.value
+    cross join lateral (
+        values ('device', jsonb_typeof(e.payload -> 'device'), e.payload ->> 'device'),
+            ('ip', jsonb_typeof(e.payload -> 'ip'), e.payload ->> 'ip')
+    ) as v (kind, shape, value)
+    where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
+    group by e.user_id, e.day, v.kind, v.value
 ),
 stored as (select * from ops.user_day_traits as d where {rows})
 insert into trait_changes

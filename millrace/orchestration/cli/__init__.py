@@ -27,6 +27,7 @@ _COMMANDS = {
     "dead-letters": "dead_letters:dead_letters",
     "erase": "erase:erase",
     "backfill": "backfill:backfill",
+    "bench": "bench:bench",
     "migrate": "migrate:migrate",
     "daemon": "engine:daemon",
     "worker": "engine:worker",

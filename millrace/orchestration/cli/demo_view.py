@@ -16,10 +16,12 @@ from millrace.resources.kafka import Kafka
 from millrace.resources.postgres import Connection
 
 SQL_TO_TRY = """\
--- what happened in the last minutes
-select * from analytics.events_minutely order by minute desc, type limit 10;
--- the newest events
-select occurred_at, type, user_id, payload from raw.events order by occurred_at desc limit 5;
+-- the last minutes at a glance, and the pages of the hour
+select * from analytics.live;
+select page, views, users from analytics.pages_hourly order by hour desc, views desc limit 10;
+-- the newest page views in typed columns, and logins that are unusual
+select occurred_at, user_id, page, referrer from analytics.page_views order by occurred_at desc limit 5;
+select occurred_at, action, ip, device, flags from analytics.login_audit where flags <> '{}' order by 1 desc limit 5;
 -- what was refused, and why
 select code, count(*), min(reason) from raw.dead_letters group by code order by 2 desc;
 -- the ledger: every transaction, and that it adds up
@@ -38,6 +40,9 @@ select coalesce(sum(records), 0)::float / 10, coalesce(sum(stored), 0)::float / 
     percentile_cont(0.5) within group (order by latency_p50_seconds),
     percentile_cont(0.95) within group (order by latency_p95_seconds), coalesce(bool_or(dedup_degraded), false)
 from ops.batches where committed_at > clock_timestamp() - interval '10 seconds' and records > 0
+"""
+_BEHIND = """
+select coalesce(extract(epoch from clock_timestamp() - min(marked_at)), 0)::float from ops.dirty_buckets
 """
 
 
@@ -58,7 +63,10 @@ class Totals(NamedTuple):
 
 
 class Look(NamedTuple):
-    """One look at the pipeline: sums since the demo began, the last ten seconds, and what still waits in Kafka."""
+    """One look at the pipeline: sums since the demo began, the last ten seconds, and what still waits.
+
+    `lag` are records in Kafka, `behind` the seconds since the oldest event that the aggregates lack was stored.
+    """
 
     totals: Totals
     records_per_second: float
@@ -67,6 +75,7 @@ class Look(NamedTuple):
     latency_p95: float | None
     degraded: bool
     lag: int
+    behind: float
 
 
 def totals(connection: Connection) -> Totals:
@@ -81,7 +90,14 @@ def look(connection: Connection, kafka: Kafka, topics: tuple[str, ...], before: 
     done = books.committed(connection)
     lag = sum(max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in kafka.available(topics))
     records, stored, p50, p95, degraded = row
-    return Look(totals(connection).since(before), records, stored, p50, p95, degraded, lag)
+    behind: Any = connection.execute(_BEHIND).fetchone()
+    return Look(totals(connection).since(before), records, stored, p50, p95, degraded, lag, behind[0])
+
+
+def settled(connection: Connection) -> bool:
+    """Whether the aggregates hold every event that is stored."""
+    found: Any = connection.execute("select not exists (select 1 from ops.dirty_buckets)").fetchone()
+    return found[0]
 
 
 def panel(found: Look, left: str, dagster: str) -> Group:
@@ -97,6 +113,7 @@ def panel(found: Look, left: str, dagster: str) -> Group:
     table.add_row("duplicates", f"{t.duplicates:,}", "waiting in Kafka", f"{found.lag:,}")
     table.add_row("dead letters", f"{t.dead_letters:,}", "latency p50", _seconds(found.latency_p50))
     table.add_row("tombstones", f"{t.tombstones:,}", "latency p95", _seconds(found.latency_p95))
+    table.add_row("", "", "aggregates behind", f"{found.behind:.0f} s")
     if t.erased or t.expired:
         table.add_row("erased", f"{t.erased:,}", "expired", f"{t.expired:,}")
     if found.degraded:
@@ -118,7 +135,8 @@ def line(found: Look, left: str) -> str:
     return (
         f"{left}: {t.records:,} records, {t.stored:,} stored, {t.duplicates:,} duplicates, "
         f"{t.dead_letters:,} dead letters, {t.tombstones:,} tombstones; {found.records_per_second:,.0f}/s, "
-        f"lag {found.lag:,}, p50 {_seconds(found.latency_p50)}, p95 {_seconds(found.latency_p95)}"
+        f"lag {found.lag:,}, p50 {_seconds(found.latency_p50)}, p95 {_seconds(found.latency_p95)}, "
+        f"aggregates behind {found.behind:.0f} s"
     )
 
 

@@ -40,6 +40,12 @@ select
     v.value,
     count(*) as events
 from arrived as x
-cross join lateral (values ('device', x.payload ->> 'device'), ('ip', x.payload ->> 'ip')) as v (kind, value)
-where v.value <> ''
+cross join
+    lateral (
+        values
+        ('device', jsonb_typeof(x.payload -> 'device'), x.payload ->> 'device'),
+        ('ip', jsonb_typeof(x.payload -> 'ip'), x.payload ->> 'ip')
+    ) as v (kind, shape, value)
+-- Any event may bring a field of this name, of any kind and length; the contract bounds those that count.
+where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
 group by x.user_id, x.day, v.kind, v.value;
