@@ -28,6 +28,7 @@ from millrace.resources.postgres import describe
 
 _SHOWN = 20
 _COUNTED = ("records", "stored", "duplicates", "dead_letters", "tombstones", "erased", "expired")
+_RARE = ("erased", "expired", "lost at source", "pending")
 
 
 def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -121,19 +122,19 @@ def run(settings: Settings, *, quiet: bool) -> list[Verdict]:
 
 
 def show(verdicts: list[Verdict], console: Console) -> None:
-    """A table, and below it what is wrong."""
+    """A table, and below it what is wrong. What is rare has a column only where there is some."""
+    rows = [{**_counts(v.counts), "lost at source": v.lost, "pending": v.pending} for v in verdicts]
+    names = [name for name in (*_COUNTED, *_RARE[-2:]) if name not in _RARE or any(row[name] for row in rows)]
     title = "records = stored + duplicates + dead letters + tombstones + erased + expired"
     table = Table(title=title, title_justify="left")
     for name in ("topic", "partition"):
         table.add_column(name)
-    for name in (*_COUNTED, "lost at source", "pending"):
+    for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     table.add_column("verdict")
-    for v in verdicts:
-        c = v.counts
-        figures = (*_counts(c).values(), v.lost, v.pending)
+    for v, row in zip(verdicts, rows, strict=True):
         verdict = "[green]balanced[/]" if v.balanced else "[red]OUT OF BALANCE[/]"
-        table.add_row(v.topic, str(v.partition), *(f"{n:,}" for n in figures), verdict)
+        table.add_row(v.topic, str(v.partition), *(f"{row[name]:,}" for name in names), verdict)
     console.print(table)
     for v in verdicts:
         for what, offsets in (("missing", v.missing), ("doubled", v.doubled)):
