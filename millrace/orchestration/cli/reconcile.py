@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import psycopg
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
@@ -126,15 +127,14 @@ def show(verdicts: list[Verdict], console: Console) -> None:
     rows = [{**_counts(v.counts), "lost at source": v.lost, "pending": v.pending} for v in verdicts]
     names = [name for name in (*_COUNTED, *_RARE[-2:]) if name not in _RARE or any(row[name] for row in rows)]
     title = "records = stored + duplicates + dead letters + tombstones + erased + expired"
-    table = Table(title=title, title_justify="left")
-    for name in ("topic", "partition"):
-        table.add_column(name)
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, collapse_padding=True)
+    table.add_column("partition")
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     table.add_column("verdict")
     for v, row in zip(verdicts, rows, strict=True):
         verdict = "[green]balanced[/]" if v.balanced else "[red]OUT OF BALANCE[/]"
-        table.add_row(v.topic, str(v.partition), *(f"{row[name]:,}" for name in names), verdict)
+        table.add_row(f"{v.topic}/{v.partition}", *(f"{row[name]:,}" for name in names), verdict)
     console.print(table)
     for v in verdicts:
         for what, offsets in (("missing", v.missing), ("doubled", v.doubled)):
