@@ -69,6 +69,7 @@ def start(settings: Settings, span: Range, names: frozenset[str]) -> Generator[l
     import os
 
     home.check_environment(os.environ, code_server=True)
+    home.write_events_in_batches()
     earliest = datetime.combine(settings.history_start, time(), UTC)
     if span.low < earliest:
         raise BackfillError(

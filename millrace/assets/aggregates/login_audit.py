@@ -32,6 +32,7 @@ from millrace.assets.aggregates.sql import statement
 from millrace.resources.postgres import Connection
 
 _HOUR = timedelta(hours=1)
+_LATER = "select exists (select 1 from analytics.login_audit where occurred_at >= %s)"
 _DENSE = 16  # from so many affected logins of a user or address in one stretch, one pass is cheaper than a look at each
 
 
@@ -58,7 +59,9 @@ def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditR
         _analyze(connection, "audit_changed")
         _run(connection, "login_audit_merge")
     _run(connection, "login_audit_range", bounds)
-    _repair(connection, rules)
+    # A history that is filled day by day has nothing behind the day at hand that its rows could change.
+    [[later]] = connection.execute(_LATER, [high]).fetchall()
+    _repair(connection, rules, reaching=later)
     [audit] = connection.execute(statement("login_audit_drift"), bounds).fetchall()
     hours = {"low": _hour(low), "high": _hour(high - timedelta.resolution) + _HOUR}
     _run(connection, "logins_hourly_range", hours)
@@ -75,11 +78,15 @@ def forget(connection: Connection, user_id: str, rules: AuditRules) -> None:
         _count_touched_hours(connection)
 
 
-def _repair(connection: Connection, rules: AuditRules) -> None:
-    """Judge the rows that the changed ones affect, beside those in `audit_affected` already; write what differs."""
+def _repair(connection: Connection, rules: AuditRules, *, reaching: bool = True) -> None:
+    """Judge the rows that the changed ones affect, beside those in `audit_affected` already; write what differs.
+
+    Without `reaching` only those that are in `audit_affected` already: the changed ones affect no other.
+    """
     parameters = {f"audit_{name}": value for name, value in asdict(rules).items()}
-    _analyze(connection, "audit_changed")
-    _run(connection, "login_audit_affected", parameters)
+    if reaching:
+        _analyze(connection, "audit_changed")
+        _run(connection, "login_audit_affected", parameters)
     _analyze(connection, "audit_affected")
     if _run(connection, "login_audit_dense", {**parameters, "dense": _DENSE}):
         _analyze(connection, "audit_dense")

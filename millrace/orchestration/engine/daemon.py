@@ -24,6 +24,7 @@ from dagster._daemon.utils import DaemonErrorCapture
 from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
 from typing_extensions import override
 
+from millrace.orchestration.engine import instance as home
 from millrace.orchestration.engine.monitor import QueueAwareMonitoringDaemon
 
 LOOK_SECONDS = 0.25
@@ -72,6 +73,7 @@ def _ours(daemon: DagsterDaemon[Any], instance: DagsterInstance) -> DagsterDaemo
 
 def run(workspace: Path, log_level: str = "warning") -> None:
     """Run the daemons in the foreground until SIGINT or SIGTERM; the instance is that of DAGSTER_HOME."""
+    home.write_events_in_batches()  # the backfill daemon makes runs of many partitions
     setup_interrupt_handlers()
     try:
         with (

@@ -23,9 +23,8 @@ from dagster._cli.api import (
 
 from millrace.orchestration import settings
 from millrace.orchestration.engine import broker, lifetime, pool, warmup
+from millrace.orchestration.engine import instance as home
 from millrace.orchestration.engine.launcher import EXECUTE, SETTLE
-
-_EVENTS_AT_ONCE = "500"
 
 logger = logging.getLogger("millrace.worker")
 
@@ -100,8 +99,7 @@ def _prepare_parent(**_: object) -> None:
     """Before the fork, once: all that children can share."""
     if app.warm:
         return
-    # Without it each partition of a backfill is a transaction of its own: half a minute for three months of hours.
-    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", _EVENTS_AT_ONCE)
+    home.write_events_in_batches()
     _touch_database()
     pool.close_connections()
     warmup.warm_up(app.code)
