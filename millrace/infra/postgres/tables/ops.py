@@ -223,3 +223,42 @@ reused_ids = Table(
     comment="Ids under which events of different times are stored: looked for daily, among a week's events.",
 )
 Index("reused_ids_found_at_idx", reused_ids.c.found_at)
+
+totals = Table(
+    "totals",
+    metadata,
+    key("metric", Text, "Name of the metric"),
+    key("labels", ARRAY(Text), "Values of its labels; of a histogram also the bucket's upper bound, or sum"),
+    key("lane", Integer, "The lane that counted; -1 for what no lane does"),
+    column("amount", Double, "The total; it only grows"),
+    column("changed_at", TIME, "When it grew last", server_default=func.clock_timestamp()),
+    schema="ops",
+    comment="The totals behind the counters of the metrics, each added in the transaction that it counts.",
+    postgresql_with={"fillfactor": 50},
+)
+
+failure_causes = Table(
+    "failure_causes",
+    metadata,
+    key("job", Text, "The Dagster job"),
+    key("cause", Text, "Why its runs failed: a class of failures, never the text of an error"),
+    column("runs", BigInteger, "How many runs failed of it, ever"),
+    column("first_at", TIME, "When the first of them failed"),
+    column("last_at", TIME, "When the last of them failed"),
+    column("last_run_id", Text, "That run"),
+    column("reported_at", TIME, "When it was reported last: once, until it has been quiet for a while", null=True),
+    schema="ops",
+    comment="Why runs failed, a row a cause: what the sensor run_failures reports once, not once a run.",
+)
+
+failed_runs = Table(
+    "failed_runs",
+    metadata,
+    key("run_id", Text, "The Dagster run"),
+    column("job", Text, "Its job"),
+    column("cause", Text, "Its cause"),
+    column("failed_at", TIME, "When it failed"),
+    schema="ops",
+    comment="Failed runs that are counted in failure_causes already; kept as long as Dagster keeps failed runs.",
+)
+Index("failed_runs_failed_at_idx", failed_runs.c.failed_at)
