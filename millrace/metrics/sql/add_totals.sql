@@ -3,7 +3,7 @@ insert into ops.totals as t (metric, labels, lane, amount)
 select
     a.metric,
     string_to_array(a.labels, chr(31)) as labels,
-    %(lane)s as lane,
+    %(lane)s,
     a.amount
 from unnest(%(metrics)s::text[], %(labels)s::text[], %(amounts)s::double precision[]) as a (metric, labels, amount)
 on conflict (metric, labels, lane) do update
