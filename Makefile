@@ -33,7 +33,12 @@ demo: $(STAMP) ## Everything on embedded services, in the foreground (DEMO_SECON
 
 .PHONY: test
 test: $(STAMP) ## All tests but the slow ones, on real services
+	@$(BIN)/python -m millrace.infra.local.monitoring || true # a test that needs it says so: skipped, in CI failed
 	$(BIN)/pytest -m "not chaos" $(ARGS)
+
+.PHONY: monitoring
+monitoring: $(STAMP) ## Fetch Prometheus, Pushgateway and Alertmanager without root (Debian, Ubuntu; once, 36 MB)
+	@$(BIN)/python -m millrace.infra.local.monitoring
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill processes at random under load and account for every record (CHAOS_SECONDS=600)
@@ -64,8 +69,12 @@ lock: $(STAMP) ## Resolve the dependencies anew into requirements/*.txt, with ha
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) --all-extras -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 
 .PHONY: docs
-docs: $(STAMP) ## Generate what is generated: .env.example and the JSON Schemas
+docs: dashboards ## Generate what is generated: .env.example, docs, the JSON Schemas, the dashboards
 	$(BIN)/python -m millrace.orchestration.generate
+
+.PHONY: dashboards
+dashboards: $(STAMP) ## Write Grafana's dashboards from the code (ARGS="--runbook URL --dagster URL --directory DIR")
+	$(BIN)/python -m monitoring.grafana $(ARGS)
 
 .PHONY: clean
 clean: ## Stop the embedded stack and remove its data and caches (.venv stays)

@@ -7,10 +7,11 @@ Prometheus takes that for a restart. So totals only grow, a row each in `ops.tot
 for each other's row.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from millrace.metrics.names import BOUNDS, METRICS, MetricName
 from millrace.metrics.sql import statement
@@ -48,13 +49,22 @@ class Totals(defaultdict[Total, float]):
         if by > 0:
             self[Total(metric, labels)] += by
 
-    def observe(self, metric: MetricName, values: Iterable[float], *labels: str) -> None:
+    def observe(self, metric: MetricName, values: "Sequence[float] | np.ndarray[Any, Any]", *labels: str) -> None:
         """Put values, in seconds, into a histogram. A clock that was set back counts as 0."""
+        if len(values) == 0:
+            return
         bounds = BOUNDS[metric]
-        for value in values:
-            at = bisect_left(bounds, max(0.0, value))
-            self[Total(metric, (*labels, repr(bounds[at]) if at < len(bounds) else INFINITY))] += 1
-            self[Total(metric, (*labels, SUM))] += max(0.0, value)
+        seconds = np.maximum(np.asarray(values, dtype=np.float64), 0.0)
+        # A bucket holds what is at most its bound.
+        for at, found in enumerate(np.bincount(np.searchsorted(bounds, seconds), minlength=len(bounds) + 1).tolist()):
+            if found:
+                self[Total(metric, (*labels, repr(bounds[at]) if at < len(bounds) else INFINITY))] += found
+        self[Total(metric, (*labels, SUM))] += float(seconds.sum())
+
+    def add(self, others: Mapping[Total, float]) -> None:
+        """Count what others counted."""
+        for total, amount in others.items():
+            self[total] += amount
 
     def write(self, connection: Connection, lane: int) -> None:
         """Add all of it, in the order of the key: last before COMMIT in the transaction that did what is counted."""

@@ -3,6 +3,8 @@
 What belongs here: which setting goes where. What does not: Dagster, whose import the command line need not pay for.
 """
 
+from collections.abc import Mapping, Sequence
+
 from millrace.assets.aggregates.audit_rules import AuditRules
 from millrace.assets.aggregates.engine import Aggregates
 from millrace.assets.aggregates.funnel import read
@@ -10,9 +12,22 @@ from millrace.assets.ingest.failpoints import Failpoints
 from millrace.assets.ingest.worker import IngestLimits, Worker
 from millrace.events.contract import Contract
 from millrace.events.decode import Decoder
+from millrace.metrics.collect.counters import Known
+from millrace.metrics.collect.health import Health
+from millrace.metrics.collect.lag import Lag
+from millrace.metrics.collect.state import State
+from millrace.metrics.collect.storage import Storage
+from millrace.metrics.collect.unread import Unread
+from millrace.metrics.database import Database
+from millrace.metrics.names import Group
+from millrace.metrics.push import Pusher
+from millrace.metrics.reporter import Collector, Reporter
+from millrace.metrics.resource import Metrics
+from millrace.metrics.tell import Telling
 from millrace.orchestration.settings import Settings
 from millrace.resources.kafka import Kafka
 from millrace.resources.postgres import Postgres
+from millrace.resources.pushgateway import Pushgateway
 from millrace.resources.redis import Redis
 
 
@@ -42,3 +57,28 @@ def make_aggregates(settings: Settings) -> Aggregates:
     if settings.failpoints is not None:
         made.reached = Failpoints(settings.failpoints)
     return made
+
+
+def make_metrics(settings: Settings, jobs: Sequence[str] = (), queues: Sequence[str] = ()) -> Metrics:
+    """The metrics by the settings, off without a Pushgateway; nothing is opened yet.
+
+    Args:
+        settings: of this deployment.
+        jobs: the Dagster jobs, told as 0 before they run.
+        queues: of Celery.
+    """
+    postgres, known = Postgres(settings.postgres_url), Known(tuple(Contract()), tuple(jobs))
+    if settings.pushgateway_url is None:
+        return Metrics(postgres, known, settings.lanes)
+    pusher = Pusher(Pushgateway(settings.pushgateway_url.get_secret_value()))
+    telling = Telling(Database(postgres), pusher, known, settings.lanes)
+    kafka, claims, broker = make_kafka(settings), Redis(settings.redis_url), Redis(settings.broker_url)
+    collectors: Mapping[Group, Collector] = {
+        "health": Health(claims, broker),
+        "lag": Lag(Unread(kafka)),
+        "state": State(broker, queues, jobs),
+        "storage": Storage({"claims": claims, "broker": broker}, settings.postgres_capacity_bytes),
+    }
+    interval = settings.metrics_interval.total_seconds()
+    reporter = Reporter(telling, kafka, settings.kafka_topics, collectors, interval)
+    return Metrics(postgres, known, settings.lanes, pusher, reporter)

@@ -12,8 +12,10 @@ import dagster as dg
 from millrace.assets.aggregates.assets import aggregate_assets
 from millrace.assets.aggregates.engine import Aggregates
 from millrace.assets.aggregates.refreshing import JOB as REFRESH_JOB
+from millrace.assets.aggregates.refreshing import QUEUE as REFRESH_QUEUE
 from millrace.assets.aggregates.refreshing import refresh_aggregates
 from millrace.assets.aggregates.view_specs import view_specs
+from millrace.assets.ingest.asset import QUEUE as INGEST_QUEUE
 from millrace.assets.ingest.asset import ingest_asset, topic_specs
 from millrace.assets.ingest.plan import Limits
 from millrace.assets.ingest.worker import Worker
@@ -22,18 +24,27 @@ from millrace.assets.upkeep.assets import JOBS, Upkeep, upkeep_assets
 from millrace.assets.upkeep.dagster_history import RunHistory
 from millrace.assets.upkeep.ledger_history import LedgerHistory
 from millrace.events.contract import Contract
+from millrace.metrics.resource import Metrics
 from millrace.orchestration import settings as settings_module
-from millrace.orchestration.clients import make_aggregates, make_worker
+from millrace.orchestration.clients import make_aggregates, make_metrics, make_worker
+from millrace.orchestration.engine.broker import DEFAULT_QUEUE
 from millrace.orchestration.jobs import INGEST_JOB, checks_job, ingest_job, rebuild_jobs
 from millrace.orchestration.settings import Settings
 from millrace.sensors.close_schedules import CHECKS_JOB, DAYS_JOB, HOURS_JOB, OVERALL_JOB, close_schedules
 from millrace.sensors.dirty_buckets import DirtyBuckets, dirty_buckets_sensor
 from millrace.sensors.kafka_offsets import KafkaOffsets, kafka_offsets_sensor
+from millrace.sensors.metrics import metrics_sensor
+from millrace.sensors.run_failures import RunFailures, run_failures_sensor
 from millrace.sensors.upkeep_schedules import upkeep_schedules
+
+_RUN_JOBS = (INGEST_JOB, REFRESH_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *JOBS.values())
 
 
 def build_defs(
-    settings: Settings, worker: Worker | None = None, aggregates: Aggregates | None = None
+    settings: Settings,
+    worker: Worker | None = None,
+    aggregates: Aggregates | None = None,
+    metrics: Metrics | None = None,
 ) -> dg.Definitions:
     """Everything Dagster needs to know.
 
@@ -41,9 +52,11 @@ def build_defs(
         settings: of this deployment.
         worker: instead of the one by the settings, for tests.
         aggregates: likewise.
+        metrics: likewise.
     """
     worker = worker or make_worker(settings)
     aggregates = aggregates or make_aggregates(settings)
+    metrics = metrics or make_metrics(settings, _RUN_JOBS, (INGEST_QUEUE, REFRESH_QUEUE, DEFAULT_QUEUE))
     return dg.Definitions(
         assets=[
             *topic_specs(settings.kafka_topics),
@@ -54,11 +67,17 @@ def build_defs(
             *upkeep_assets(settings.asset_owners),
         ],
         jobs=[ingest_job(settings), refresh_aggregates, *rebuild_jobs(), checks_job()],
-        sensors=[_kafka_offsets(settings, worker), _dirty_buckets(settings, worker)],
+        sensors=[
+            _kafka_offsets(settings, worker),
+            _dirty_buckets(settings, worker),
+            run_failures_sensor(RunFailures(worker.postgres)),
+            metrics_sensor(metrics, settings.metrics_interval),
+        ],
         schedules=[*close_schedules(settings.history_start), *upkeep_schedules()],
         resources={
             "worker": worker,
             "aggregates": aggregates,
+            "metrics": metrics,
             "postgres": worker.postgres,
             "upkeep": _upkeep(settings, worker, aggregates),
         },
@@ -85,11 +104,10 @@ def _dirty_buckets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
 
 
 def _upkeep(settings: Settings, worker: Worker, aggregates: Aggregates) -> Upkeep:
-    ours = (INGEST_JOB, REFRESH_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *JOBS.values())
     return Upkeep(
         worker.postgres,
         aggregates,
-        RunHistory(ours, settings.run_history, settings.failed_run_history),
+        RunHistory(_RUN_JOBS, settings.run_history, settings.failed_run_history),
         LedgerHistory(
             timedelta(days=settings.ledger_days),
             timedelta(days=settings.dead_letter_days),

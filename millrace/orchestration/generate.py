@@ -1,4 +1,4 @@
-"""Writes what is generated: `.env.example`, the settings, events and tables in `docs/`, and the JSON Schemas.
+"""Writes what is generated: `.env.example`, the settings, events, tables and metrics in `docs/`, and the JSON Schemas.
 
 What belongs here: turning code into documents (`make docs`). What does not: any text that code could not tell.
 A test fails when a committed file is not what this writes.
@@ -11,7 +11,7 @@ from pathlib import Path
 from millrace.events.codes import RejectionCode
 from millrace.events.contract import Contract
 from millrace.events.schema import SUFFIX, render
-from millrace.orchestration.reference import tables
+from millrace.orchestration.reference import metrics, tables
 from millrace.orchestration.settings import Settings, variable
 
 # Read by the command line alone, beside its options of the same names: they say where the embedded stack is.
@@ -33,6 +33,7 @@ def documents() -> Mapping[str, str]:
         "docs/settings.md": _settings(),
         "docs/events.md": _events(),
         "docs/tables.md": tables(_GENERATED),
+        "docs/metrics.md": metrics(_GENERATED),
         **schemas,
     }
 

@@ -1,7 +1,7 @@
-"""Writes `docs/tables.md`: every table and view, by schema, those that analysts read first.
+"""Writes `docs/tables.md`: every table and view, by schema, those that analysts read first; and `docs/metrics.md`.
 
-What belongs here: laying out what the metadata and the views say. What does not: texts about single tables (they are
-COMMENTs, in `infra.postgres.tables` and `infra.postgres.views`).
+What belongs here: laying out what the metadata, the views and the contract of the metrics say. What does not: texts
+about single tables (COMMENTs, in `infra.postgres.tables` and `infra.postgres.views`) and metrics (`metrics.names`).
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,20 @@ from sqlalchemy.dialects import postgresql
 from millrace.events.contract import Contract
 from millrace.infra.postgres.tables import metadata
 from millrace.infra.postgres.views import SCHEMA, View, views
+from millrace.metrics.names import BOUNDS, METRICS, Group
 
 _SCHEMAS = {
     "analytics": "What analysts read; how to: [analysts.md](analysts.md).",
     "raw": "The events, which analysts read too, and the records that are no events, of which they see the code only.",
     "ops": "Millrace's own books. Analysts do not see them.",
+}
+_GROUPS: dict[Group, str] = {
+    "totals": "Counters, from `ops.totals`: they only grow, whatever restarts.",
+    "lane": "Of each lane that has committed; `lane` is in the grouping key.",
+    "lag": "Kafka against what is committed.",
+    "health": "Which of the services answer.",
+    "state": "What waits, what is stale.",
+    "storage": "Sizes; at most twice a minute.",
 }
 _HEAD = ("| column | type | meaning |", "|---|---|---|")
 
@@ -43,6 +52,31 @@ def tables(generated: str) -> str:
             for view in views(Contract()):
                 lines += _view(view)
     return "\n".join(lines)
+
+
+def metrics(generated: str) -> str:
+    """The text of `docs/metrics.md`.
+
+    Args:
+        generated: the line that says that it is.
+    """
+    lines = [
+        "# Metrics",
+        "",
+        f"{generated} Pushed to the Pushgateway in groups, each replaced as a whole.",
+        'Every series also carries `job="millrace"` and `collector` with the name of its group.',
+        "",
+    ]
+    for group, about in _GROUPS.items():
+        lines += [f"## `{group}`", "", about, "", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
+        for name, metric in METRICS.items():
+            if metric.group == group:
+                labels = ", ".join(f"`{label}`" for label in metric.labels) or "-"
+                lines.append(f"| `{name}` | {metric.kind} | {labels} | {metric.help} |")
+        lines.append("")
+    lines += ["## Buckets of the histograms", "", "Upper bounds in seconds; a last one of `+Inf` is implied.", ""]
+    lines += [f"* `{name}`: {', '.join(f'{bound:g}' for bound in bounds)}" for name, bounds in BOUNDS.items()]
+    return "\n".join([*lines, ""])
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -6,14 +6,16 @@ What belongs here: a setting that an operator may change. What does not: constan
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
 
 PREFIX = "MILLRACE_"
 
@@ -79,6 +81,23 @@ def _options(value: object) -> object:
     return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in found.items()}
 
 
+def _host_and_port(value: str) -> str:
+    if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", value):
+        raise ValueError("expected host:port")
+    return value
+
+
+def _needs(*others: str) -> Callable[[str, ValidationInfo], str]:
+    """A check that settings which stand before this one in `Settings` are set."""
+
+    def check(value: str, found: ValidationInfo) -> str:
+        if absent := [variable(name) for name in others if not found.data.get(name)]:
+            raise ValueError(f"needs {' and '.join(absent)} too")
+        return value
+
+    return check
+
+
 def _bootstrap(value: object) -> object:
     text = str(value).strip()
     if not all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", part.strip()) for part in text.split(",")):
@@ -89,6 +108,8 @@ def _bootstrap(value: object) -> object:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 PostgresUrl = Annotated[str, _url("postgresql", "postgres")]
 RedisUrl = Annotated[str, _url("redis", "rediss")]
+# May carry a password or a token, and is asked for by nobody who shows it.
+SecretUrl = Annotated[SecretStr, _url("http", "https")]
 
 
 class Settings(BaseSettings):
@@ -315,6 +336,58 @@ class Settings(BaseSettings):
         description="Days that ops.audit_log is kept: who redrove, discarded, erased or dropped what.",
         examples=["400"],
     )
+    pushgateway_url: SecretUrl | None = Field(
+        default=None,
+        description="Prometheus' Pushgateway, which metrics are pushed to; may carry a user and a password. Unset, "
+        "metrics are off.",
+        examples=["http://localhost:9091"],
+    )
+    metrics_interval: Duration = Field(
+        default=timedelta(seconds=5),
+        ge=timedelta(seconds=1),
+        description="How often metrics are pushed beside what runs push; sizes of tables at most twice a minute.",
+        examples=["5s"],
+    )
+    postgres_capacity_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="How large the database may become, for the forecast of when it is full. 0: unknown.",
+        examples=["0"],
+    )
+    alert_webhook_url: SecretUrl | None = Field(
+        default=None,
+        description="Where Alertmanager posts alerts and their resolutions, as JSON. This and the other settings of "
+        "alerts are for `millrace up` and `millrace alertmanager-config`.",
+        examples=["https://example.org/alerts"],
+    )
+    alert_slack_url: SecretUrl | None = Field(
+        default=None,
+        description="An incoming webhook of Slack that alerts are sent to.",
+        examples=["https://hooks.slack.com/services/..."],
+    )
+    alert_slack_channel: str | None = Field(
+        default=None, description="The channel in Slack, where the webhook may choose one.", examples=["#on-call"]
+    )
+    alert_smtp_host: Annotated[str, AfterValidator(_host_and_port)] | None = Field(
+        default=None,
+        description="The server that sends alerts by e-mail, host:port. TLS is required where a user is given.",
+        examples=["smtp.example.org:587"],
+    )
+    alert_smtp_user: str | None = Field(
+        default=None, description="The user of that server; none by default.", examples=["millrace"]
+    )
+    alert_smtp_password: SecretStr | None = Field(
+        default=None, description="The password of that user.", examples=["choose-one"]
+    )
+    alert_email_from: str | None = Field(
+        default=None, description="The sender of alerts by e-mail.", examples=["millrace@example.org"]
+    )
+    alert_email_to: Annotated[str, AfterValidator(_needs("alert_smtp_host", "alert_email_from"))] | None = Field(
+        default=None,
+        description="Who gets alerts by e-mail, addresses separated by commas; needs MILLRACE_ALERT_SMTP_HOST and "
+        "MILLRACE_ALERT_EMAIL_FROM.",
+        examples=["on-call@example.org"],
+    )
     failpoints: Path | None = Field(
         default=None,
         description="For tests of Millrace only: a directory of failpoints, see assets/ingest/failpoints.py.",
@@ -322,8 +395,35 @@ class Settings(BaseSettings):
     )
 
 
+# Where the services are. Who does not reach for them may put these in, to have the other settings checked.
+PLACES: Mapping[str, str] = MappingProxyType(
+    {
+        "MILLRACE_POSTGRES_URL": "postgresql://localhost/millrace",
+        "MILLRACE_REDIS_URL": "redis://localhost",
+        "MILLRACE_BROKER_URL": "redis://localhost",
+        "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
+    }
+)
+
+
 class SettingsError(Exception):
     """A setting is missing or wrong. Its text has one line a setting, fit to be printed."""
+
+
+class _Given(Settings):
+    """Settings of which none comes from the process's environment."""
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 def variable(field: str) -> str:
@@ -344,7 +444,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         if environment is None:
             return Settings()  # pyright: ignore[reportCallIssue] - the required ones come from the environment
         given = {name: environment[variable(name)] for name in Settings.model_fields if environment.get(variable(name))}
-        return Settings.model_validate(given)
+        return _Given.model_validate(given)
     except ValidationError as error:
         raise SettingsError("\n".join(_complaints(error))) from None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.infra.local import embedded, processes
+from millrace.infra.local import embedded, processes, state
 from millrace.infra.local.plan import Application
 from millrace.infra.local.services import HOST, Service, answers_tcp
 from millrace.infra.local.stack import Stack
@@ -25,6 +25,12 @@ APPLICATION = Application(
     migrate=(sys.executable, "-c", "import os; print('migrated', os.environ.get('MILLRACE_POSTGRES_URL', '')[:10])"),
     programs=web_program,
 )
+
+
+def expected(stack: Stack) -> list[str]:
+    """The programs of the stack, in their order."""
+    optional = () if state.load(stack.directory).metrics_off else embedded.OPTIONAL
+    return [*embedded.ALL, *optional, "web"]
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +55,7 @@ def stack(any_stack: Stack) -> Stack:
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Stack]:
     """A stack of one Redis and the program, not yet up, for what would take long with Kafka."""
     monkeypatch.setattr(embedded, "ALL", ("redis",))
+    monkeypatch.setattr(embedded, "OPTIONAL", ())
     stack = Stack(tmp_path, APPLICATION)
     yield stack
     stack.down(print)

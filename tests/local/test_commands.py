@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from millrace.infra.local.stack import Stack
+from tests.local.conftest import expected
 
 _MILLRACE = (sys.executable, "-m", "millrace.orchestration.cli")
 
@@ -40,7 +41,7 @@ def test_status_of_a_stack_that_is_up_is_a_success_and_lists_its_programs(stack:
     assert answer.returncode == 0
     found = json.loads(answer.stdout)
     assert found["up"] is True
-    assert [program["name"] for program in found["programs"]] == ["postgres", "redis", "broker", "kafka", "web"]
+    assert [program["name"] for program in found["programs"]] == expected(stack)
     assert all(Path(program["log"]).exists() for program in found["programs"])
     shown = run("status", "--data-dir", str(stack.directory))
     assert all(program["log"] in shown.stdout for program in found["programs"])

@@ -174,7 +174,9 @@ def test_a_port_may_be_given(tmp_path: Path) -> None:
 
 def test_a_service_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with (
-        pytest.raises(LocalError, match=f"no such service: mysql; there are {', '.join(embedded.ALL)}"),
+        pytest.raises(
+            LocalError, match=f"no such service: mysql; there are {', '.join((*embedded.ALL, *embedded.OPTIONAL))}"
+        ),
         running(tmp_path, ["mysql"]),
     ):
         pass

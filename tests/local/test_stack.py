@@ -15,7 +15,7 @@ from millrace.infra.local import doctor, embedded, files, observe, plan, process
 from millrace.infra.local.sequence import Step
 from millrace.infra.local.services import LocalError
 from millrace.infra.local.stack import Stack
-from tests.local.conftest import APPLICATION, web_program
+from tests.local.conftest import APPLICATION, expected, web_program
 
 pytestmark = pytest.mark.stack
 
@@ -33,7 +33,7 @@ def rows(stack: Stack) -> dict[str, observe.Row]:
 
 def test_everything_runs_in_its_order(stack: Stack) -> None:
     found = rows(stack)
-    assert list(found) == ["postgres", "redis", "broker", "kafka", "web"]
+    assert list(found) == expected(stack)
     assert all(row.runs for row in found.values())
     assert "migrated postgresql" in (stack.logs / "migrate.log").read_text()
 
@@ -74,7 +74,7 @@ def test_a_program_that_is_killed_is_started_again(stack: Stack, name: str) -> N
     os.kill(before.pid, signal.SIGKILL)
     eventually(lambda: rows(stack)[name].pid not in {None, before.pid} and rows(stack)[name].runs)
     assert rows(stack)[name].restarts > before.restarts
-    if name in embedded.ALL:
+    if name in (*embedded.ALL, *embedded.OPTIONAL):
         eventually(embedded.described(name, stack.directory, state.load(stack.directory).ports).ready)
 
 

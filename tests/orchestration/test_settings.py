@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.orchestration.settings import Settings, SettingsError, load
+from millrace.orchestration.settings import PLACES, Settings, SettingsError, load
 
 GOOD = {
     "MILLRACE_POSTGRES_URL": "postgresql://me@localhost/db",
@@ -120,3 +120,8 @@ def test_the_defaults_that_the_example_file_shows_are_the_defaults() -> None:
     lines = (Path(__file__).parents[2] / ".env.example").read_text().splitlines()
     shown = dict(line.removeprefix("# ").split("=", 1) for line in lines if re.match(r"(# )?MILLRACE_", line))
     assert load({**shown, **GOOD}) == load(GOOD)
+
+
+def test_what_is_given_stands_instead_of_the_environment_and_not_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_LANES", "7")
+    assert load(PLACES).lanes == 2

@@ -1,6 +1,8 @@
 """Trimming Dagster's tables: old runs go whole, and whatever the UI stands on stays and still answers."""
 
+import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from benchmarks.copied_runs import copy_run
 from millrace.assets.upkeep.dagster_history import RunHistory, Trimmed, trim
 from millrace.infra.local.harness import Running
 from millrace.resources.postgres import Postgres
+from millrace.sensors.run_failures import RunFailures
 from tests.support.world import World, fresh_world
 from tests.upkeep.dagster_tables import instance_in
 
@@ -97,6 +100,18 @@ class History:
     def runs(self) -> set[str]:
         return {run_id for (run_id,) in self.world.query("select run_id from dagster.runs")}
 
+    def ended(self) -> dict[tuple[str, str], int]:
+        """Runs by job and result: those that are counted, and those that are still there."""
+        rows = self.world.query(
+            "select labels[1], labels[2], amount::int from ops.totals where metric = 'millrace_runs_total' union all"
+            " select pipeline_name, lower(status), count(*)::int from dagster.runs"
+            " where status in ('SUCCESS', 'FAILURE', 'CANCELED') group by 1, 2"
+        )
+        found: Counter[tuple[str, str]] = Counter()
+        for job, result, runs in rows:
+            found[job, result] += runs
+        return dict(found)
+
     def orphans(self) -> list[int]:
         """Rows that belong to a run or an event that is gone: events, their tags, checks, run tags."""
         without_run = (
@@ -127,6 +142,7 @@ def history(shared: History) -> History:
     """Without any history."""
     tables = ("runs", "run_tags", "event_logs", "asset_event_tags", "asset_check_executions", "asset_keys")
     shared.world.query(f"truncate {', '.join('dagster.' + table for table in tables)}")
+    shared.world.query("truncate ops.totals, ops.failed_runs, ops.failure_causes")
     return shared
 
 
@@ -280,6 +296,57 @@ def test_two_trims_at_once_do_not_disturb_each_other(history: History) -> None:
     assert sum(trimmed.runs for trimmed in found) == 201
     assert history.runs() == {newest}
     assert history.orphans() == [0, 0, 0, 0]
+
+
+def test_runs_that_are_trimmed_stay_counted_also_when_a_trim_is_killed_or_two_trim_at_once(history: History) -> None:
+    first, failed = history.run(), history.run("refresh_aggregates")
+    history.copies(first, 30)
+    canceled = history.copies(first, 3, back=timedelta(days=8))
+    history.world.query("update dagster.runs set status = 'CANCELED' where run_id = any(%s)", canceled)
+    history.copies(failed, 4, back=timedelta(days=8))
+    history.run()
+    history.age(first)
+    before = history.ended()
+    assert before == {
+        ("ingest", "success"): 32,
+        ("ingest", "canceled"): 3,
+        ("refresh_aggregates", "failure"): 5,
+    }
+    left = [2]
+
+    def killed(_point: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        history.trim(batch=5, reached=killed)
+    assert len(history.runs()) == 30
+    assert history.ended() == before
+    threads = [threading.Thread(target=lambda: history.trim(batch=5)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(history.runs()) == 2
+    assert history.ended() == before
+    assert history.world.one("select sum(amount)::int from ops.totals") == 38
+
+
+def test_a_failed_run_is_known_as_counted_for_as_long_as_it_is_there(history: History) -> None:
+    """Else the sensor run_failures would count it again."""
+    failed = history.run("refresh_aggregates")
+    trimmed = history.copies(failed, 2, back=timedelta(days=8))
+    by_hand = history.copies(failed, back=timedelta(days=8))
+    history.world.query("update dagster.runs set pipeline_name = 'by_hand' where run_id = any(%s)", by_hand)
+    sensor, log = RunFailures(history.world.worker.postgres), logging.getLogger("test")
+    sensor.tick(log)
+    counted = "select run_id from ops.failed_runs"
+    assert {run for (run,) in history.world.query(counted)} == {failed, *trimmed, *by_hand}
+    assert history.trim().rows["failed_runs"] == 2
+    assert {run for (run,) in history.world.query(counted)} == {failed, *by_hand}
+    assert sensor.tick(log) == "no new failures"
+    assert history.world.one("select sum(runs)::int from ops.failure_causes") == 4
 
 
 def test_without_dagsters_tables_there_is_nothing_to_do(services: Running) -> None:

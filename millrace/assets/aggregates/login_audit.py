@@ -16,6 +16,10 @@ none), and flags in alphabetical order. Order of rows everywhere: (occurred_at, 
 
 `logins_hourly`: logins and logouts of the hour, distinct users and addresses of both, rows with a flag.
 
+Each flag that a row newly gets is counted (`millrace_login_anomalies_total`) in the transaction that writes it, and one
+that is taken away again takes nothing back. So without late events the totals are the flags that there are, however the
+stream was cut; a late event may take flags away, which stay counted. A rebuild counts what was not there before it.
+
 What belongs here: the order of the steps; each is a `sql/login_audit_*.sql`. What does not: locks, marks and COMMIT;
 all of this is inside the transaction of a caller who is the only writer.
 """
@@ -29,6 +33,7 @@ import psycopg
 from millrace.assets.aggregates.audit_rules import AuditRules
 from millrace.assets.aggregates.drift import Drift
 from millrace.assets.aggregates.sql import statement
+from millrace.metrics.totals import NO_LANE, Totals
 from millrace.resources.postgres import Connection
 
 _HOUR = timedelta(hours=1)
@@ -71,14 +76,14 @@ def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditR
 
 
 def forget(connection: Connection, user_id: str, rules: AuditRules) -> None:
-    """Remove a user's rows; the flags of others who came from the same addresses, and the hours, follow."""
+    """Remove a user's rows; the flags of others who came from the same addresses, and the hours, follow. Uncounted."""
     connection.execute(statement("login_audit_stage"))
     if _run(connection, "login_audit_forget", {"user_id": user_id}):
-        _repair(connection, rules)
+        _repair(connection, rules, counting=False)
         _count_touched_hours(connection)
 
 
-def _repair(connection: Connection, rules: AuditRules, *, reaching: bool = True) -> None:
+def _repair(connection: Connection, rules: AuditRules, *, reaching: bool = True, counting: bool = True) -> None:
     """Judge the rows that the changed ones affect, beside those in `audit_affected` already; write what differs.
 
     Without `reaching` only those that are in `audit_affected` already: the changed ones affect no other.
@@ -92,7 +97,17 @@ def _repair(connection: Connection, rules: AuditRules, *, reaching: bool = True)
         _analyze(connection, "audit_dense")
     if _run(connection, "login_audit_judge", parameters):
         _analyze(connection, "audit_judged")
+        if counting:
+            _count_new_flags(connection)
         _run(connection, "login_audit_repair")
+
+
+def _count_new_flags(connection: Connection) -> None:
+    """Before they are written. Nobody else adds to these totals: there is one writer of the aggregates at a time."""
+    totals = Totals()
+    for flag, age, newly in connection.execute(statement("login_audit_new_flags")):
+        totals.count("millrace_login_anomalies_total", flag, age, by=newly)
+    totals.write(connection, NO_LANE)
 
 
 def _count_touched_hours(connection: Connection, beside: dict[str, datetime] | None = None) -> None:

@@ -14,6 +14,7 @@ from millrace.assets.aggregates.assets import APPLICATION
 from millrace.assets.aggregates.catalog import AGGREGATES
 from millrace.assets.aggregates.engine import Aggregates, Refreshed
 from millrace.assets.aggregates.specs import asset_key
+from millrace.metrics.resource import Metrics
 from millrace.resources.postgres import Postgres, describe, no_rows_in_errors
 
 JOB = "refresh_aggregates"
@@ -33,8 +34,16 @@ def take_in(
     config: RefreshConfig,
     aggregates: dg.ResourceParam[Aggregates],
     postgres: dg.ResourceParam[Postgres],
+    metrics: dg.ResourceParam[Metrics],
 ) -> None:
     """Take in the events of all marks, then log how every table is."""
+    try:
+        _take_in(context, config, aggregates, postgres)
+    finally:
+        metrics.after_run(None, context.log)
+
+
+def _take_in(context: dg.OpExecutionContext, config: RefreshConfig, aggregates: Aggregates, postgres: Postgres) -> None:
     days = [date.fromisoformat(day) for day in config.days] or None
     with no_rows_in_errors():
         refreshed = aggregates.refresh(days)

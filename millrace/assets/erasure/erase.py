@@ -135,7 +135,7 @@ class Eraser:
             return None
 
     def _take_away(self, connection: Connection, user_id: str, hashed: bytes) -> Holdings:
-        """Everything of the user, in the order of locks: events, letters, aggregates, minutes."""
+        """Everything of the user, in the order of locks: events, letters, aggregates, minutes, totals."""
         who = {"user_id": user_id, "hashed": hashed}
         letters = _letters(connection, user_id)
         _, sessions = _count(connection, user_id)
@@ -145,9 +145,10 @@ class Eraser:
         self.aggregates.forget(connection, user_id)
         self._subtract_minutes(connection)
         booked = corrections.book(connection, Author(self.run_id, 0, "erase"), "erased")
-        [[events]] = connection.execute("select count(*) from gone").fetchall()
-        gone = Holdings(events, max(0, sessions - _count(connection, user_id)[1]), removed)
+        types: dict[str, int] = dict(connection.execute(statement("types_gone")).fetchall())
+        gone = Holdings(sum(types.values()), max(0, sessions - _count(connection, user_id)[1]), removed)
         self._audit(connection, hashed, {**gone._asdict(), "booked": booked._asdict(), "run": self.run_id})
+        corrections.count(connection, "erased", types, booked.dead_letters)
         return gone
 
     def _subtract_minutes(self, connection: Connection) -> None:

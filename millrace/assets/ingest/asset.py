@@ -16,6 +16,7 @@ from millrace.assets.ingest.plan import BatchPlan, Range
 from millrace.assets.ingest.replay import Replayed, replay, uncommitted
 from millrace.assets.ingest.run import ingest
 from millrace.assets.ingest.worker import Worker
+from millrace.metrics.resource import Metrics
 
 EVENTS = dg.AssetKey(["raw", "events"])
 DEAD_LETTERS = dg.AssetKey(["raw", "dead_letters"])
@@ -103,9 +104,15 @@ def ingest_asset(topics: tuple[str, ...]) -> dg.AssetsDefinition:
         op_tags={"dagster/compute_kind": "kafka"},
     )
     def _ingest(
-        context: dg.AssetExecutionContext, config: IngestConfig, worker: dg.ResourceParam[Worker]
+        context: dg.AssetExecutionContext,
+        config: IngestConfig,
+        worker: dg.ResourceParam[Worker],
+        metrics: dg.ResourceParam[Metrics],
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        metadata = _execute(context, config, worker)
+        try:
+            metadata = _execute(context, config, worker)
+        finally:
+            metrics.after_run(config.lane, context.log)
         yield dg.MaterializeResult(asset_key=EVENTS, metadata=metadata, data_version=_GROWING)
         yield dg.MaterializeResult(asset_key=DEAD_LETTERS, metadata=_letters_metadata(metadata), data_version=_GROWING)
 

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 import psycopg
 
-from millrace.assets.ingest import books
+from millrace.assets.ingest import books, counted
 from millrace.assets.ingest.evict import evicting_blockers
 from millrace.assets.ingest.model import Chunk
 from millrace.assets.ingest.rows import PartitionMissing
 from millrace.assets.ingest.store import AlreadyCommitted, Prepared
+from millrace.metrics.totals import Totals
 from millrace.resources.kafka import KafkaUnavailable
 from millrace.resources.postgres import (
     INGEST_APPLICATION,
@@ -32,7 +33,8 @@ from millrace.resources.postgres import (
 
 T = TypeVar("T")
 
-_LOCK_NOT_AVAILABLE = "55P03"
+_INFRASTRUCTURE = (psycopg.Error, CommitLost, PartitionMissing, KafkaUnavailable)
+_LOCK_TIMEOUT = "lock_timeout"
 
 
 class StorageFailed(Exception):
@@ -87,44 +89,76 @@ def until_committed(
     patience: Patience,
     log: Logger,
     on_missing_partition: Callable[[], None],
+    pending: Totals,
 ) -> T | None:
     """Do `work` until it succeeds; None if the chunk turned out to be committed already, by us or a twin.
+
+    Why it was tried again is counted in the transaction that succeeds; without one, in `pending`.
 
     Raises:
         AlreadyCommitted: the offsets are elsewhere than this chunk would have put them.
         StorageFailed: a failure that trying again does not mend, or that did not end in time.
     """
-    began, blocked, tries = patience.clock(), False, 0
-    while True:
-        try:
-            connection = database.connection()
-            watch = (
-                evicting_blockers(database.postgres, connection, patience.evict_older_than_seconds)
-                if blocked
-                else nullcontext()
-            )
-            with watch:
-                return work(connection, replace(prepared, retries=tries))
-        except AlreadyCommitted:
-            database.reset()
-            if not _stands_at_end(database.connection(), prepared.chunk):
-                raise
-            return None
-        except (psycopg.Error, CommitLost, PartitionMissing, KafkaUnavailable) as error:
-            database.reset()
-            waited = patience.clock() - began
-            if not _worth_it(error) or waited > patience.give_up_after_seconds:
-                # Not the error itself: its text may quote rows, and what a run raises is kept and shown.
-                raise StorageFailed(f"{describe(error)} (after {waited:.0f} s and {tries} retries)") from None
-            blocked = isinstance(error, psycopg.Error) and error.sqlstate == _LOCK_NOT_AVAILABLE
-            if isinstance(error, PartitionMissing):
-                on_missing_partition()
-            tries += 1
-            log.warning("try %d of this chunk failed (%s), trying again", tries, describe(error))
-            patience.sleep(min(2.0, 0.05 * 2 ** min(tries, 6)) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-        except BaseException:
-            database.reset()
-            raise
+    began, retried = patience.clock(), list[str]()
+    try:
+        while True:
+            try:
+                made = _attempt(database, work, replace(prepared, retried=tuple(retried)), patience)
+                retried.clear()
+                return made
+            except AlreadyCommitted:
+                if not _stands_at_end(database.connection(), prepared.chunk):
+                    raise
+                return None
+            except _INFRASTRUCTURE as error:
+                waited = patience.clock() - began
+                if not _worth_it(error) or waited > patience.give_up_after_seconds:
+                    # Not the error itself: its text may quote rows, and what a run raises is kept and shown.
+                    raise StorageFailed(
+                        f"{describe(error)} (after {waited:.0f} s and {len(retried)} retries)"
+                    ) from None
+                if isinstance(error, PartitionMissing):
+                    on_missing_partition()
+                retried.append(kind_of(error))
+                log.warning("try %d of this chunk failed (%s), trying again", len(retried), describe(error))
+                _back_off(patience, len(retried))
+    finally:
+        pending.add(counted.retries(retried))
+
+
+def _attempt(
+    database: Database, work: Callable[[Connection, Prepared], T], prepared: Prepared, patience: Patience
+) -> T:
+    """Once. After a time-out of a lock, with an eye on who holds it."""
+    try:
+        connection = database.connection()
+        blocked = prepared.retried[-1:] == (_LOCK_TIMEOUT,)
+        older_than = patience.evict_older_than_seconds
+        with evicting_blockers(database.postgres, connection, older_than) if blocked else nullcontext():
+            return work(connection, prepared)
+    except BaseException:
+        database.reset()
+        raise
+
+
+def _back_off(patience: Patience, tries: int) -> None:
+    patience.sleep(min(2.0, 0.05 * 2 ** min(tries, 6)) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+
+
+def kind_of(error: Exception) -> str:
+    """Why a transaction is tried again, as `millrace_retries_total` names it."""
+    if isinstance(error, PartitionMissing):
+        return "partition"
+    if isinstance(error, KafkaUnavailable):
+        return "kafka"
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    if state is None:  # no answer from the server, or none that can be right
+        return "connection"
+    named = {"40P01": "deadlock", "55P03": _LOCK_TIMEOUT, "25P03": "connection"}
+    classes = {"40": "serialization", "08": "connection"}
+    if state.startswith("57P0"):
+        return "connection"
+    return named.get(state) or classes.get(state[:2], "other")
 
 
 def _worth_it(error: Exception) -> bool:

@@ -1,6 +1,6 @@
 """The ledger: what became of the records of a committed chunk, in all and by partition, and how long it took.
 
-What belongs here: counting and booking. What does not: metrics, which are derived from the ledger.
+What belongs here: counting and booking. What does not: totals behind the metrics (`counted`).
 """
 
 import time
@@ -90,12 +90,15 @@ def book(
     return batch_id
 
 
-def latency(chunk: Chunk) -> dict[str, float | None]:
-    """Seconds from the records' Kafka timestamps to now: median, 95th percentile and largest; None without any."""
+def waited(chunk: Chunk) -> "np.ndarray[Any, Any]":
+    """Seconds from the Kafka timestamp of each record that has one to now."""
     stamps = np.array([record.timestamp()[1] for record in chunk.records], dtype=np.int64)
-    stamps = stamps[stamps > 0]  # a record without a timestamp says 0 or less
-    if not len(stamps):
+    return time.time() - stamps[stamps > 0] / 1000  # a record without a timestamp says 0 or less
+
+
+def latency(waited: "np.ndarray[Any, Any]") -> dict[str, float | None]:
+    """Of what records waited: median, 95th percentile and largest; None without any."""
+    if not len(waited):
         return {"p50": None, "p95": None, "max": None}
-    waited = time.time() - stamps / 1000
     p50, p95, most = np.quantile(waited, (0.5, 0.95, 1.0))
     return {"p50": float(p50), "p95": float(p95), "max": float(most)}

@@ -27,16 +27,20 @@ _read_headers = operator.methodcaller("headers")
 _TYPES = ("text", "uuid", "int4", "int8", "bytea", "bytea", "bytea[]", "bytea[]", "timestamptz", "text", "text", "text")
 
 
-def store(connection: Connection, chunk: Chunk, refused: Sequence[Refused], run_id: str) -> None:
-    """Write letters, in the order of their coordinates; one that is there already gets another attempt."""
+def store(connection: Connection, chunk: Chunk, refused: Sequence[Refused], run_id: str) -> dict[str, int]:
+    """Write letters, in the order of their coordinates; one that is there already gets another attempt.
+
+    Returns:
+        How many were not there, by code.
+    """
     if not refused:
-        return
+        return {}
     connection.execute(statement("staging"))
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(_TYPES)
         for letter in refused:
             copy.write_row(_row(chunk, letter, run_id))
-    connection.execute(statement("insert_letters"))
+    return dict(connection.execute(statement("insert_letters")).fetchall())
 
 
 def resolve(connection: Connection, chunk: Chunk, positions: Sequence[int], run_id: str) -> None:

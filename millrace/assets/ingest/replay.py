@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from logging import Logger
 
 from millrace.assets.ingest import books
-from millrace.assets.ingest.attempt import until_committed
 from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Chunk, Counts
 from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.pull import Puller, PullLimits
-from millrace.assets.ingest.run import claim, patience, prepare
+from millrace.assets.ingest.run import claim, patience, prepare, store_chunk
 from millrace.assets.ingest.store import BooksClosed, Store
 from millrace.assets.ingest.worker import Worker
 
@@ -39,28 +38,33 @@ class Replayed:
 def replay(worker: Worker, runs: Collection[str], ranges: tuple[Range, ...], author: Author, log: Logger) -> Replayed:
     """Replay every batch that the earlier runs committed, or that lies in the ranges of their plan."""
     done = Replayed(closed=books.closed(worker.database.connection(), ranges))
-    store = Store(author, worker.partitions, worker.reached, worker.verify_generation)
-    for batch in books.batches_of(worker.database.connection(), runs, ranges):
-        readable = _readable(worker, batch, done)
-        if not readable:
-            continue
-        chunk = _pull(worker, readable)
-        if chunk.gaps:  # expired between the question and the pull
-            done.gone.extend(readable)
-            continue
-        decoded = decode(worker.decoder, chunk)
-        prepared = prepare(worker, decoded, claim(worker, decoded))
-        until = time.monotonic() + worker.limits.budget_seconds
-        try:
-            counts = until_committed(
-                worker.database, store.replay, prepared, patience(worker, until), log, worker.partitions.forget
-            )
-        except BooksClosed:  # between the question and the transaction
-            done.closed.extend(readable)
-            continue
-        done.batches += 1
-        done.difference += counts or Counts()
+    store = Store(author, worker.partitions, worker.reached, worker.verify_generation, worker.pending)
+    try:
+        for batch in books.batches_of(worker.database.connection(), runs, ranges):
+            _replay(worker, store, batch, done, log)
+    finally:
+        worker.flush(author.lane, log)
     return done
+
+
+def _replay(worker: Worker, store: Store, batch: tuple[Range, ...], done: Replayed, log: Logger) -> None:
+    readable = _readable(worker, batch, done)
+    if not readable:
+        return
+    chunk = _pull(worker, readable)
+    if chunk.gaps:  # expired between the question and the pull
+        done.gone.extend(readable)
+        return
+    decoded = decode(worker.decoder, chunk)
+    prepared = prepare(worker, decoded, claim(worker, decoded))
+    until = time.monotonic() + worker.limits.budget_seconds
+    try:
+        counts = store_chunk(worker, store.replay, prepared, patience(worker, until), log)
+    except BooksClosed:  # between the question and the transaction
+        done.closed.extend(readable)
+        return
+    done.batches += 1
+    done.difference += counts or Counts()
 
 
 def uncommitted(worker: Worker, ranges: tuple[Range, ...]) -> tuple[Range, ...]:

@@ -7,12 +7,13 @@ import gc
 import sys
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from logging import Logger
+from typing import TypeVar
 
 from millrace.assets.ingest import books, frame
 from millrace.assets.ingest.attempt import Patience, until_committed
@@ -25,6 +26,9 @@ from millrace.assets.ingest.pull import Puller, TopicReplaced
 from millrace.assets.ingest.store import AlreadyCommitted, Prepared, Store
 from millrace.assets.ingest.worker import Worker
 from millrace.resources.kafka import KafkaUnavailable
+from millrace.resources.postgres import Connection
+
+T = TypeVar("T")
 
 _MILLISECOND = timedelta(milliseconds=1)
 # While a chunk is stored, the next is claimed and the one after that is decoded.
@@ -47,7 +51,7 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
         Exception: infrastructure failed for longer than patience lasts. What was committed stays committed.
     """
     ended, until = Ended(), time.monotonic() + worker.limits.budget_seconds
-    store = Store(author, worker.partitions, worker.reached, worker.verify_generation)
+    store = Store(author, worker.partitions, worker.reached, worker.verify_generation, worker.pending)
     try:
         with _tuned_interpreter(), closing(_decoded_ahead(worker, ranges)) as coming:
             for decoded, asked in coming:
@@ -58,12 +62,18 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
                     ended.why = "the time of a run is over; the rest is planned anew"
                     break
     except AlreadyCommitted:
+        worker.pending.count("millrace_batches_total", "already_committed")
         ended.why = "another run committed the rest of this plan"
     except TopicReplaced as error:
+        worker.pending.count("millrace_batches_total", "topic_replaced")
         ended.why = f"topic {error} was re-created or deleted meanwhile; what it holds now is planned anew"
-    except KafkaUnavailable:
-        worker.drop_consumer()
+    except Exception as error:
+        worker.pending.count("millrace_batches_total", "failed")
+        if isinstance(error, KafkaUnavailable):
+            worker.drop_consumer()
         raise
+    finally:
+        worker.flush(author.lane, log)
     worker.tell_kafka(ended.positions, log)
     return ended
 
@@ -107,6 +117,13 @@ def patience(worker: Worker, until: float) -> Patience:
     )
 
 
+def store_chunk(
+    worker: Worker, work: Callable[[Connection, Prepared], T], prepared: Prepared, patience: Patience, log: Logger
+) -> T | None:
+    """Do `work` on a chunk with the worker's clients; see `until_committed`."""
+    return until_committed(worker.database, work, prepared, patience, log, worker.partitions.forget, worker.pending)
+
+
 def _books(worker: Worker) -> Books:
     return books.read(worker.database.connection())
 
@@ -114,7 +131,8 @@ def _books(worker: Worker) -> Books:
 def _commit(worker: Worker, store: Store, prepared: Prepared, until: float, log: Logger) -> None:
     if prepared.claimed.degraded:
         log.warning("dedup degraded: Redis does not answer, PostgreSQL alone de-duplicates")
-    until_committed(worker.database, store.ingest, prepared, patience(worker, until), log, worker.partitions.forget)
+    if store_chunk(worker, store.ingest, prepared, patience(worker, until), log) is None:
+        worker.pending.count("millrace_batches_total", "already_committed")
 
 
 def _decoded_ahead(worker: Worker, ranges: tuple[Range, ...]) -> Generator[tuple[Decoded, Asked], None, None]:

@@ -1,26 +1,30 @@
-"""One chunk, one transaction: the fence, the rows, the letters, the counts, the ledger, COMMIT.
+"""One chunk, one transaction: the fence, the rows, the letters, the counts, the ledger, the totals, COMMIT.
 
 What belongs here: the order of these steps and what ends them. What does not: how rows get in (`rows`), when to try
 again (`attempt`). One lock order everywhere, so that lanes never deadlock: fences by partition, events by key, dead
-letters by coordinate, counts by minute and type, these last before COMMIT.
+letters by coordinate, counts by minute and type, totals by their key, these last before COMMIT. Totals belong to the
+lane; a replay may add to those of the lane that an ingest adds to, and who holds one asks for nothing but the next.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from millrace.assets.ingest import books, gate, history, ledger, letters, rows, touched
+from millrace.assets.ingest import books, counted, gate, history, ledger, letters, rows, touched
 from millrace.assets.ingest.admit import admit
+from millrace.assets.ingest.counted import Written
 from millrace.assets.ingest.gate import Rules
 from millrace.assets.ingest.ledger import Author, Tally
 from millrace.assets.ingest.model import Chunk, Claimed, Counts, Decoded, Gap, Outcome, Refused
 from millrace.assets.ingest.partitions import Partitions
 from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.sql import statement
+from millrace.metrics.totals import Totals
 from millrace.resources.postgres import Connection, commit
 
 LOCK_TIMEOUT_SECONDS = 2
@@ -45,7 +49,8 @@ class Prepared:
     claimed: Claimed
     frame: pd.DataFrame
     frame_seconds: float = 0.0
-    retries: int = 0
+    retried: tuple[str, ...] = ()
+    """Why it was tried again, each time."""
     stays: Outcome = field(default_factory=Outcome)
     """What is known already of records that are not to be tried: counted, and nothing else."""
 
@@ -61,6 +66,14 @@ class Prepared:
         return replace(self, decoded=decoded, claimed=claimed, frame=self.frame[kept], stays=stays)
 
 
+class Booked(NamedTuple):
+    """What was booked: the inserted events by type, the seconds by step, and what each record waited."""
+
+    events: Mapping[str, int]
+    seconds: dict[str, float]
+    waited: "np.ndarray[Any, Any]"
+
+
 @dataclass
 class Store:
     """Stores chunks on one connection."""
@@ -69,6 +82,8 @@ class Store:
     partitions: Partitions = field(default_factory=Partitions)
     reached: Step = lambda _: None
     verify: Callable[[Chunk], None] = lambda _: None
+    pending: Totals = field(default_factory=Totals)
+    """What waits to be counted; added by whichever transaction commits next."""
 
     def ingest(self, connection: Connection, prepared: Prepared) -> Counts:
         """Store a chunk and move its offsets, or change nothing at all.
@@ -80,13 +95,16 @@ class Store:
         """
         began = time.monotonic()
         rules = self._prepare(connection, prepared)
-        self._fence(connection, prepared.chunk)
-        prepared = self._admit(connection, prepared, rules)
+        gaps = self._fence(connection, prepared.chunk)
+        decoded, prepared = prepared.decoded, self._admit(connection, prepared, rules)
         clean = not prepared.claimed.degraded and not prepared.claimed.undecided
         outcome, tally = self._bring_in(connection, prepared, optimistic=clean)
-        letters.store(connection, prepared.chunk, _refused(prepared, outcome), self.author.run_id)
+        fresh = letters.store(connection, prepared.chunk, _refused(prepared, outcome), self.author.run_id)
         moved = [(r, c) for r, c in zip(prepared.chunk.ranges, tally.by_range, strict=True) if r.start != r.end]
-        self._finish(connection, prepared, outcome, moved, began)
+        booked = self._book(connection, prepared, outcome, moved, began)
+        became = outcome + prepared.stays
+        totals = counted.ingested(decoded, prepared.claimed, became, booked.seconds, booked.waited, gaps)
+        self._commit(connection, prepared, Written(booked.events, fresh), totals)
         return tally.total
 
     def replay(self, connection: Connection, prepared: Prepared) -> Counts:
@@ -103,13 +121,19 @@ class Store:
         if books.closed(connection, prepared.chunk.ranges):
             raise BooksClosed
         known = history.read(connection, prepared.chunk)
-        prepared = self._admit(connection, prepared.less(history.settled(prepared.decoded, known)), rules)
+        decoded, stays = prepared.decoded, history.settled(prepared.decoded, known)
+        prepared = self._admit(connection, prepared.less(stays), rules)
         outcome, tally = self._bring_in(connection, prepared, optimistic=False)
-        self._try_letters(connection, prepared, outcome, {p: k for p, k in known.items() if k.status == "open"})
+        letters_open = {p: k for p, k in known.items() if k.status == "open"}
+        fresh = self._try_letters(connection, prepared, outcome, letters_open)
         ranges = zip(prepared.chunk.ranges, tally.by_range, strict=True)
         booked = [(r, _by_postgres(c) - books.booked(connection, r)) for r, c in ranges]
-        self._finish(connection, prepared, outcome, booked, began)
-        return sum((c for _, c in booked), Counts())
+        difference = sum((c for _, c in booked), Counts())
+        events = self._book(connection, prepared, outcome, booked, began).events
+        became = outcome + prepared.stays
+        totals = counted.replayed(decoded, prepared.claimed, became, difference, letters_open)
+        self._commit(connection, prepared, Written(events, fresh), totals)
+        return difference
 
     def _prepare(self, connection: Connection, prepared: Prepared) -> Rules:
         today = datetime.now(UTC).date()
@@ -144,16 +168,20 @@ class Store:
 
     def _try_letters(
         self, connection: Connection, prepared: Prepared, outcome: Outcome, known: dict[int, history.Known]
-    ) -> None:
+    ) -> dict[str, int]:
+        """Try the letters that are known again, and write those that are not; how many of these, by code."""
         refused = _refused(prepared, outcome)
         history.begin(connection, [k.letter for k in known.values()])
-        letters.store(connection, prepared.chunk, refused, self.author.run_id)
+        fresh = letters.store(connection, prepared.chunk, refused, self.author.run_id)
         accepted = {row.position for row in prepared.decoded.accepted} - {r.position for r in outcome.refused}
         letters.resolve(connection, prepared.chunk, sorted(accepted), self.author.run_id)
         made = history.entries(known, prepared.claimed, outcome, refused)
         history.write(connection, made.values(), self.author.run_id)
+        return fresh
 
-    def _fence(self, connection: Connection, chunk: Chunk) -> None:
+    def _fence(self, connection: Connection, chunk: Chunk) -> list[Gap]:
+        """Move the offsets; returns what is lost at the source, as recorded."""
+        gaps = list(chunk.gaps)
         for r in _in_order(chunk):
             where = {"topic": r.topic, "topic_id": r.place.topic_id, "partition": r.place.partition}
             bounds = {"start": r.start, "end": r.end}
@@ -166,9 +194,10 @@ class Store:
                 statement("replace_generations"), where
             ).fetchall():
                 place = r.place._replace(topic_id=topic_id, partition=partition)
-                self._record_gap(connection, Gap(r.topic, place, lost_from, None, "recreated"))
-        for gap in chunk.gaps:
+                gaps.append(Gap(r.topic, place, lost_from, None, "recreated"))
+        for gap in gaps:
             self._record_gap(connection, gap)
+        return gaps
 
     def _bring_in(self, connection: Connection, prepared: Prepared, *, optimistic: bool) -> tuple[Outcome, Tally]:
         incoming = rows.Rows(prepared.chunk, prepared.frame, self.partitions, self.reached)
@@ -176,16 +205,16 @@ class Store:
         self.reached("after_copy")
         return outcome, ledger.tally(prepared.decoded, prepared.claimed, outcome + prepared.stays)
 
-    def _finish(
+    def _book(
         self,
         connection: Connection,
         prepared: Prepared,
         outcome: Outcome,
-        booked: list[tuple[Range, Counts]],
+        ranges: list[tuple[Range, Counts]],
         began: float,
-    ) -> None:
+    ) -> Booked:
         stored = touched.stored_rows(prepared.frame, outcome)
-        touched.count_minutes(connection, stored)
+        events = touched.count_minutes(connection, stored)
         decoded, claimed, chunk = prepared.decoded, prepared.claimed, prepared.chunk
         seconds = {
             "pull": chunk.pull_seconds,
@@ -194,19 +223,32 @@ class Store:
             "frame": prepared.frame_seconds,
             "store": time.monotonic() - began,
         }
+        waited = ledger.waited(chunk)
         facts: dict[str, Any] = {
             "path": outcome.path,
             "dedup_degraded": claimed.degraded,
-            "retries": prepared.retries,
-            **ledger.latency(chunk),
+            "retries": len(prepared.retried),
+            **ledger.latency(waited),
         }
-        batch_id = ledger.book(connection, self.author, booked, seconds, facts)
+        batch_id = ledger.book(connection, self.author, ranges, seconds, facts)
         exact = self.author.kind == "ingest" and not outcome.present
         touched.mark_hours(connection, stored, batch_id, by_offsets=exact)
-        self.verify(chunk)
+        return Booked(events, seconds, waited)
+
+    def _commit(self, connection: Connection, prepared: Prepared, wrote: Written, totals: Totals) -> None:
+        totals.add(counted.written(wrote, prepared.retried))
+        totals.add(self.pending)
+        self.verify(prepared.chunk)
+        totals.write(connection, self._lane)
         self.reached("before_commit")
+        self.pending.clear()  # before COMMIT: should its answer be lost, what waited counts at most once
         commit(connection)
         self.reached("after_commit")
+
+    @property
+    def _lane(self) -> int:
+        """Whose totals are added to."""
+        return self.author.lane
 
     def _record_gap(self, connection: Connection, gap: Gap) -> None:
         connection.execute(

@@ -4,6 +4,8 @@ What belongs here: both, made from the rows that were really inserted and in the
 does not: what becomes of the marks (`assets.aggregates`).
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -24,10 +26,10 @@ def stored_rows(frame: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     return frame if outcome.path == "copy" else frame[frame["position"].isin(outcome.stored)]
 
 
-def count_minutes(connection: Connection, stored: pd.DataFrame) -> None:
-    """Add the events to analytics.events_minutely, in the order of its key."""
+def count_minutes(connection: Connection, stored: pd.DataFrame) -> Mapping[str, int]:
+    """Add the events to analytics.events_minutely, in the order of its key; returns how many of each type."""
     if stored.empty:
-        return
+        return {}
     counts = frames.counts_by_minute(stored)
     connection.execute(
         statement("count_minutes"),
@@ -37,6 +39,10 @@ def count_minutes(connection: Connection, stored: pd.DataFrame) -> None:
             "events": list(counts.values()),
         },
     )
+    types = Counter[str]()
+    for (_, kind), events in counts.items():
+        types[kind] += events
+    return types
 
 
 def mark_hours(connection: Connection, stored: pd.DataFrame, batch_id: int, *, by_offsets: bool) -> None:

@@ -17,9 +17,12 @@ from millrace.assets.ingest.partitions import Partitions
 from millrace.assets.ingest.pull import PullLimits, verify_generation
 from millrace.assets.ingest.store import Step
 from millrace.events.decode import Decoder
+from millrace.metrics.totals import Totals
 from millrace.resources.kafka import Kafka
-from millrace.resources.postgres import Postgres
+from millrace.resources.postgres import Postgres, commit
 from millrace.resources.redis import Redis
+
+_FLUSH_LOCK_TIMEOUT = "2s"
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Worker:
     limits: IngestLimits = field(default_factory=IngestLimits)
     reached: Step = field(default=lambda _: None, repr=False)
     partitions: Partitions = field(default_factory=Partitions, repr=False)
+    pending: Totals = field(default_factory=Totals, repr=False)
+    """What is to be counted and no transaction of its own did: the next one that commits does, or `flush`."""
     _consumer: "tuple[int, Consumer] | None" = field(default=None, repr=False)
     _database: Database | None = field(default=None, repr=False)
 
@@ -95,6 +100,21 @@ class Worker:
                 self.consumer().commit(offsets=offsets, asynchronous=True)
         except Exception as error:  # noqa: BLE001 - a courtesy must not fail a run
             log.debug("consumer-group offsets were not committed: %s", type(error).__name__)
+
+    def flush(self, lane: int, log: Logger) -> None:
+        """Count what waits for it now; if PostgreSQL does not answer it waits on. Never raises."""
+        if not self.pending:
+            return
+        try:
+            connection = self.database.connection()
+            connection.execute("begin")
+            connection.execute("select set_config('lock_timeout', %s, true)", (_FLUSH_LOCK_TIMEOUT,))
+            self.pending.write(connection, lane)
+            self.pending.clear()  # before COMMIT: should its answer be lost, it counts at most once
+            commit(connection)
+        except Exception as error:  # noqa: BLE001 - a metric must not fail a run
+            log.debug("what waits to be counted waits on: %s", type(error).__name__)
+            self.database.reset()
 
     def close(self) -> None:
         """Close every client."""

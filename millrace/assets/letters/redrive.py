@@ -13,13 +13,12 @@ from logging import Logger
 from typing import Any
 
 from millrace.assets.ingest import claim, frame
-from millrace.assets.ingest.attempt import until_committed
 from millrace.assets.ingest.claim import Books
 from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.history import Entry
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Decoded
-from millrace.assets.ingest.run import patience
+from millrace.assets.ingest.run import patience, store_chunk
 from millrace.assets.ingest.store import Prepared
 from millrace.assets.ingest.worker import Worker
 from millrace.assets.letters import audit, record
@@ -28,6 +27,7 @@ from millrace.assets.letters.choice import Choice
 from millrace.assets.letters.record import Letter
 from millrace.assets.letters.sql import statement
 from millrace.assets.letters.transaction import LetterStore, Overtaken, Rehearsal, Rehearsed, figures
+from millrace.metrics.totals import NO_LANE
 
 _LETTERS, _BYTES = 2_000, 32 * 1024 * 1024
 _MILLISECONDS = 1_000
@@ -78,10 +78,13 @@ class Redrive:
         connection = self.worker.database.connection
         found, last = choices.count(connection(), self.choice)
         done, tried = Redriven(self.run, found), 0
-        for page in choices.pages(connection, self.choice, last, most=_LETTERS, most_bytes=_BYTES):
-            self._try_page(page, done)
-            tried += len(page)
-            progress(min(tried, found), found)
+        try:
+            for page in choices.pages(connection, self.choice, last, most=_LETTERS, most_bytes=_BYTES):
+                self._try_page(page, done)
+                tried += len(page)
+                progress(min(tried, found), found)
+        finally:
+            self.worker.flush(NO_LANE, self.log)
         return done
 
     def _try_page(self, page: list[int], done: Redriven) -> None:
@@ -103,16 +106,16 @@ class Redrive:
         author = Author(self.run, 0, "redrive")
         call = audit.Call(self.run, audit.actor(), "redrive", str(self.choice))
         kind = Rehearsal if self.rehearse else LetterStore
-        store = kind(author, self.worker.partitions, self.worker.reached, call=call, statuses=self.choice.statuses)
+        store = kind(
+            author,
+            self.worker.partitions,
+            self.worker.reached,
+            pending=self.worker.pending,
+            call=call,
+            statuses=self.choice.statuses,
+        )
         try:
-            became = until_committed(
-                self.worker.database,
-                store.redrive,
-                prepared,
-                patience(self.worker, until),
-                self.log,
-                self.worker.partitions.forget,
-            )
+            became = store_chunk(self.worker, store.redrive, prepared, patience(self.worker, until), self.log)
         except Rehearsed as rehearsed:
             return rehearsed.became
         self._claim(decoded, became or {})

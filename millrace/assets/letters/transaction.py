@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from millrace.assets.ingest import history
+from millrace.assets.ingest import counted, history
+from millrace.assets.ingest.counted import Written
 from millrace.assets.ingest.gate import Rules
 from millrace.assets.ingest.history import Entry
 from millrace.assets.ingest.model import Counts
@@ -21,6 +22,7 @@ from millrace.assets.ingest.store import Prepared, Store
 from millrace.assets.letters import audit
 from millrace.assets.letters.record import Letter
 from millrace.assets.letters.sql import statement
+from millrace.metrics.totals import NO_LANE
 from millrace.resources.postgres import Connection
 
 
@@ -61,15 +63,21 @@ class LetterStore(Store):
         self._hold(connection, prepared.chunk)
         if connection.execute(statement("still_chosen"), chosen).fetchone() != (len(letters),):
             raise Overtaken
-        prepared = self._admit(connection, prepared, rules)
+        decoded, prepared = prepared.decoded, self._admit(connection, prepared, rules)
         outcome, tally = self._bring_in(connection, prepared, optimistic=False)
         refused = [*prepared.decoded.refused, *outcome.refused]
         known = {position: letter.known() for position, letter in enumerate(letters)}
         became = history.entries(known, prepared.claimed, outcome + prepared.stays, refused)
         self._settle(connection, chosen, became.values())
         self._record(connection, letters, became)
-        self._finish(connection, prepared, outcome, _differences(prepared, tally.by_range), began)
+        booked = self._book(connection, prepared, outcome, _differences(prepared, tally.by_range), began)
+        self._commit(connection, prepared, Written(booked.events, {}), counted.redriven(decoded, became))
         return became
+
+    @property
+    @override
+    def _lane(self) -> int:
+        return NO_LANE
 
     def _record(self, connection: Connection, letters: Sequence[Letter], became: dict[int, Entry]) -> None:
         audit.add(connection, self.call, figures(letters, became))

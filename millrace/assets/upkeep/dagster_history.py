@@ -6,14 +6,19 @@ What belongs here: which runs may go, and their deletion. What does not: ticks a
 A run that Dagster deletes itself costs 13 ms, here 0.3 ms. A run stays as long as the UI stands on it: it holds the
 newest event of its kind of an asset or of one of its partitions, or the newest execution of a check, or belongs to a
 backfill, or was executed again and that run is still there.
+
+Runs that go are added to the total of ended runs in the same transaction: together with those that are still there it
+stays the same.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from millrace.assets.upkeep.sql import statement
+from millrace.metrics.totals import NO_LANE, Totals
 from millrace.resources.postgres import Connection, Postgres, commit, rollback
 
 APPLICATION = "millrace-upkeep"
@@ -22,8 +27,8 @@ _DELETIONS = {
     "asset_event_tags": "delete_event_tags",
     "event_logs": "delete_events",
     "asset_check_executions": "delete_check_executions",
-    "runs": "delete_runs",
 }
+_RESULTS: Mapping[str, str] = MappingProxyType({"SUCCESS": "success", "FAILURE": "failure", "CANCELED": "canceled"})
 _VACUUMED = ("runs", "run_tags", "event_logs", "asset_event_tags", "asset_check_executions")
 _CHECKS = 5_000  # a transaction
 _WORTH_A_VACUUM = 100  # runs; below that autovacuum is soon enough
@@ -81,7 +86,7 @@ def trim(
         connection.execute("set lock_timeout = '2s'")
         found = _Pass(connection, history, now or datetime.now(UTC), reached)
         trimmed = found.trimmed
-        while found.batch() or found.runless_checks():
+        while found.batch() or found.runless_checks() or found.failed_runs():
             if time.monotonic() - began > history.budget.total_seconds():
                 trimmed.done = False
                 break
@@ -108,6 +113,7 @@ class _Pass:
             "failed_before": _naive(now - history.failed),
             "most": history.batch,
         }
+        self._failed_before = now - history.failed
         # Asked once: what is no longer the newest at the end of the pass goes with the next one.
         self._newest_checks = {row[0] for row in connection.execute(statement("newest_checks"))}
 
@@ -119,9 +125,8 @@ class _Pass:
                 statement("finished_runs"), {**self._which, "after": self._after}
             ).fetchall()
             gone = self._removable([run_id for _, run_id in page])
-            for table, name in _DELETIONS.items() if gone else ():
-                deleted = self._connection.execute(statement(name), {"runs": gone}).rowcount
-                self.trimmed.rows[table] = self.trimmed.rows.get(table, 0) + deleted
+            if gone:
+                self._delete(gone)
             self._reached("before_commit")
             commit(self._connection)
         except BaseException:
@@ -136,8 +141,27 @@ class _Pass:
         """One transaction, when the runs are done: checks that were reported without a run; whether there were any."""
         bounds = {"before": self._which["succeeded_before"], "most": _CHECKS}
         deleted = self._connection.execute(statement("delete_runless_checks"), bounds).rowcount
-        self.trimmed.rows["runless_checks"] = self.trimmed.rows.get("runless_checks", 0) + deleted
+        self._add("runless_checks", deleted)
         return deleted > 0
+
+    def failed_runs(self) -> bool:
+        """One transaction, after these: the sensor run_failures need not know runs that are gone; whether any were."""
+        bounds = {"before": self._failed_before, "most": _CHECKS}
+        deleted = self._connection.execute(statement("delete_failed_runs"), bounds).rowcount
+        self._add("failed_runs", deleted)
+        return deleted > 0
+
+    def _delete(self, runs: list[str]) -> None:
+        for table, name in _DELETIONS.items():
+            self._add(table, self._connection.execute(statement(name), {"runs": runs}).rowcount)
+        ended = Totals()
+        for job, status, many in self._connection.execute(statement("delete_runs"), {"runs": runs}).fetchall():
+            self._add("runs", many)
+            ended.count("millrace_runs_total", job, _RESULTS[status], by=many)
+        ended.write(self._connection, NO_LANE)
+
+    def _add(self, table: str, rows: int) -> None:
+        self.trimmed.rows[table] = self.trimmed.rows.get(table, 0) + rows
 
     def _removable(self, runs: list[str]) -> list[str]:
         if not runs:

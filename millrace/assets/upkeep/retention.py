@@ -137,21 +137,25 @@ class _Retention:
 
     def _drop(self, table: str) -> None:
         with self._booking():
-            measured = sql.SQL("select count(*), pg_total_relation_size({}::regclass) from {}")
-            [(rows, size)] = self.connection.execute(measured.format(table, _name(table))).fetchall()
+            by_type = sql.SQL("select type, count(*) from {} group by type").format(_name(table))
+            types: dict[str, int] = dict(self.connection.execute(by_type).fetchall())
+            [[size]] = self.connection.execute("select pg_total_relation_size(%s::regclass)", (table,)).fetchall()
             corrections.book_table(self.connection, self._author, "expired", table)
             self.connection.execute(sql.SQL("drop table {}").format(_name(table)))
+            corrections.count(self.connection, "expired", types)
             self.reached("retention_before_commit")
         self.done.partitions.append(table)
-        self.done.rows += rows
+        self.done.rows += sum(types.values())
         self.done.bytes += size
 
     def _delete_old(self) -> bool:
         """Some of the rows from before the first day partition; whether there may be more."""
         with self._booking():
             bounds = {"frontier": self.frontier, "most": _OLD_ROWS}
-            deleted = self.connection.execute(statement("delete_old_events"), bounds).rowcount
+            types = dict(self.connection.execute(statement("delete_old_events"), bounds).fetchall())
             corrections.book(self.connection, self._author, "expired")
+            corrections.count(self.connection, "expired", types)
+        deleted = sum(types.values())
         self.done.rows += deleted
         return deleted == _OLD_ROWS
 

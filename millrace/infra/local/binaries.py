@@ -1,7 +1,8 @@
 """Where the programs of the embedded services are: in wheels first, else on the PATH.
 
-What belongs here: finding PostgreSQL, Redis and Java. What does not: Kafka's jars (`jars`). The wheels' own
-Python code is not imported: it starts servers in its own way, and one of them makes folders on import.
+What belongs here: finding PostgreSQL, Redis, Java and Prometheus's programs. What does not: Kafka's jars (`jars`) and
+fetching Prometheus's programs (`debian`). The wheels' own Python code is not imported: it starts servers in its own
+way, and one of them makes folders on import.
 """
 
 import importlib.util
@@ -10,10 +11,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from millrace.infra.local import debian
 from millrace.infra.local.services import LocalError
 
 OLDEST_JAVA = 17
 _INSTALL = "install it with: pip install 'millrace[embedded]'"
+ELSEWHERE = "put the programs of https://prometheus.io/download (prometheus, pushgateway, alertmanager) on the PATH"
+MONITORING = ("pushgateway", "prometheus", "alertmanager", "promtool", "amtool")
 
 
 def package_directory(name: str) -> Path | None:
@@ -65,3 +69,17 @@ def java_version(path: Path) -> int:
         return 0
     match = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
     return int(match[1]) if match else 0
+
+
+def monitoring(program: str) -> Path:
+    """The path of one of MONITORING: on the PATH, under its own or Debian's name, else in the packages fetched before.
+
+    Raises:
+        LocalError: it is nowhere; one line that says how to get it.
+    """
+    names = (program, f"prometheus-{program}")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    path = Path(found) if found else debian.folder() / "bin" / program
+    if not path.exists():
+        raise LocalError(f"{program} is missing; on Debian and Ubuntu: make monitoring; elsewhere {ELSEWHERE}")
+    return path

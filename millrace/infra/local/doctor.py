@@ -24,7 +24,7 @@ def examine(directory: Path, application: plan.Application) -> Iterator[Finding]
     yield Finding("data directory", "OK", str(home))
     yield from machine.room(home)
     if state.supervisor(home):
-        yield from _stack(home)
+        yield from _stack(home, application)
         return
     left = processes.find(home)
     yield _stale(left)
@@ -49,14 +49,15 @@ def _ports(home: Path, application: plan.Application) -> Iterator[Finding]:
             yield Finding(f"port {port}", "FAIL", f"wanted for {name}, held by {ports.holder(port)}", advice)
 
 
-def _stack(home: Path) -> Iterator[Finding]:
+def _stack(home: Path, application: plan.Application) -> Iterator[Finding]:
     try:
         found = observe.rows(home) or []
     except LocalError as error:
         yield Finding("supervisor", "FAIL", str(error), "start anew: millrace down, millrace up")
         return
     chosen = state.load(home).ports
-    ready = {name: embedded.described(name, home, chosen).ready for name in embedded.ALL}
+    known = {row.name for row in found}.intersection((*embedded.ALL, *embedded.OPTIONAL))
+    ready = {name: embedded.described(name, home, chosen).ready for name in known}
     for row in found:
         if not row.runs:
             yield Finding(row.name, "FAIL", f"{row.state} {row.problem}".strip(), f"see {row.log}")
@@ -64,6 +65,9 @@ def _stack(home: Path) -> Iterator[Finding]:
             yield Finding(row.name, "FAIL", f"runs (pid {row.pid}) but does not answer", f"see {row.log}")
         else:
             yield Finding(row.name, "OK", f"runs (pid {row.pid})" + (", answers" if row.name in ready else ""))
+    if off := state.load(home).metrics_off:
+        level = "OK" if off == application.metrics_off else "WARN"
+        yield Finding("monitoring", level, f"off: {off}", "once it is mended: millrace down, millrace up")
     if address := state.environment(home).get("MILLRACE_ANALYST_URL"):
         yield _analysts(address)
 

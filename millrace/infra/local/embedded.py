@@ -1,27 +1,39 @@
-"""The four embedded services: which there are, how each is prepared, how they are reached.
+"""The embedded services: which there are, how each is prepared, how they are reached.
 
-What belongs here: putting `postgres`, `redis`, `kafka` and `jars` together. What does not: starting them
+What belongs here: putting `postgres`, `redis`, `kafka`, `jars` and `monitoring` together. What does not: starting them
 (`harness` for tests, `stack` for people).
 """
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from millrace.infra.local import jars, kafka, postgres, redis
+from millrace.infra.local import jars, kafka, monitoring, postgres, redis
 from millrace.infra.local.services import HOST, LocalError, Service
 
 ALL = (postgres.NAME, redis.CLAIMS, redis.BROKER, kafka.NAME)
+# Millrace runs without them, and the stack has them where their programs are to be had.
+OPTIONAL = monitoring.NAMES
 CONTROLLER = "kafka-controller"
 # Beside the usual ones: a machine that has a PostgreSQL, a Redis or a Kafka of its own keeps it.
-PORTS = {postgres.NAME: 5433, redis.CLAIMS: 6390, redis.BROKER: 6391, kafka.NAME: 9192, CONTROLLER: 9193}
+PORTS = {
+    postgres.NAME: 5433,
+    redis.CLAIMS: 6390,
+    redis.BROKER: 6391,
+    kafka.NAME: 9192,
+    CONTROLLER: 9193,
+    monitoring.PUSHGATEWAY: 9091,
+    monitoring.PROMETHEUS: 9090,
+    monitoring.ALERTMANAGER: 9093,
+}
 
 
 def port_names(names: Collection[str]) -> list[str]:
     """The ports that services need: one each, and a second one for Kafka."""
-    unknown = set(names) - set(ALL)
+    known = (*ALL, *OPTIONAL)
+    unknown = set(names) - set(known)
     if unknown:
-        raise LocalError(f"no such service: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
-    return [*(name for name in ALL if name in names), *([CONTROLLER] if kafka.NAME in names else [])]
+        raise LocalError(f"no such service: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return [*(name for name in known if name in names), *([CONTROLLER] if kafka.NAME in names else [])]
 
 
 def prepare(name: str, directory: Path, ports: Mapping[str, int], say: Callable[[str], None] = lambda _: None) -> None:
@@ -34,6 +46,8 @@ def prepare(name: str, directory: Path, ports: Mapping[str, int], say: Callable[
         folder = jars.fetch(say=say)
         say("preparing" if (home / "data").exists() else "formatting its storage")
         kafka.prepare(home, folder, ports[name], ports[CONTROLLER])
+    elif name in monitoring.NAMES:
+        monitoring.prepare(name, home, ports)
     else:
         (redis.prepare_claims if name == redis.CLAIMS else redis.prepare_broker)(home)
 
@@ -45,6 +59,8 @@ def described(name: str, directory: Path, ports: Mapping[str, int]) -> Service:
         return postgres.service(home, ports[name])
     if name == kafka.NAME:
         return kafka.service(home, jars.fetch(), ports[name])
+    if name in monitoring.NAMES:
+        return monitoring.service(name, home, ports[name])
     return redis.service(name, home, ports[name])
 
 
@@ -59,4 +75,7 @@ def environment(names: Collection[str], directory: Path, ports: Mapping[str, int
         settings["MILLRACE_BROKER_URL"] = redis.url(ports[redis.BROKER])
     if kafka.NAME in names:
         settings["MILLRACE_KAFKA_BOOTSTRAP_SERVERS"] = f"{HOST}:{ports[kafka.NAME]}"
+    for name in monitoring.NAMES:  # of these only the Pushgateway is a setting; the others are for people
+        if name in names:
+            settings[f"MILLRACE_{name.upper()}_URL"] = monitoring.url(ports[name])
     return settings

@@ -41,7 +41,8 @@ def running(
 
     Args:
         data_directory: where data, settings and logs go; nobody else may use it meanwhile.
-        services: some of `postgres`, `redis`, `broker`, `kafka`.
+        services: some of `postgres`, `redis`, `broker`, `kafka`, `pushgateway`, `prometheus`, `alertmanager`; the
+            last three must be there (`monitoring.fetch`), and know of each other as far as they are started.
         given_ports: ports by service name; free ones for the rest.
     """
     directory = data_directory.absolute().resolve()
@@ -52,7 +53,7 @@ def running(
             raise LocalError(f"a stack runs in {directory}; end it first: millrace down --data-dir {directory}")
         processes.sweep(directory)
         chosen = _ports(services, given_ports or {})
-        names = [name for name in embedded.ALL if name in services]
+        names = [name for name in (*embedded.ALL, *embedded.OPTIONAL) if name in services]
         with ThreadPoolExecutor(len(names) or 1) as pool:
             list(pool.map(partial(embedded.prepare, directory=directory, ports=chosen), names))
         prepared = {name: embedded.described(name, directory, chosen) for name in names}
@@ -82,9 +83,13 @@ def _reaper(directory: Path) -> Generator[None]:
 
 def main() -> None:
     """Run services in the foreground until Ctrl-C."""
-    parser = argparse.ArgumentParser(description="Run PostgreSQL, Redis, Celery's Redis and Kafka until Ctrl-C.")
+    parser = argparse.ArgumentParser(
+        description="Run PostgreSQL, Redis, Celery's Redis and Kafka, or others, until Ctrl-C."
+    )
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--services", nargs="+", default=list(embedded.ALL), choices=embedded.ALL)
+    parser.add_argument(
+        "--services", nargs="+", default=list(embedded.ALL), choices=(*embedded.ALL, *embedded.OPTIONAL)
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:

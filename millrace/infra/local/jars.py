@@ -8,15 +8,14 @@ differently tomorrow, and jgo reports a file that does not match its checksum on
 """
 
 import hashlib
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from millrace.infra.local import cache as caches
 from millrace.infra.local import files
 from millrace.infra.local.kafka import VERSION
 from millrace.infra.local.services import LocalError
@@ -30,22 +29,13 @@ _LIST = Path(__file__).with_name("kafka-jars.ini")
 _ATTEMPTS = 3
 
 
-def cache_directory() -> Path:
-    """Where downloads are kept: MILLRACE_CACHE_DIR, else the user's cache."""
-    if given := os.environ.get("MILLRACE_CACHE_DIR"):
-        return Path(given).absolute()
-    home = Path("~").expanduser()
-    usual = home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or usual).absolute() / "millrace"
-
-
 def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None) -> Path:
     """The folder of Kafka's jars, filled the first time; several first starts at once wait for one download.
 
     Raises:
         LocalError: a jar can be neither found nor downloaded, or is not what it should be.
     """
-    folder = _folder(cache or cache_directory())
+    folder = _folder(cache or caches.directory())
     if folder.exists():
         return folder
     try:
@@ -60,7 +50,7 @@ def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None
 
 def cached() -> bool:
     """Whether a start would find all jars without the network."""
-    return _folder(cache_directory()).exists()
+    return _folder(caches.directory()).exists()
 
 
 def _folder(cache: Path) -> Path:

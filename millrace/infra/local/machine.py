@@ -14,7 +14,7 @@ from typing import Literal
 
 import psutil
 
-from millrace.infra.local import account, binaries, jars
+from millrace.infra.local import account, binaries, cache, debian, jars, monitoring
 from millrace.infra.local.services import LocalError
 
 _GB = 1024**3
@@ -35,6 +35,7 @@ def programs() -> Iterator[Finding]:
     yield _python()
     yield from (_program(name, check) for name, check in _PROGRAMS.items())
     yield _jars()
+    yield _monitoring()
 
 
 def room(home: Path) -> Iterator[Finding]:
@@ -94,10 +95,22 @@ def _program(name: str, check: Callable[[], str]) -> Finding:
 
 def _jars() -> Finding:
     if jars.cached():
-        return Finding("kafka", "OK", f"Apache Kafka {jars.VERSION}, in {jars.cache_directory()}")
+        return Finding("kafka", "OK", f"Apache Kafka {jars.VERSION}, in {cache.directory()}")
     if binaries.package_directory("jgo") is None:
         return Finding("kafka", "FAIL", "jgo, which fetches it, is missing", "pip install 'millrace[embedded]'")
     return Finding("kafka", "OK", "will be fetched at the first start, about 45 MB")
+
+
+def _monitoring() -> Finding:
+    """They are optional; without them only the metrics are off."""
+    if problem := monitoring.problem():
+        what, _, advice = problem.partition("; ")
+        return Finding("metrics", "WARN", f"off: {what}", advice or "run millrace from a checkout of its repository")
+    if monitoring.is_there():
+        return Finding(
+            "metrics", "OK", f"Prometheus, Pushgateway and Alertmanager ({binaries.monitoring('prometheus')})"
+        )
+    return Finding("metrics", "OK", f"Prometheus's packages will be fetched at the first start, {debian.SIZE}")
 
 
 def _disk(home: Path) -> Finding:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from millrace.infra.local import embedded, ports
+from millrace.infra.local import embedded, monitoring, ports
 from millrace.infra.local.services import LocalError, Service
 
 # Each of these means something in a configuration file of supervisord, Redis or Kafka.
@@ -29,6 +29,8 @@ class Application:
     """A command that runs once the services are ready, before any program starts; it may run again and again."""
     programs: Callable[[Path, Mapping[str, int], Mapping[str, str]], list[Service]] = lambda _d, _p, _e: []
     """The programs, with priorities above 0, from the data directory, the ports and all settings."""
+    metrics_off: str = ""
+    """Why the stack needs no Pushgateway, Prometheus and Alertmanager of its own; empty when it is to have them."""
 
 
 def data_directory(path: Path) -> Path:
@@ -72,7 +74,13 @@ def choose_ports(
 
 def all_ports(application: Application) -> dict[str, int]:
     """Every port of a stack by name, with its default."""
-    return {**application.ports, **embedded.PORTS}
+    absent = embedded.OPTIONAL if metrics_off(application) else ()
+    return {**application.ports, **{name: port for name, port in embedded.PORTS.items() if name not in absent}}
+
+
+def metrics_off(application: Application) -> str:
+    """Why a stack cannot have or need not have the optional services, in one line; empty when it is to have them."""
+    return application.metrics_off or monitoring.problem()
 
 
 def _refuse_twins(chosen: Mapping[str, int]) -> None:

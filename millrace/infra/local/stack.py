@@ -8,7 +8,7 @@ and printing.
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -23,6 +23,7 @@ from millrace.infra.local import (
     jars,
     kafka,
     migration,
+    monitoring,
     plan,
     processes,
     remote,
@@ -74,12 +75,14 @@ class Stack:
         defaults, remembered = plan.all_ports(self._application), state.load(self.directory).ports
         chosen = plan.choose_ports(defaults, ports, remembered, any_free=any_free)
         state.save(self.directory, state.State(ports=chosen))
-        self._prepare(report, chosen)
-        settings = embedded.environment(embedded.ALL, self.directory, chosen)
+        off = self._fetch(report)
+        names = embedded.ALL if off else (*embedded.ALL, *embedded.OPTIONAL)
+        self._prepare(report, names, chosen)
+        settings = embedded.environment(names, self.directory, chosen)
         settings |= self._application.environment(self.directory, chosen)
         state.save_environment(self.directory, settings)
-        services = self._services(chosen, settings)
-        self._launch(services, settings, chosen)
+        services = self._services(names, chosen, settings)
+        self._launch(services, settings, state.State(chosen, metrics_off=off))
         self._run(services, settings, report)
 
     def _complete(self, report: Report, ports: Mapping[str, int]) -> Outcome:
@@ -90,27 +93,46 @@ class Stack:
         if all(info["statename"] == "RUNNING" for info in self._remote.programs().values()):
             return "was up"
         settings = state.environment(self.directory)
-        self._run(self._services(chosen, settings), settings, report)
+        known = {program.name for program in state.load(self.directory).programs}
+        names = [name for name in (*embedded.ALL, *embedded.OPTIONAL) if name in known]
+        self._run(self._services(names, chosen, settings), settings, report)
         return "completed"
 
-    def _services(self, chosen: Mapping[str, int], settings: Mapping[str, str]) -> list[Service]:
-        services = [embedded.described(name, self.directory, chosen) for name in embedded.ALL]
+    def _services(
+        self, names: Collection[str], chosen: Mapping[str, int], settings: Mapping[str, str]
+    ) -> list[Service]:
+        services = [embedded.described(name, self.directory, chosen) for name in names]
         return services + self._application.programs(self.directory, chosen, settings)
 
-    def _prepare(self, report: Report, chosen: Mapping[str, int]) -> None:
+    def _fetch(self, report: Report) -> str:
+        """What has to be downloaded, in this thread: the long steps, which Ctrl-C must be able to end.
+
+        Returns:
+            Why there are no metrics; they are worth one attempt, and not worth a stack that does not start.
+        """
+        jars.fetch(say=lambda text: report(Step(kafka.NAME, "busy", text)))
+        if off := plan.metrics_off(self._application):
+            return off
+        try:
+            monitoring.fetch(say=lambda text: report(Step(monitoring.PROMETHEUS, "busy", text)))
+        except LocalError as error:
+            report(Step(monitoring.PROMETHEUS, "failed", "could not be fetched"))
+            return str(error)
+        monitoring.link(self.directory)
+        return ""
+
+    def _prepare(self, report: Report, names: Collection[str], chosen: Mapping[str, int]) -> None:
         def prepare(name: str) -> None:
             embedded.prepare(name, self.directory, chosen, lambda text: report(Step(name, "busy", text)))
 
-        # First and in this thread: the one long step, which Ctrl-C must be able to end.
-        jars.fetch(say=lambda text: report(Step(kafka.NAME, "busy", text)))
-        with ThreadPoolExecutor(len(embedded.ALL)) as pool:
-            list(pool.map(prepare, embedded.ALL))
+        with ThreadPoolExecutor(len(names)) as pool:
+            list(pool.map(prepare, names))
         self._application.prepare(self.directory)
 
-    def _launch(self, services: list[Service], settings: Mapping[str, str], chosen: Mapping[str, int]) -> None:
+    def _launch(self, services: list[Service], settings: Mapping[str, str], known: state.State) -> None:
         child = supervisor.launch(self.directory, services, self._inherited(settings))
         programs = tuple(state.Program(s.name, s.port, s.priority, s.stop_seconds) for s in services)
-        state.save(self.directory, state.State(dict(chosen), programs, child.pid))
+        state.save(self.directory, replace(known, programs=programs, supervisor=child.pid))
         deadline = time.monotonic() + 30
         while not self._remote.answers():
             if child.poll() is not None or time.monotonic() > deadline:
@@ -145,10 +167,11 @@ class Stack:
 
 def wipe(directory: Path) -> None:
     """Remove what a stack keeps in its directory, and nothing else that may be there."""
-    ours = (*embedded.ALL, "dagster", "logs", "supervisor", "stack.json", "environment.json")
+    settings = ("stack.json", "environment.json")
+    ours = (*embedded.ALL, *embedded.OPTIONAL, "bin", "dagster", "logs", "supervisor", *settings)
     with files.locked(directory / "lock", busy=f"another process works on {directory}"):
         for path in (directory / name for name in ours):
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)

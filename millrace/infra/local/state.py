@@ -31,6 +31,8 @@ class State:
     programs: tuple[Program, ...] = ()
     supervisor: int | None = None
     """The supervisor's process id; None when the stack was brought down in order."""
+    metrics_off: str = ""
+    """Why the stack has no Pushgateway, Prometheus and Alertmanager of its own; empty when it has."""
 
 
 def load(directory: Path) -> State:

@@ -29,6 +29,7 @@ _COMMANDS = {
     "backfill": "backfill:backfill",
     "bench": "bench:bench",
     "migrate": "migrate:migrate",
+    "alertmanager-config": "alertmanager_config:alertmanager_config",
     "daemon": "engine:daemon",
     "worker": "engine:worker",
 }

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,14 +67,26 @@ def demo(data_dir: Path, ports: dict[str, int], free_ports: bool, seconds: float
     console = make_console()
     with refusals(), running(console, data_dir, ports, any_free=free_ports):
         settings = settings_module.load({**os.environ, **state.environment(data_dir)})
-        dagster = f"http://127.0.0.1:{state.load(data_dir).ports['webserver']}"
+        pages = _pages(state.load(data_dir))
         environment = {**os.environ, **state.environment(data_dir)}
-        balanced = _show(console, settings, environment, dagster, seconds, rate)
+        balanced = _show(console, settings, environment, pages, seconds, rate)
     sys.exit(0 if balanced else 1)
 
 
+def _pages(known: state.State) -> dict[str, str]:
+    """What to look at in a browser, and where that is."""
+    found = {"runs, lineage, ticks": "webserver", "metrics": "prometheus", "alerts": "alertmanager"}
+    running = {program.name: program.port for program in known.programs}
+    return {what: f"http://127.0.0.1:{running[name]}" for what, name in found.items() if name in running}
+
+
 def _show(
-    console: Console, settings: Settings, environment: dict[str, str], dagster: str, seconds: float | None, rate: int
+    console: Console,
+    settings: Settings,
+    environment: dict[str, str],
+    pages: Mapping[str, str],
+    seconds: float | None,
+    rate: int,
 ) -> bool:
     with console.status("ingesting what an earlier demo may have left in Kafka"):
         reconcile_command.wait_until_ingested(settings, _DRAIN_SECONDS)
@@ -85,7 +97,7 @@ def _show(
         console.print(demo_view.sql_to_try())
         console.print()
         try:
-            _watch(console, settings, dagster, before, seconds, producer)
+            _watch(console, settings, pages, before, seconds, producer)
         except KeyboardInterrupt:
             if seconds is not None:
                 raise
@@ -114,7 +126,7 @@ def _traffic(environment: dict[str, str], rate: int) -> "Generator[subprocess.Po
 def _watch(
     console: Console,
     settings: Settings,
-    dagster: str,
+    pages: Mapping[str, str],
     before: demo_view.Totals,
     seconds: float | None,
     producer: "subprocess.Popen[bytes]",
@@ -134,7 +146,7 @@ def _watch(
                 time.sleep(1)
                 continue
             if console.is_terminal:
-                live.update(demo_view.panel(found, left, dagster), refresh=True)
+                live.update(demo_view.panel(found, left, pages), refresh=True)
             elif passed - said >= _LINE_EVERY_SECONDS:
                 said = passed
                 console.print(demo_view.line(found, left), soft_wrap=True)

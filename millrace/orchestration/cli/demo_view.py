@@ -3,6 +3,7 @@
 What belongs here: the questions and the table. What does not: what is started and ended (`demo`).
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rich.console import Group
@@ -100,8 +101,8 @@ def settled(connection: Connection) -> bool:
     return found[0]
 
 
-def panel(found: Look, left: str, dagster: str) -> Group:
-    """The live table, the place to look, and SQL to try."""
+def panel(found: Look, left: str, pages: Mapping[str, str]) -> Group:
+    """The live table, and the pages to look at, by what they show."""
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim")
     table.add_column(justify="right", style="bold")
@@ -120,7 +121,7 @@ def panel(found: Look, left: str, dagster: str) -> Group:
         table.add_row("[yellow]dedup degraded[/]", "", "Redis does not answer; PostgreSQL de-duplicates", "")
     return Group(
         Panel(table, title=f"Millrace demo, {left}", title_align="left", expand=False),
-        f"runs, lineage, ticks: [link={dagster}]{dagster}[/link]",
+        *(f"{what}: [link={page}]{page}[/link]" for what, page in pages.items()),
     )
 
 

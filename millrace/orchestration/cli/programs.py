@@ -6,6 +6,7 @@ What belongs here: their commands, ports, order and readiness. What does not: ho
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -15,23 +16,19 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from millrace.infra.local import files, postgres
+from millrace.infra.local import files, monitoring, postgres, state
 from millrace.infra.local.plan import Application
 from millrace.infra.local.services import HOST, Service, answers_http, answers_tcp, tail
+from millrace.infra.monitoring.alertmanager import Receivers
 from millrace.infra.postgres import access
 from millrace.orchestration import settings as settings_module
 from millrace.orchestration.engine import instance
+from millrace.orchestration.receivers import receivers
 
 WEBSERVER, CODE_SERVER = "webserver", "code-server"
 PORTS = {WEBSERVER: 3000, CODE_SERVER: 4266}
+_PUSHGATEWAY, _ALERTS = "MILLRACE_PUSHGATEWAY_URL", "MILLRACE_ALERT_"
 QUEUES = ("ingest", "aggregates", "default")
-# Where the services are is the stack's to say; a value is needed only to have the other settings checked.
-_EMBEDDED = {
-    "MILLRACE_POSTGRES_URL": "postgresql://localhost/millrace",
-    "MILLRACE_REDIS_URL": "redis://localhost",
-    "MILLRACE_BROKER_URL": "redis://localhost",
-    "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "localhost:9092",
-}
 _READY_WITHIN = 120.0  # six processes import Dagster at once, on two cores perhaps
 
 
@@ -42,20 +39,37 @@ def application() -> Application:
         SettingsError: a setting in this process's environment is wrong.
     """
     passed_on = _settings_of_the_caller()
-    settings_module.load({**passed_on, **_EMBEDDED})
+    settings = settings_module.load({**passed_on, **settings_module.PLACES})
+    # Receivers of alerts are for Alertmanager's configuration alone; no program needs their secrets.
+    for_programs = {name: value for name, value in passed_on.items() if not name.startswith(_ALERTS)}
     return Application(
         ports=PORTS,
-        environment=lambda directory, ports: _with_analysts({**_environment(directory, ports), **passed_on}, ports),
-        prepare=lambda directory: instance.prepare_home(directory / "dagster"),
+        environment=lambda directory, ports: _with_analysts({**_environment(directory, ports), **for_programs}, ports),
+        prepare=lambda directory: _prepare(directory, receivers(settings)),
         migrate=_millrace("migrate"),
         programs=_programs,
+        metrics_off=f"ours are not needed, {_PUSHGATEWAY} names your own" if settings.pushgateway_url else "",
     )
 
 
 def _settings_of_the_caller() -> dict[str, str]:
     """What the caller has set beside the places of the services: batch sizes, topics and the like."""
     names = [settings_module.variable(field) for field in settings_module.Settings.model_fields]
-    return {name: os.environ[name] for name in names if name not in _EMBEDDED and os.environ.get(name)}
+    ours = {*settings_module.PLACES, *({_PUSHGATEWAY} if _is_of_a_stack(os.environ.get(_PUSHGATEWAY)) else ())}
+    return {name: os.environ[name] for name in names if name not in ours and os.environ.get(name)}
+
+
+def _is_of_a_stack(pushgateway: str | None) -> bool:
+    """Whether a Pushgateway is that of the stack whose settings were taken over (`millrace env`), and no wish."""
+    directory = Path(os.environ.get("MILLRACE_DATA_DIR") or ".millrace")
+    port = state.load(directory).ports.get(monitoring.PUSHGATEWAY)
+    return port is not None and pushgateway == monitoring.url(port)
+
+
+def _prepare(directory: Path, told: Receivers) -> None:
+    instance.prepare_home(directory / "dagster")
+    if (home := directory / monitoring.ALERTMANAGER).exists() and not monitoring.problem():
+        monitoring.notify(home, told)
 
 
 def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
@@ -64,8 +78,15 @@ def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "MILLRACE_CODE_SERVER_HOST": HOST,
         "MILLRACE_CODE_SERVER_PORT": str(ports[CODE_SERVER]),
         "MILLRACE_KAFKA_CREATE_TOPICS": "true",
+        "MILLRACE_POSTGRES_CAPACITY_BYTES": str(_capacity(directory)),
         "DAGSTER_HOME": str(directory / "dagster"),
     }
+
+
+def _capacity(directory: Path) -> int:
+    """How large the database can become on this disk: what it takes now, and what is free."""
+    files_now = (directory / postgres.NAME / "data" / "base").rglob("*")
+    return shutil.disk_usage(directory).free + sum(path.stat().st_size for path in files_now if path.is_file())
 
 
 def _with_analysts(settings: dict[str, str], ports: Mapping[str, int]) -> dict[str, str]:

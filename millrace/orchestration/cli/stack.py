@@ -28,7 +28,7 @@ __all__ = ["doctor", "down", "env", "refusals", "running", "status", "up", "with
 @with_ports
 @click.option("--detach", is_flag=True, help="Return when everything is ready, and leave it running.")
 def up(data_dir: Path, ports: dict[str, int], free_ports: bool, detach: bool) -> None:
-    """Start everything on this machine: PostgreSQL, Redis, Kafka, Dagster and its workers.
+    """Start everything on this machine: PostgreSQL, Redis, Kafka, Dagster, its workers, and Prometheus.
 
     Without --detach it stays, and Ctrl-C brings everything down.
     """

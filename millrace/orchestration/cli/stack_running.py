@@ -33,7 +33,7 @@ def bring_up(console: Console, data_dir: Path, ports: dict[str, int], *, any_fre
     took = "is up already" if outcome == "was up" else f"is up ({time.monotonic() - began:.1f} s)"
     console.print(f"\nMillrace {took}\n", style="bold green", highlight=False)
     option = "" if data_dir == DEFAULT.resolve() else f" --data-dir {shlex.quote(str(data_dir))}"
-    stack_view.places(console, data_dir, state.load(data_dir).ports, option)
+    stack_view.places(console, data_dir, state.load(data_dir), option)
 
 
 def bring_down(console: Console, data_dir: Path) -> None:

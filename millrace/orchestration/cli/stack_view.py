@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +23,7 @@ from rich.text import Text
 
 from millrace.infra.local.observe import Row
 from millrace.infra.local.sequence import Report, Step
+from millrace.infra.local.state import State
 
 if TYPE_CHECKING:
     from millrace.infra.local.machine import Finding
@@ -114,20 +115,21 @@ def _duration(seconds: int | None) -> str:
     return str(timedelta(seconds=seconds)) if seconds is not None else ""
 
 
-def places(console: Console, directory: Path, ports: Mapping[str, int], option: str) -> None:
+def places(console: Console, directory: Path, known: State, option: str) -> None:
     """Where everything is and what to do next.
 
     Args:
         console: prints.
         directory: the data directory.
-        ports: by name.
+        known: the stack's ports, and whether it has metrics.
         option: what later commands need to find this stack again: ` --data-dir ...`, or nothing.
     """
     millrace = _command()
     lines = {
-        "Dagster": f"http://127.0.0.1:{ports['webserver']}",
+        "Dagster": f"http://127.0.0.1:{known.ports['webserver']}",
+        **metrics(known),
         "PostgreSQL": f'eval "$({millrace} env{option})"; psql "$MILLRACE_POSTGRES_URL"',
-        "Kafka": f"127.0.0.1:{ports['kafka']}",
+        "Kafka": f"127.0.0.1:{known.ports['kafka']}",
         "logs": str(directory / "logs"),
         "send traffic": f'eval "$({millrace} env{option})"; {millrace} produce --rate 1000 --duration 60s',
         "look at it": f"{millrace} status{option}",
@@ -135,6 +137,19 @@ def places(console: Console, directory: Path, ports: Mapping[str, int], option: 
     }
     for name, text in lines.items():
         console.print(f"  [bold]{name:13}[/]", Text(text), highlight=False, soft_wrap=True)
+
+
+def metrics(known: State) -> dict[str, str]:
+    """Where a stack's metrics and alerts are to be seen, or in one line why nowhere and what to do."""
+    if known.metrics_off:
+        return {"metrics": f"off: {known.metrics_off}"}
+    shown = {"Prometheus": "metrics and rules", "Alertmanager": "alerts", "Pushgateway": "what was pushed last"}
+    running = {program.name: program.port for program in known.programs}
+    return {
+        name: f"http://127.0.0.1:{running[name.lower()]} ({what})"
+        for name, what in shown.items()
+        if name.lower() in running
+    }
 
 
 def _command() -> str:

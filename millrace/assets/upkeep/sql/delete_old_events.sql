@@ -1,3 +1,4 @@
+-- How many of each type.
 with deleted as (
     delete from raw.events_old
     where
@@ -7,13 +8,21 @@ with deleted as (
             order by o.occurred_at
             limit %(most)s
         ))
-    returning kafka_topic_id, kafka_partition, kafka_offset
+    returning type, kafka_topic_id, kafka_partition, kafka_offset
+),
+
+booked as (
+    insert into lost (topic_id, partition, kafka_offset, outcome)
+    select
+        d.kafka_topic_id,
+        d.kafka_partition,
+        d.kafka_offset,
+        'stored' as outcome
+    from deleted as d
 )
 
-insert into lost (topic_id, partition, kafka_offset, outcome)
 select
-    d.kafka_topic_id,
-    d.kafka_partition,
-    d.kafka_offset,
-    'stored' as outcome
+    d.type,
+    count(*) as events
 from deleted as d
+group by d.type

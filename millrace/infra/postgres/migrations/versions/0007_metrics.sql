@@ -46,44 +46,91 @@ comment on column ops.failed_runs.job is 'Its job';
 comment on column ops.failed_runs.cause is 'Its cause';
 comment on column ops.failed_runs.failed_at is 'When it failed';
 
-
 -- Where the totals begin: with what the ledger has counted so far. Of latencies it has no sums that could be told.
 insert into ops.totals (metric, labels, lane, amount)
-select 'millrace_events_total', array['stored', m.type], -1, sum(m.events)
+select
+    'millrace_events_total' as metric,
+    array['stored', m.type] as labels,
+    -1 as lane,
+    sum(m.events) as amount
 from analytics.events_minutely as m
 group by m.type
 having sum(m.events) > 0;
 
-insert into ops.totals (metric, labels, lane, amount)
-select s.metric, s.labels, -1, s.amount
-from (
+with ledger as (
     select
-        sum(duplicates_redis) as by_redis,
-        sum(duplicates_postgres) as by_postgres,
-        sum(tombstones) as tombstones,
-        sum(erased) as erased,
-        sum(expired) as expired,
-        sum(transactions) filter (where kind in ('ingest', 'closed')) as transactions
-    from ops.batches
-) as b
-cross join lateral (
-    values
-    ('millrace_events_total', array['duplicate', 'none'], b.by_redis + b.by_postgres),
-    ('millrace_events_total', array['tombstone', 'none'], b.tombstones),
-    ('millrace_events_total', array['erased', 'none'], b.erased),
-    ('millrace_events_total', array['expired', 'none'], b.expired),
-    ('millrace_duplicates_total', array['redis'], b.by_redis),
-    ('millrace_duplicates_total', array['postgres'], b.by_postgres),
-    ('millrace_batches_total', array['committed'], b.transactions)
-) as s (metric, labels, amount)
+        sum(b.duplicates_redis) as by_redis,
+        sum(b.duplicates_postgres) as by_postgres,
+        sum(b.tombstones) as tombstones,
+        sum(b.erased) as erased,
+        sum(b.expired) as expired,
+        sum(b.transactions) filter (where b.kind in ('ingest', 'closed')) as transactions
+    from ops.batches as b
+)
+
+insert into ops.totals (metric, labels, lane, amount)
+select
+    s.metric,
+    s.labels,
+    -1 as lane,
+    s.amount
+from ledger as l
+cross join
+    lateral (
+        values
+        ('millrace_events_total', array['duplicate', 'none'], l.by_redis + l.by_postgres),
+        ('millrace_events_total', array['tombstone', 'none'], l.tombstones),
+        ('millrace_events_total', array['erased', 'none'], l.erased),
+        ('millrace_events_total', array['expired', 'none'], l.expired),
+        ('millrace_duplicates_total', array['redis'], l.by_redis),
+        ('millrace_duplicates_total', array['postgres'], l.by_postgres),
+        ('millrace_batches_total', array['committed'], l.transactions)
+    ) as s (metric, labels, amount)
 where s.amount > 0;
 
 insert into ops.totals (metric, labels, lane, amount)
-select 'millrace_rejections_total', array[l.code], -1, count(*)
+select
+    'millrace_rejections_total' as metric,
+    array[l.code] as labels,
+    -1 as lane,
+    count(*) as amount
 from raw.dead_letters as l
 group by l.code;
 
 insert into ops.totals (metric, labels, lane, amount)
-select 'millrace_events_total', array['dead_letter', 'none'], -1, count(*)
+select
+    'millrace_events_total' as metric,
+    array['dead_letter', 'none'] as labels,
+    -1 as lane,
+    count(*) as amount
 from raw.dead_letters
 having count(*) > 0;
+
+-- A letter that is tried again has a history; only a redrive's runs are named so.
+insert into ops.totals (metric, labels, lane, amount)
+select
+    'millrace_redrives_total' as metric,
+    array[a.outcome] as labels,
+    -1 as lane,
+    count(*) as amount
+from ops.dead_letter_attempts as a
+where a.run_id like 'redrive-%'
+group by a.outcome;
+
+insert into ops.totals (metric, labels, lane, amount)
+select
+    'millrace_gaps_total' as metric,
+    array[g.reason] as labels,
+    -1 as lane,
+    count(*) as amount
+from ops.gaps as g
+group by g.reason;
+
+insert into ops.totals (metric, labels, lane, amount)
+select
+    'millrace_gap_offsets_total' as metric,
+    array[]::text[] as labels,
+    -1 as lane,
+    sum(g.end_offset - g.start_offset) as amount
+from ops.gaps as g
+having sum(g.end_offset - g.start_offset) > 0;

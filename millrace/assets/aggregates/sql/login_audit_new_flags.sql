@@ -1,0 +1,10 @@
+-- Flags that rows are about to get and do not have, by how old their login is; as many rows as there are flags, twice.
+select
+    f.flag,
+    case when j.occurred_at > now() - interval '1 hour' then 'recent' else 'late' end as age,
+    count(*) as newly
+from audit_judged as j
+inner join audit_affected as a on j.occurred_at = a.occurred_at and j.event_id = a.event_id
+cross join unnest(j.flags) as f (flag)
+where f.flag <> all(a.flags)
+group by f.flag, age

@@ -1,0 +1,47 @@
+"""What all groups of a turn share: whether PostgreSQL answers, and what Kafka holds. Asked once, waited for once."""
+
+from dataclasses import dataclass, field
+from logging import getLogger
+
+from confluent_kafka import KafkaException
+
+from millrace.metrics.database import Database
+from millrace.resources.kafka import Available, Kafka, KafkaUnavailable
+
+_LOG = getLogger("millrace.metrics")
+
+
+class Unknown(Exception):
+    """A group cannot be told now; the text says why, for people."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The world at the beginning of a turn."""
+
+    database: Database = field(repr=False)
+    postgres: bool
+    available: tuple[Available, ...] | None
+
+    def asked(self) -> Database:
+        """The database.
+
+        Raises:
+            Unknown: it did not answer a moment ago.
+        """
+        if not self.postgres:
+            raise Unknown("PostgreSQL does not answer")
+        return self.database
+
+
+def look(database: Database, kafka: Kafka, topics: tuple[str, ...]) -> Seen:
+    """Ask both; at most some five seconds each."""
+    return Seen(database, database.answers(), _available(kafka, topics))
+
+
+def _available(kafka: Kafka, topics: tuple[str, ...]) -> tuple[Available, ...] | None:
+    try:
+        return tuple(kafka.available(topics))
+    except (KafkaUnavailable, KafkaException) as error:
+        _LOG.debug("Kafka does not answer: %s", error)
+        return None

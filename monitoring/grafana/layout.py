@@ -1,0 +1,61 @@
+"""Puts panels onto Grafana's grid of 24 columns, and numbers them.
+
+What belongs here: positions. What does not: what is in a panel.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import GridPos, Panel, RowPanel
+
+COLUMNS = 24
+
+Drawn = Builder[Panel]
+
+
+class Band(NamedTuple):
+    """Panels side by side, each with its width; together 24 columns."""
+
+    height: int
+    panels: Sequence[tuple[int, Drawn]]
+
+
+class Section(NamedTuple):
+    """A headline and what is below it."""
+
+    title: str
+    bands: Sequence[Band]
+
+
+def band(height: int, *panels: Drawn, widths: Sequence[int] = ()) -> Band:
+    """Panels side by side, equally wide where nothing else is said."""
+    return Band(height, list(zip(widths or [COLUMNS // len(panels)] * len(panels), panels, strict=True)))
+
+
+def placed(sections: Sequence[Section]) -> list[Panel | RowPanel]:
+    """All rows and panels, from the top down.
+
+    Raises:
+        ValueError: a band is not 24 columns wide.
+    """
+    made: list[Panel | RowPanel] = []
+    top = 0
+    for section in sections:
+        made.append(RowPanel(title=section.title, grid_pos=GridPos(h=1, w=COLUMNS, x=0, y=top), id_val=len(made) + 1))
+        top += 1
+        for each in section.bands:
+            made.extend(_across(each, top, len(made) + 1))
+            top += each.height
+    return made
+
+
+def _across(each: Band, top: int, number: int) -> Iterator[Panel]:
+    left = 0
+    for at, (width, builder) in enumerate(each.panels):
+        panel = builder.build()
+        panel.id_val, panel.grid_pos = number + at, GridPos(h=each.height, w=width, x=left, y=top)
+        left += width
+        yield panel
+    if left != COLUMNS:
+        raise ValueError(f"a band is {left} columns wide, not {COLUMNS}")

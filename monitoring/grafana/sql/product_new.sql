@@ -1,0 +1,3 @@
+select coalesce(sum(new_users), 0) as "new users"
+from analytics.active_users_daily
+where $__timeFilter(day)

@@ -1,0 +1,1 @@
+select coalesce(max(waiting_seconds), 0) as "seconds behind" from analytics.freshness

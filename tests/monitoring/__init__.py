@@ -1,0 +1,1 @@
+"""Rules, routes and runbook: what on-call is told, and what to do then."""
