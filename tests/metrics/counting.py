@@ -6,6 +6,9 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
 from millrace.assets.ingest.plan import Range
 from millrace.metrics import totals
 from millrace.metrics.names import BOUNDS, NONE, MetricName
@@ -123,3 +126,10 @@ def the_plan(world: World) -> tuple[Range, ...]:
     """The only plan there is."""
     [ranges] = world.plans()
     return ranges
+
+
+def expire(world: World, before: int) -> None:
+    """Have Kafka forget the records before an offset of partition 0."""
+    admin = AdminClient({"bootstrap.servers": world.settings.kafka_bootstrap_servers})
+    for future in admin.delete_records([TopicPartition(world.topic, 0, before)]).values():
+        future.result()

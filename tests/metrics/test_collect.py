@@ -22,6 +22,7 @@ from millrace.metrics.names import BOUNDS, METRICS
 from millrace.metrics.reporter import Reporter
 from millrace.metrics.resource import Metrics
 from millrace.resources.kafka import Available
+from tests.metrics.counting import expire, the_plan
 from tests.metrics.support import Gateway, metrics_of
 from tests.support.world import World, encoded, event
 from tests.upkeep.dagster_tables import instance_in
@@ -128,15 +129,14 @@ def test_without_dagsters_tables_nothing_of_them_is_told(world: World, gateway: 
 
 
 @pytest.mark.services
-def test_a_gap_is_told_with_its_offsets(world: World, gateway: Gateway, reporter: Reporter) -> None:
-    world.query(
-        "insert into ops.gaps (topic, topic_id, partition, start_offset, end_offset, reason, run_id) values"
-        " ('t', gen_random_uuid(), 0, 5, 9, 'expired', 'r'), ('t', gen_random_uuid(), 0, 0, null, 'recreated', 'r'),"
-        " ('t', gen_random_uuid(), 1, 1, 2, 'went_backwards', 'r')"
-    )
+def test_a_gap_is_told_with_its_offsets_and_once(world: World, gateway: Gateway, reporter: Reporter) -> None:
+    world.produce(encoded(*(event() for _ in range(30))))
+    ranges = the_plan(world)
+    expire(world, 12)
+    world.ingest(ranges=ranges)
     reporter.turn()
-    assert gateway.get("millrace_gap_offsets_total") == 5
-    assert gateway.get("millrace_gaps_total", reason="recreated") == 1
+    assert gateway.get("millrace_gap_offsets_total") == 12
+    assert gateway.get("millrace_gaps_total", reason="expired") == 1
 
 
 @pytest.mark.services

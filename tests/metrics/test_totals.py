@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from alembic import command
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 from sqlalchemy import text
 
 from millrace.assets.ingest import store as store_module
@@ -25,6 +23,7 @@ from tests.letters.support import TODAY, purchase, redriven
 from tests.metrics.counting import (
     counters,
     equal_sql,
+    expire,
     grown,
     ingested,
     ledger,
@@ -37,12 +36,6 @@ from tests.metrics.counting import (
 from tests.support.world import LOG, World, encoded, event
 
 pytestmark = pytest.mark.services
-
-
-def expire(world: World, before: int) -> None:
-    admin = AdminClient({"bootstrap.servers": world.settings.kafka_bootstrap_servers})
-    for future in admin.delete_records([TopicPartition(world.topic, 0, before)]).values():
-        future.result()
 
 
 def test_after_any_traffic_the_counters_are_what_sql_counts(world: World) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -196,13 +197,25 @@ def out_of_balance(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [v for v in verdicts if not v.balanced or v.pending]
 
 
+@cache
+def _template(owner: str) -> str:
+    """A migrated database to copy, a third of the time of making one."""
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    migrate(owner.rsplit("/", 1)[0] + "/" + name)
+    return name
+
+
 @contextmanager
 def fresh_world(services: Running, directory: Path, partitions: int = 1, **changes: str) -> Generator[World]:
     """Make a database and a topic; both are dropped afterwards."""
     name = f"t{uuid.uuid4().hex[:12]}"
     owner = services.environment["MILLRACE_POSTGRES_URL"]
+    template = _template(owner)
     with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        copy = sql.SQL("create database {} template {}")
+        connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
     url = owner.rsplit("/", 1)[0] + "/" + name
     environment = {
         **services.environment,
@@ -213,7 +226,7 @@ def fresh_world(services: Running, directory: Path, partitions: int = 1, **chang
     }
     failpoints = directory / "failpoints"
     failpoints.mkdir()
-    migrate(url)
+    migrate(url)  # rights on a database are not copied with it
     world = World(services, load(environment), name, failpoints)
     world.worker.kafka.create_topic(name, partitions)
     try:

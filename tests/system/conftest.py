@@ -9,5 +9,7 @@ from tests.system.system import System, system
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Generator[System]:
-    with system(tmp_path_factory.mktemp("system")) as made:
-        yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MILLRACE_METRICS_INTERVAL", "1s")  # alerts are watched in a hurry
+        with system(tmp_path_factory.mktemp("system")) as made:
+            yield made

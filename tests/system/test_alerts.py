@@ -88,7 +88,7 @@ def test_postgres_is_stopped_and_on_call_is_told_so_and_that_it_is_back(whole: S
 
 
 def test_garbage_floods_the_topic_and_on_call_is_told_which_code(whole: System, watch: Watch) -> None:
-    with whole.producing("--rate", "500", "--count", "15000", "--invalid", "0.6"):
+    with whole.producing("--rate", "2000", "--count", "30000", "--invalid", "0.6"):
         alert = watch.expect("MillraceDeadLetterStorm")
     assert alert["annotations"]["summary"]
     watch.expect("MillraceDeadLetterStorm", "resolved", seconds=180)

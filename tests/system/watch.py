@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import Any
+from urllib.parse import quote
 from urllib.request import urlopen
 
 import yaml
@@ -23,18 +24,19 @@ from millrace.infra.local.services import answers_http
 from tests.system.system import eventually
 
 MONITORING = Path(__file__).parents[2] / "monitoring"
-_FASTER = 12
+_FASTER = 30
+_SHORTEST = 5  # seconds: a window needs some pushes and scrapes
 _WINDOW = re.compile(r"\[(\d+)m\]")
 
 
 def hurried(rules: Any) -> Any:
-    """Rules in which every minute of waiting, and of a range in minutes, is five seconds."""
+    """Rules in which every minute of waiting, and of a range in minutes, is two seconds, of a range five at least."""
     if isinstance(rules, list):
         return [hurried(each) for each in rules]
     if isinstance(rules, dict):
         return {name: _shorter(value) if name in _WAITS else hurried(value) for name, value in rules.items()}
     if isinstance(rules, str):
-        return _WINDOW.sub(lambda found: f"[{max(5, int(found[1]) * 60 // _FASTER)}s]", rules)
+        return _WINDOW.sub(lambda found: f"[{max(_SHORTEST, int(found[1]) * 60 // _FASTER)}s]", rules)
     return rules
 
 
@@ -76,8 +78,6 @@ class Watch:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The answer of an instant query."""
-        from urllib.parse import quote
-
         with urlopen(f"{self.prometheus}/api/v1/query?query={quote(expression)}", timeout=10) as answer:  # noqa: S310
             return json.load(answer)["data"]["result"]
 

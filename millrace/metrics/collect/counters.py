@@ -51,9 +51,6 @@ def locked(connection: Connection) -> bool:
 def read(connection: Connection, known: Known) -> Mapping[Total, float]:
     """All totals; in the transaction of `locked`."""
     amounts = {**known.zeros, **totals.read(connection)}
-    for reason, gaps, offsets in connection.execute(statement("gaps")):
-        amounts[Total("millrace_gaps_total", (reason,))] = gaps
-        amounts[Total("millrace_gap_offsets_total")] += offsets
     for job, cause, runs in connection.execute("select job, cause, runs from ops.failure_causes"):
         amounts[Total("millrace_run_failures_total", (job, cause))] = runs
     if dagster_is_there(connection):

@@ -229,7 +229,7 @@ totals = Table(
     metadata,
     key("metric", Text, "Name of the metric"),
     key("labels", ARRAY(Text), "Values of its labels; of a histogram also the bucket's upper bound, or sum"),
-    key("lane", Integer, "The lane that counted; -1 for what no lane does"),
+    key("lane", Integer, "The lane that counted; -1: what no lane does, -2: what was told of ended runs"),
     column("amount", Double, "The total; it only grows"),
     column("changed_at", TIME, "When it grew last", server_default=func.clock_timestamp()),
     schema="ops",

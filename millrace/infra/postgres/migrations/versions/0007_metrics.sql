@@ -9,7 +9,7 @@ create table ops.totals (
 comment on table ops.totals is 'The totals behind the counters of the metrics, each added in the transaction that it counts.';
 comment on column ops.totals.metric is 'Name of the metric';
 comment on column ops.totals.labels is 'Values of its labels; of a histogram also the bucket''s upper bound, or sum';
-comment on column ops.totals.lane is 'The lane that counted; -1 for what no lane does';
+comment on column ops.totals.lane is 'The lane that counted; -1: what no lane does, -2: what was told of ended runs';
 comment on column ops.totals.amount is 'The total; it only grows';
 comment on column ops.totals.changed_at is 'When it grew last';
 
