@@ -6,6 +6,7 @@ A test that is not marked `services`, `stack` or `chaos` gets no services: it sa
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from millrace.infra.local.harness import Running, running
@@ -16,7 +17,15 @@ from tests.support.world import World, fresh_world
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """PostgreSQL, both Redis servers and Kafka, for the whole session."""
     with running(tmp_path_factory.mktemp("services")) as started:
+        _without_fsync(started.environment["MILLRACE_POSTGRES_URL"])
         yield started
+
+
+def _without_fsync(url: str) -> None:
+    """Tests kill PostgreSQL, never the machine: what it wrote is there without waiting for the disk."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_runs_are_executed_by_warm_workers_and_succeed(whole: System) -> None:
 
 @pytest.mark.parametrize("name", ["worker-ingest", "daemon", "webserver", "code-server", "redis", "broker"])
 def test_a_process_that_is_killed_under_load_costs_nothing(whole: System, name: str) -> None:
-    with whole.producing("--count", "6000", "--rate", "1000", *MIXTURE) as producing:
+    with whole.producing("--count", "4000", "--rate", "1000", *MIXTURE) as producing:
         eventually(lambda: whole.stored() > 0)
         time.sleep(1)
         whole.kill(name)
@@ -68,7 +68,7 @@ def test_a_process_that_is_killed_under_load_costs_nothing(whole: System, name: 
 
 @pytest.mark.parametrize("name", ["postgres", "kafka"])
 def test_a_store_that_is_killed_in_the_middle_of_a_batch_is_waited_for(whole: System, name: str) -> None:
-    with whole.producing("--count", "6000", "--rate", "1000", *MIXTURE) as producing:
+    with whole.producing("--count", "4000", "--rate", "1000", *MIXTURE) as producing:
         time.sleep(2)
         whole.kill(name)
         sent = producing.wait()
