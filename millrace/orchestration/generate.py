@@ -62,6 +62,7 @@ def _settings() -> str:
         for name, meaning, default, example, required in _described()
     ]
     head = ["# Settings", "", f"{_GENERATED} Read from the environment, checked before anything starts.", ""]
+    head += ["Any of them may stand in a file: `NAME_FILE` names a file that holds the value of `NAME`.", ""]
     more = [f"| `{name}` | {meaning} | {_code(example)} |" for name, (meaning, example) in _COMMAND_LINE.items()]
     return "\n".join(
         [

@@ -5,6 +5,7 @@ What belongs here: a setting that an operator may change. What does not: constan
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
+
+from millrace.orchestration.environment import SettingsError, with_files
 
 PREFIX = "MILLRACE_"
 
@@ -288,6 +291,13 @@ class Settings(BaseSettings):
         "raw.events only. Unset, the role is made without a login.",
         examples=["choose-one"],
     )
+    migrate_postgres_url: PostgresUrl | None = Field(
+        default=None,
+        description="The same database as its owner, for `millrace migrate` alone, which then makes the user of "
+        "MILLRACE_POSTGRES_URL a role with the rights that the processes need and no more. Unset, that user is the "
+        "owner.",
+        examples=["postgresql://owner:password@localhost:5432/millrace"],
+    )
     analyst_statement_timeout: Duration = Field(
         default=timedelta(seconds=60),
         ge=timedelta(milliseconds=100),
@@ -406,10 +416,6 @@ PLACES: Mapping[str, str] = MappingProxyType(
 )
 
 
-class SettingsError(Exception):
-    """A setting is missing or wrong. Its text has one line a setting, fit to be printed."""
-
-
 class _Given(Settings):
     """Settings of which none comes from the process's environment."""
 
@@ -432,7 +438,7 @@ def variable(field: str) -> str:
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read and check all settings.
+    """Read and check all settings, each from its variable or from the file that the variable with _FILE names.
 
     Args:
         environment: instead of the process's own, for tests and for handing one stack's settings on.
@@ -440,10 +446,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     Raises:
         SettingsError: one line for each setting that is missing or wrong: which, what is wrong, an example.
     """
+    found = with_files(os.environ if environment is None else environment)
+    given = {name: found[variable(name)] for name in Settings.model_fields if found.get(variable(name))}
     try:
-        if environment is None:
-            return Settings()  # pyright: ignore[reportCallIssue] - the required ones come from the environment
-        given = {name: environment[variable(name)] for name in Settings.model_fields if environment.get(variable(name))}
         return _Given.model_validate(given)
     except ValidationError as error:
         raise SettingsError("\n".join(_complaints(error))) from None

@@ -59,3 +59,12 @@ def test_every_table_and_column_has_a_comment(world: World) -> None:
         )
         == []
     )
+
+
+@pytest.mark.services
+def test_a_release_that_was_rolled_back_leaves_the_schema_of_the_newer_one_as_it_is(world: World) -> None:
+    world.query("update ops.alembic_version set version_num = '9999'")
+    world.query("create view analytics.of_the_newer_release as select 1 as one")
+    migrate(world.settings.postgres_url)
+    assert world.one("select version_num from ops.alembic_version") == "9999"
+    assert world.one("select one from analytics.of_the_newer_release") == 1

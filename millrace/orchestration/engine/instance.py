@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from millrace.orchestration.settings import SettingsError
+from millrace.orchestration.environment import SettingsError
 
 _HERE = Path(__file__).parent
 _HOME = "DAGSTER_HOME"
@@ -30,6 +30,22 @@ def prepare_home(directory: Path) -> None:
     fresh = directory / f"dagster.yaml.{os.getpid()}"
     fresh.write_text((_HERE / "dagster.yaml").read_text())
     fresh.replace(directory / "dagster.yaml")
+
+
+def make_home(environment: Mapping[str, str]) -> None:
+    """Prepare the folder of DAGSTER_HOME where it is missing or empty; any other is its owner's.
+
+    Raises:
+        SettingsError: it cannot be made.
+    """
+    directory = Path(environment.get(_HOME) or "")
+    if not directory.is_absolute():
+        return
+    try:
+        if not directory.exists() or not any(directory.iterdir()):
+            prepare_home(directory)
+    except OSError as error:
+        raise SettingsError(f"{_HOME}: {directory} cannot be made: {error.strerror}") from None
 
 
 def workspace_file() -> Path:
