@@ -5,16 +5,19 @@ One rig for all tests, which follow each other as a bad day does; each leaves it
 
 import itertools
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import psutil
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
+from millrace.orchestration.engine import health
 from millrace.orchestration.engine.launcher import BrokerError, WarmRunLauncher
-from tests.engine.rig import Rig, eventually, rig, status
+from tests.engine.rig import MILLRACE, Rig, eventually, rig, status
 from tests.engine.sample_definitions import default_queue_job, slow_job, trivial_job
 
 pytestmark = pytest.mark.services
@@ -84,6 +87,29 @@ def test_the_sensor_ticks_every_second(
     record_property("between_ticks_mean_seconds", round(statistics.mean(gaps), 3))
     assert statistics.mean(gaps) < 1.5
     assert ticks[1].status.value == "SUCCESS"
+
+
+def healthy(engine: Rig, *role: str) -> bool:
+    """What a container's health check would find."""
+    done = subprocess.run([*MILLRACE, "health", *role], env=engine.environment, capture_output=True, text=True)
+    assert len((done.stdout + done.stderr).splitlines()) == 1
+    assert done.returncode in (0, 1)
+    return done.returncode == 0
+
+
+def test_health_checks_say_who_does_its_work_and_who_does_not(engine: Rig) -> None:
+    assert healthy(engine, "worker", "ingest")
+    assert healthy(engine, "code-server")
+    eventually(lambda: healthy(engine, "daemon"), 30, "the daemon is healthy")
+    assert not healthy(engine, "worker", "nobody-serves-it")
+    assert not healthy(engine, "webserver", "--port", "9")
+    with pytest.raises(health.UnhealthyError, match="heartbeat is"):
+        health.ask_daemon(engine.environment["MILLRACE_POSTGRES_URL"], datetime.now(UTC) + timedelta(seconds=61))
+    for name, role in (("ingest", ("worker", "ingest")), ("code", ("code-server",))):
+        engine.processes[name].suspend()
+        assert not healthy(engine, *role)
+        engine.processes[name].resume()
+        eventually(partial(healthy, engine, *role), 30, f"{name} is healthy again")
 
 
 def test_a_lost_message_ends_its_run_and_a_run_that_waits_its_turn_waits(

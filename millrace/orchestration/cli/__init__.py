@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the answer is no (out of balance, not running, unhealthy),
 """
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import click
 from typing_extensions import override
 
-from millrace.orchestration.settings import SettingsError
+from millrace.orchestration.environment import SettingsError, take_files
 
 # Importing Dagster takes two seconds; `millrace --help` must not pay for it.
 _COMMANDS = {
@@ -28,10 +29,14 @@ _COMMANDS = {
     "erase": "erase:erase",
     "backfill": "backfill:backfill",
     "bench": "bench:bench",
+    "init": "init:init",
     "migrate": "migrate:migrate",
     "alertmanager-config": "alertmanager_config:alertmanager_config",
+    "code-server": "engine:code_server",
+    "webserver": "engine:webserver",
     "daemon": "engine:daemon",
     "worker": "engine:worker",
+    "health": "health:health",
 }
 
 
@@ -59,6 +64,7 @@ def _cli() -> None:
     Prove that nothing is missing:      millrace reconcile
     Reach it with your own tools:       eval "$(millrace env)"
     """  # noqa: D301 - click's \b is that very character
+    take_files(os.environ)
 
 
 def main(argv: list[str] | None = None) -> Any:

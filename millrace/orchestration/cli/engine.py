@@ -1,10 +1,12 @@
-"""`millrace daemon` and `millrace worker`: the processes of Dagster that are ours.
+"""`millrace daemon`, `worker`, `code-server` and `webserver`: the processes of Dagster, each in the foreground.
 
 What belongs here: their arguments. What does not: how they work (`orchestration.engine`). The web server and the code
-server are Dagster's own commands.
+server are Dagster's own commands, run in this process, so that what came from files stays in its memory.
 """
 
 import os
+import runpy
+import sys
 
 import click
 
@@ -14,6 +16,13 @@ from millrace.orchestration.engine import instance
 _LEVELS = click.Choice(["debug", "info", "warning", "error"])
 _OTHERS = 2
 _ONE_WRITER = 1
+_host = click.option(
+    "--host",
+    envvar="MILLRACE_LISTEN_HOST",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; or MILLRACE_LISTEN_HOST, which the image sets to 0.0.0.0.",
+)
 
 
 @click.command()
@@ -25,7 +34,7 @@ def daemon(log_level: str) -> None:
     MILLRACE_CODE_SERVER_HOST and MILLRACE_CODE_SERVER_PORT.
     """
     settings.load()
-    instance.check_environment(os.environ, code_server=True)
+    _check_home(code_server=True)
     from millrace.orchestration.engine import daemon
 
     daemon.run(instance.workspace_file(), log_level)
@@ -47,7 +56,42 @@ def worker(queue: str, concurrency: int | None, log_level: str, code: str | None
     One a queue and machine; more machines are more workers. On SIGTERM it finishes the runs in hand, for at most 20 s.
     """
     at_once = {"ingest": settings.load().lanes, "aggregates": _ONE_WRITER}
-    instance.check_environment(os.environ, code_server=False)
+    _check_home(code_server=False)
     from millrace.orchestration.engine.worker import start
 
     start(queue, concurrency or at_once.get(queue, _OTHERS), code, log_level)
+
+
+@click.command("code-server")
+@_host
+@click.option("--port", envvar="MILLRACE_CODE_SERVER_PORT", type=int, default=4266, show_default=True)
+def code_server(host: str, port: int) -> None:
+    """Serve Millrace's code to the daemon and the web server. One a stack.
+
+    It listens when it has loaded the code, and ends with the reason when it cannot.
+    """
+    settings.load()
+    _check_home(code_server=False)
+    code = ("-m", "millrace.orchestration.definitions", "--empty-working-directory")
+    _become("dagster", "api", "grpc", *code, "-h", host, "-p", str(port))
+
+
+@click.command()
+@_host
+@click.option("--port", type=int, default=3000, show_default=True)
+def webserver(host: str, port: int) -> None:
+    """Serve Dagster's web UI, which knows no login: let only those reach it who may do everything."""
+    settings.load()
+    _check_home(code_server=True)
+    _become("dagster_webserver", "-h", host, "-p", str(port), "-w", str(instance.workspace_file()))
+
+
+def _check_home(*, code_server: bool) -> None:
+    instance.make_home(os.environ)
+    instance.check_environment(os.environ, code_server=code_server)
+
+
+def _become(module: str, *arguments: str) -> None:
+    """Go on as `python -m module arguments`."""
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -12,7 +12,8 @@ from millrace.orchestration import settings as settings_module
 def migrate() -> None:
     """Bring the database to the newest schema, views and analysts' role included.
 
-    Safe to repeat; `millrace up` runs it at every start.
+    Safe to repeat; `millrace up` runs it at every start. With MILLRACE_MIGRATE_POSTGRES_URL, the owner's, the user of
+    MILLRACE_POSTGRES_URL becomes a role with few rights.
 
     With MILLRACE_KAFKA_CREATE_TOPICS=true missing topics are created too.
     """
@@ -22,14 +23,17 @@ def migrate() -> None:
 
     from millrace.infra.postgres.access import Analysts
     from millrace.infra.postgres.migrate import migrate as run_migrations
+    from millrace.infra.postgres.service import ServiceRoleError, service_of
     from millrace.orchestration.clients import make_kafka
     from millrace.resources.kafka import KafkaUnavailable
     from millrace.resources.postgres import describe
 
     password = settings.analyst_password
     analysts = Analysts(password.get_secret_value() if password else None, settings.analyst_statement_timeout)
+    owner_url = settings.migrate_postgres_url
     try:
-        run_migrations(settings.postgres_url, analysts=analysts)
+        service = service_of(settings.postgres_url, owner_url) if owner_url else None
+        run_migrations(owner_url or settings.postgres_url, analysts=analysts, service=service)
         click.echo("the database schema is up to date")
         if password is None:
             click.echo(
@@ -41,8 +45,11 @@ def migrate() -> None:
             click.echo(f"topic {topic} {'was created' if made else 'is there'}")
     except OperationalError as error:
         # The driver's text names host and cause; SQLAlchemy's would add the statement.
-        raise click.ClickException(f"PostgreSQL (MILLRACE_POSTGRES_URL): {error.orig}") from None
+        name = "MILLRACE_MIGRATE_POSTGRES_URL" if owner_url else "MILLRACE_POSTGRES_URL"
+        raise click.ClickException(f"PostgreSQL ({name}): {' '.join(str(error.orig).split())}") from None
+    except ServiceRoleError as error:
+        raise click.ClickException(str(error)) from None
     except psycopg.Error as error:
-        raise click.ClickException(f"the views or the analysts' role: {describe(error)}") from None
+        raise click.ClickException(f"the views or the roles: {describe(error)}") from None
     except KafkaUnavailable as error:
         raise click.ClickException(f"Kafka at {settings.kafka_bootstrap_servers}: {error}") from None

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-import psycopg
 
 from millrace.infra.local import files, monitoring, postgres, state
 from millrace.infra.local.plan import Application
@@ -22,7 +21,7 @@ from millrace.infra.local.services import HOST, Service, answers_http, answers_t
 from millrace.infra.monitoring.alertmanager import Receivers
 from millrace.infra.postgres import access
 from millrace.orchestration import settings as settings_module
-from millrace.orchestration.engine import instance
+from millrace.orchestration.engine import health, instance
 from millrace.orchestration.receivers import receivers
 
 WEBSERVER, CODE_SERVER = "webserver", "code-server"
@@ -98,12 +97,12 @@ def _with_analysts(settings: dict[str, str], ports: Mapping[str, int]) -> dict[s
 
 
 def _programs(directory: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Service]:
-    make = partial(_service, directory)
+    server = partial(_server, directory, ports)
     return [
-        make(CODE_SERVER, _code_server(ports), partial(answers_tcp, ports[CODE_SERVER]), port=ports[CODE_SERVER]),
+        server(CODE_SERVER, ready=partial(answers_tcp, ports[CODE_SERVER])),
         *(_worker(directory, queue) for queue in QUEUES),
-        make("daemon", _millrace("daemon"), partial(_beats, settings, datetime.now(UTC)), priority=2),
-        make(WEBSERVER, _webserver(ports), partial(_serves, ports), port=ports[WEBSERVER], priority=2),
+        _service(directory, "daemon", _millrace("daemon"), partial(_beats, settings, datetime.now(UTC)), priority=2),
+        server(WEBSERVER, ready=partial(_serves, ports), priority=2),
     ]
 
 
@@ -136,23 +135,15 @@ def _worker(directory: Path, queue: str) -> Service:
     return _service(directory, name, _millrace("worker", queue), partial(_says_ready, log))
 
 
-def _code_server(ports: Mapping[str, int]) -> tuple[str, ...]:
-    """It listens when it has loaded the code, and ends with the reason when it cannot."""
-    module = ("-m", "millrace.orchestration.definitions", "--empty-working-directory")
-    return (*_python("dagster"), "api", "grpc", *module, "-h", HOST, "-p", str(ports[CODE_SERVER]))
-
-
-def _webserver(ports: Mapping[str, int]) -> tuple[str, ...]:
-    workspace = str(instance.workspace_file())
-    return (*_python("dagster_webserver"), "-h", HOST, "-p", str(ports[WEBSERVER]), "-w", workspace)
-
-
-def _python(module: str) -> tuple[str, ...]:
-    return (sys.executable, "-P", "-m", module)
+def _server(
+    directory: Path, ports: Mapping[str, int], name: str, *, ready: Callable[[], bool], priority: int = 1
+) -> Service:
+    command = _millrace(name, "--host", HOST, "--port", str(ports[name]))
+    return _service(directory, name, command, ready, port=ports[name], priority=priority)
 
 
 def _millrace(*arguments: str) -> tuple[str, ...]:
-    return (*_python("millrace.orchestration.cli"), *arguments)
+    return (sys.executable, "-P", "-m", "millrace.orchestration.cli", *arguments)
 
 
 def _serves(ports: Mapping[str, int]) -> bool:
@@ -167,10 +158,8 @@ def _says_ready(log: Path) -> bool:
 
 def _beats(settings: Mapping[str, str], since: datetime) -> bool:
     """Whether the sensor daemon has shown a sign of life since then; an older one is that of a former life."""
-    query = "select count(*) from dagster.daemon_heartbeats where daemon_type = 'SENSOR' and timestamp > %s"
     try:
-        with psycopg.connect(settings["MILLRACE_POSTGRES_URL"], connect_timeout=2) as connection:
-            found = connection.execute(query, [since.replace(tzinfo=None)]).fetchone()
-    except psycopg.Error:  # Dagster's tables are not there yet
+        beat = health.last_beat(settings["MILLRACE_POSTGRES_URL"])
+    except health.UnhealthyError:  # Dagster's tables are not there yet
         return False
-    return found is not None and found[0] > 0
+    return beat is not None and beat > since

@@ -1,0 +1,37 @@
+"""`millrace init`: the settings and secrets of a deployment with Docker Compose.
+
+What belongs here: the command. What does not: what is written (`infra.deploy`).
+"""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    show_default="the current one",
+    help="Where compose.yaml is, and where to write.",
+)
+def init(directory: Path) -> None:
+    """Write .env and secrets/ for Docker Compose, with random secrets.
+
+    What is there already is never overwritten; a file that is missing is made, so it is safe to repeat.
+    """
+    from millrace.infra import deploy
+
+    try:
+        made = deploy.initialise(directory)
+    except deploy.IncompleteError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or directory} cannot be written: {error.strerror}") from None
+    for path in made:
+        click.echo(f"made {path}")
+    click.echo(
+        f"{'Nothing to do: all is there.' if not made else 'Everything else was there and stays.'}\n"
+        "Next: look at .env (which containers, where alerts go), then `docker compose up --detach --wait` here."
+    )
