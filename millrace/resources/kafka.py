@@ -3,6 +3,8 @@
 What belongs here: clients with their time-outs and plain answers. What does not: which offsets to read.
 """
 
+import re
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +17,8 @@ from confluent_kafka.admin._listoffsets import EarliestSpec, LatestSpec, OffsetS
 from confluent_kafka.cimpl import NewTopic
 
 _REQUEST_SECONDS = 5.0
+# What no patience cures: a certificate, or a user and a password.
+_REFUSALS = (KafkaError._SSL, KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - so named
 
 
 class KafkaUnavailable(Exception):
@@ -39,6 +43,7 @@ class Kafka:
     bootstrap_servers: str
     group_id: str = "millrace"
     options: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    _refusals: deque[str] = field(default_factory=lambda: deque[str](maxlen=1), init=False, repr=False, compare=False)
 
     def consumer(self, **more: Any) -> Consumer:
         """A consumer that reads committed records only, moves no offsets by itself and never guesses a position."""
@@ -65,7 +70,7 @@ class Kafka:
         """The id and the number of partitions of each topic that exists.
 
         Raises:
-            KafkaUnavailable: no broker answered within 5 s.
+            KafkaUnavailable: no broker answered within 5 s; with the reason, where TLS or SASL is it.
         """
         found: dict[str, tuple[UUID, int]] = {}
         futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_REQUEST_SECONDS)
@@ -75,7 +80,7 @@ class Kafka:
             except KafkaException as error:
                 if _kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
-                raise _unavailable(error) from None
+                raise self._unavailable(error) from None
             found[topic] = (_uuid(described.topic_id), len(described.partitions))
         return found
 
@@ -114,7 +119,7 @@ class Kafka:
         except KafkaException as error:
             if _kafka_error(error).code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
-            raise _unavailable(error) from None
+            raise self._unavailable(error) from None
         return True
 
     def _offsets(
@@ -134,14 +139,34 @@ class Kafka:
             except KafkaException as error:
                 # A partition without a leader must not keep the others from being read.
                 if not _kafka_error(error).retriable() and not _leaderless(error):
-                    raise _unavailable(error) from None
+                    raise self._unavailable(error) from None
         if not found:
             raise KafkaUnavailable(f"no broker at {self.bootstrap_servers} told its offsets")
         return found
 
     @cached_property
     def _admin(self) -> AdminClient:
-        return AdminClient(self._common)
+        options: dict[str, Any] = {**self._common, "error_cb": self._keep}
+        try:
+            return AdminClient(options)
+        except KafkaException as error:
+            # Wrong options, a file of theirs that cannot be read: librdkafka names the property, not its value.
+            raise KafkaUnavailable(f"MILLRACE_KAFKA_OPTIONS: {_kafka_error(error).str()}") from None
+
+    def _keep(self, error: KafkaError) -> None:
+        encrypted = self.options.get("security.protocol", "").upper().endswith("SSL")
+        if error.code() in _REFUSALS:
+            self._refusals.append(_one_line(error.str()))
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN and not encrypted and not self._refusals:  # noqa: SLF001
+            # A broker that wants TLS hangs up without a word, as one that is down does.
+            self._refusals.append("no connection in plain text; for a broker with TLS set security.protocol")
+
+    def _unavailable(self, error: KafkaException) -> KafkaUnavailable:
+        """A request that was never sent only tells of a time-out; why it was not, the client says beside it."""
+        self._refusals.clear()
+        self._admin.poll(0)
+        what = _kafka_error(error).str()
+        return KafkaUnavailable("; ".join((what, *self._refusals)))
 
     @property
     def _common(self) -> dict[str, Any]:
@@ -172,5 +197,6 @@ def _leaderless(error: KafkaException) -> bool:
     return _kafka_error(error).code() in (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
 
 
-def _unavailable(error: KafkaException) -> KafkaUnavailable:
-    return KafkaUnavailable(_kafka_error(error).str())
+def _one_line(text: str) -> str:
+    """Without the name of this client and the source line in OpenSSL, which say nothing to an operator."""
+    return " ".join(re.sub(r"error:[0-9A-F]+:[^:]*:[^:]*:", "", text).split())

@@ -4,6 +4,7 @@ What belongs here: how to connect, how to know that COMMIT committed, what an SQ
 What does not: SQL about events (it stands beside the code that runs it).
 """
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ INGEST_APPLICATION = "millrace-ingest"
 # serialization and deadlock (40), lock time-outs (55P03). https://www.postgresql.org/docs/18/errcodes-appendix.html
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
 _TRANSIENT_STATES = ("25P02", "25P03", "55P03")
+
+# No patience cures these: a certificate, TLS that one side lacks, a user and a password.
+_REFUSED = re.compile(
+    r"failed: ((?:SSL error|server certificate|root certificate|server does not support SSL|FATAL:)[^\n]*)"
+)
 
 
 class CommitLost(Exception):
@@ -98,10 +104,16 @@ def describe(error: BaseException) -> str:
     if not isinstance(error, psycopg.Error):
         return type(error).__name__
     if error.sqlstate is None:
-        return f"{type(error).__name__}: no answer from PostgreSQL"
+        return f"{type(error).__name__}: {_refusal(error)}"
     # These classes speak of the server, of names and of rights, never of values.
     speaks = error.sqlstate.startswith(("08", "28", "3D", "40", "42", "53", "55", "57"))
     return f"{type(error).__name__} {error.sqlstate}" + (f": {error.diag.message_primary}" if speaks else "")
+
+
+def _refusal(error: psycopg.Error) -> str:
+    """Why there was no session; libpq says so in words alone, one line an address, and never quotes a password."""
+    found = _REFUSED.search(str(error))
+    return f"PostgreSQL is not used: {found[1].strip()}" if found else "no answer from PostgreSQL"
 
 
 class DatabaseFailed(Exception):

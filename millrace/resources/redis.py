@@ -3,6 +3,8 @@
 What belongs here: the client, its time-outs, the breaker. What does not: what a claim means (`assets.ingest.claim`).
 """
 
+import logging
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 T = TypeVar("T")
+
+LOG = logging.getLogger(__name__)
 
 # Redis answers in a millisecond; whatever takes longer than this costs more than it saves.
 _TIMEOUT_SECONDS = 0.5
@@ -31,12 +35,13 @@ class Redis:
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
     _client: "redis.Redis | None" = field(default=None, repr=False)
     _not_before: float = field(default=0.0, repr=False)
+    _told: str = field(default="", repr=False)
 
     def call(self, work: Callable[[Any], T]) -> T:
         """Do `work` with the client; after a failure not at all for five seconds, so that a hung Redis costs little.
 
         Raises:
-            RedisUnavailable: it failed, or failed a moment ago.
+            RedisUnavailable: it failed, or failed a moment ago. A new cause is logged once: nobody else may tell of it.
         """
         if self.clock() < self._not_before:
             raise RedisUnavailable("Redis failed a moment ago")
@@ -45,7 +50,11 @@ class Redis:
         except redis.RedisError as error:
             self._not_before = self.clock() + _PAUSE_SECONDS
             self.close()
-            raise RedisUnavailable(f"{type(error).__name__}") from None
+            why = _why(error)
+            if why != self._told:
+                self._told = why
+                LOG.warning("Redis is not used for now: %s", why)
+            raise RedisUnavailable(why) from None
 
     def _connected(self) -> "redis.Redis":
         if self._client is None:
@@ -64,3 +73,15 @@ class Redis:
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+def _why(error: redis.RedisError) -> str:
+    """The kind of an error; of TLS what OpenSSL says. Never the server's own words, which may quote a command."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"{type(error).__name__}: certificate: {cause.verify_message}"
+    if cause is not None:
+        return f"{type(error).__name__}: TLS: {cause.reason or 'the connection was ended'}"
+    return type(error).__name__

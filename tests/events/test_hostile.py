@@ -7,10 +7,10 @@ import pytest
 
 from millrace.events.decode import Rejection, RejectionCode
 from tests.events.cases import CASES, SIMPLE, field, replaced
-from tests.events.making import DECODER, NOW_US, decode
+from tests.events.making import CONTRACT, DECODER, NOW_US, decode
 
 TOO_LONG = "expected a number of at most 400 digits before and after the point when written out, found the number"
-TYPES = "login, logout, page_view, button_click, form_submit"
+TYPES = ", ".join(CONTRACT)
 
 REASONS: list[tuple[bytes | str, str]] = [
     (replaced("203.0.113.45", "999.1.1.1")[0], '$.payload.ip: expected an IPv4 or IPv6 address, found "999.1.1.1"'),

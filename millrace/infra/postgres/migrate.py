@@ -1,22 +1,27 @@
 """Brings the database to the newest schema; safe to call from several machines at once and at every start.
 
-What belongs here: how migrations are run, and what follows them: views and the analysts' rights.
-What does not: their content (`migrations/versions`, `views`, `access`).
+What belongs here: how migrations are run, and what follows them: views, the analysts' rights and the processes'.
+What does not: their content (`migrations/versions`, `views`, `access`, `service`).
 """
 
+import logging
 from pathlib import Path
 
 import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from millrace.events.contract import Contract
 from millrace.infra.postgres.access import Analysts, give_access
 from millrace.infra.postgres.remake import remake
+from millrace.infra.postgres.service import Service, give_rights
 from millrace.infra.postgres.views import views
 
+LOG = logging.getLogger(__name__)
 VERSION_TABLE_SCHEMA = "ops"
 # One arbitrary number for the advisory lock that lets a single migration through at a time.
 _LOCK = 0x4D494C4C
@@ -40,17 +45,26 @@ def config(connection: Connection) -> Config:
 
 
 def migrate(
-    url: str, revision: str = "head", *, contract: Contract | None = None, analysts: Analysts | None = None
+    url: str,
+    revision: str = "head",
+    *,
+    contract: Contract | None = None,
+    analysts: Analysts | None = None,
+    service: Service | None = None,
 ) -> None:
     """Run every migration that the database lacks, then bring the views and the analysts' rights up to date.
+
+    A schema that a newer release has made is left as it is: after a rollback the release before runs on it.
 
     Args:
         url: of the database, as its owner.
         revision: where to stop; for tests of single migrations. Views and rights follow the newest only.
         contract: the types of events that get a view.
         analysts: what the operator decided about the analysts' role.
+        service: the role of the processes; None where they are the owner.
 
     Raises:
+        ServiceRoleError: the role of the processes cannot be what it is to be.
         sqlalchemy.exc.OperationalError: the database cannot be reached.
     """
     with engine(url).connect() as connection:
@@ -58,23 +72,35 @@ def migrate(
         connection.execute(text(f"create schema if not exists {VERSION_TABLE_SCHEMA}"))
         connection.commit()
         try:
+            if newer := _newer(connection):
+                LOG.warning("the schema is that of a newer release (%s) and stays as it is", ", ".join(newer))
+                return
             command.upgrade(config(connection), revision)
             connection.commit()
             if revision == "head":
-                _follow_up(connection, contract or Contract(), analysts or Analysts())
+                _follow_up(connection, contract or Contract(), analysts or Analysts(), service)
         finally:
             connection.rollback()
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
             connection.commit()
 
 
-def _follow_up(connection: Connection, contract: Contract, analysts: Analysts) -> None:
+def _newer(connection: Connection) -> list[str]:
+    """Where the database stands, if this release does not know it."""
+    context = MigrationContext.configure(connection, opts={"version_table_schema": VERSION_TABLE_SCHEMA})
+    known = {each.revision for each in ScriptDirectory.from_config(config(connection)).walk_revisions()}
+    return sorted(set(context.get_current_heads()) - known)
+
+
+def _follow_up(connection: Connection, contract: Contract, analysts: Analysts, service: Service | None) -> None:
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
         raise TypeError("the engine is not on psycopg 3")
     driver.autocommit = True  # what follows begins and ends its own transactions
     try:
         remake(driver, views(contract))
+        if service is not None:
+            give_rights(driver, service)
         give_access(driver, analysts)
     finally:
         driver.autocommit = False

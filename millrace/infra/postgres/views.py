@@ -96,7 +96,7 @@ def event_view(event: EventType) -> View:
     made = list(_event_columns(event))
     _refuse_twins(f"columns of the view of {event.name}", [column.name for column, _ in made])
     selected = ",\n    ".join(f'{value} as "{column.name}"' for column, value in made)
-    query = f"select\n    {selected}\nfrom raw.events as e\nwhere e.type = {_literal(event.name)}"
+    query = f"select\n    {selected}\nfrom raw.events as e\nwhere e.type = {_literal(event.name)}"  # nosec B608
     comment = f"{event.description} {MADE_BY} from the event type {event.name}."
     return View(view_name(event.name), comment.strip(), "event", tuple(column for column, _ in made), query)
 
