@@ -34,7 +34,31 @@ demo: $(STAMP) ## Everything on embedded services, in the foreground (DEMO_SECON
 .PHONY: test
 test: $(STAMP) ## All tests but the slow ones, on real services
 	@$(BIN)/python -m millrace.infra.local.monitoring || true # a test that needs it says so: skipped, in CI failed
-	$(BIN)/pytest -m "not chaos" $(ARGS)
+	$(BIN)/pytest -m "not chaos and not containers and not examples" $(ARGS)
+
+.PHONY: test-containers
+test-containers: $(STAMP) ## The image and the Compose stack on the Docker engine that is there (minutes)
+	$(BIN)/pytest -m containers --timeout 1800 -s $(ARGS)
+
+.PHONY: test-kubernetes
+test-kubernetes: $(STAMP) ## infra/kubernetes against Kubernetes' schemas, and the chart's where helm and the network are there
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/kubernetes.txt
+	$(BIN)/pytest tests/kubernetes $(ARGS)
+
+.PHONY: test-examples
+test-examples: $(STAMP) ## Follow the worked examples of CONTRIBUTING.md word for word (a minute)
+	$(BIN)/pytest tests/contributing $(ARGS)
+
+.PHONY: test-workflows
+test-workflows: $(STAMP) ## Run each step of the CI workflow here (JOBS="lint security"; all take half an hour)
+	$(BIN)/python -m tests.workflows.run_steps $(JOBS)
+
+.PHONY: test-aws
+test-aws: $(STAMP) ## The CloudFormation template: cfn-lint, and deployed against moto (its own .venv-aws, 200 MB, once)
+	@test .venv-aws/.installed -nt requirements/aws.txt || { $(PYTHON) -m venv .venv-aws && $(BIN)/uv pip sync --quiet \
+		--python .venv-aws/bin/python --require-hashes requirements/aws.txt && touch .venv-aws/.installed; }
+	.venv-aws/bin/cfn-lint infra/aws/millrace.yaml
+	.venv-aws/bin/python -m pytest -q --noconftest -c /dev/null --rootdir=. -p no:cacheprovider -W ignore tests/aws/deployed.py $(ARGS)
 
 .PHONY: monitoring
 monitoring: $(STAMP) ## Fetch Prometheus, Pushgateway and Alertmanager without root (Debian, Ubuntu; once, 36 MB)
@@ -45,12 +69,31 @@ chaos: $(STAMP) ## Kill processes at random under load and account for every rec
 	$(BIN)/pytest -m chaos -s $(ARGS)
 
 .PHONY: lint
-lint: $(STAMP) ## ruff, pyright (strict), import-linter, sqlfluff
+lint: security ## ruff, pyright (strict), import-linter, sqlfluff, and what `make security` runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --disable-progress-bar millrace
+
+# Lines that speak of secrets and hold none: names of Kubernetes' and Amazon's, and how a password is made.
+NO_SECRET := secretName:|secretsmanager:|SecretStringTemplate:|\# --- secrets:|openssl passwd|secret: .docker compose
+.PHONY: security
+security: $(STAMP) ## bandit (code), zizmor (workflows), detect-secrets (every file of the repository)
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml millrace monitoring
+	$(BIN)/zizmor --offline --quiet --no-progress .github
+	git ls-files -z --cached --others --exclude-standard -- . ':!tests' ':!requirements' | xargs -0 $(BIN)/detect-secrets-hook --no-verify \
+		--exclude-secrets '^(password|PASSWORD)$$' --exclude-lines '$(NO_SECRET)'
+	# Tests log in everywhere, with passwords that they make up; keys and tokens are looked for there, too.
+	git ls-files -z --cached --others --exclude-standard -- tests | xargs -0 $(BIN)/detect-secrets-hook --no-verify \
+		--disable-plugin KeywordDetector --disable-plugin BasicAuthDetector --disable-plugin HexHighEntropyString
+
+# Of the Go module, whose sum Go checks; the package on PyPI would download a program when it is installed.
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+.PHONY: actionlint
+actionlint: ## actionlint (workflows) and shellcheck (scripts); needs Go or actionlint, and shellcheck
+	@if command -v actionlint >/dev/null; then actionlint; else go run $(ACTIONLINT); fi
+	shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning $$(git ls-files --cached --others --exclude-standard '*.sh' .ci/run)
 
 .PHONY: format
 format: $(STAMP) ## Put the code into its standard shape
@@ -65,8 +108,11 @@ bench: $(STAMP) ## Throughput, memory and latency against the machine's own limi
 .PHONY: lock
 lock: $(STAMP) ## Resolve the dependencies anew into requirements/*.txt, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) requirements/uv.in -o requirements/uv.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) requirements/build.in -o requirements/build.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) --all-extras -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) -c requirements/dev.txt requirements/kubernetes.in -o requirements/kubernetes.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) -c requirements/dev.txt requirements/aws.in -o requirements/aws.txt
 
 .PHONY: docs
 docs: dashboards ## Generate what is generated: .env.example, docs, the JSON Schemas, the dashboards

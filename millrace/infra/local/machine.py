@@ -131,7 +131,7 @@ def _memory() -> Finding:
 
 
 def _shared_memory() -> Finding:
-    folder = Path("/dev/shm")  # noqa: S108 - PostgreSQL's, looked at only
+    folder = Path("/dev/shm")  # noqa: S108 - PostgreSQL's, looked at only  # nosec B108
     size = shutil.disk_usage(folder).total / _GB if folder.exists() else None
     if size is not None and size < 0.25:
         advice = "large parallel queries may fail; in a container: --shm-size=1g"

@@ -1,0 +1,1 @@
+"""CONTRIBUTING.md, followed word for word."""

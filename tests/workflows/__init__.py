@@ -1,0 +1,1 @@
+"""Tests of what runs outside of the package: workflows, and the scripts of a deployment."""
