@@ -1,0 +1,150 @@
+"""A Compose stack of its own for tests: made from nothing, asked, and removed with its volumes.
+
+What belongs here: the engine that is there, the image, the stack, questions to its containers. What does not:
+assertions about Millrace.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from millrace.infra.local import ports
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "infra" / "docker" / "compose.yaml"
+IMAGE = "millrace:test"
+# One image a repository is enough: tests do not care which release of it is there.
+_WATCHING = {"PROMETHEUS_IMAGE": "prom/prometheus", "PUSHGATEWAY_IMAGE": "prom/pushgateway"}
+_WATCHING["ALERTMANAGER_IMAGE"] = "prom/alertmanager"
+_KAFKA, _GRAFANA = "apache/kafka:4.3.1", "grafana/grafana:11.6.0"
+
+
+def docker(*arguments: str, seconds: float = 900, check: bool = True, stdin: str | None = None) -> str:
+    """What a command of Docker prints; its errors are the test's."""
+    done = subprocess.run(
+        ("docker", *arguments), input=stdin, capture_output=True, text=True, timeout=seconds, check=False
+    )
+    assert not check or done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def require_engine() -> None:
+    """Go on only with an engine, Compose and buildx; what is missing is said. In CI that fails."""
+    missing = "docker" if shutil.which("docker") is None else ""
+    for part in () if missing else (("info",), ("compose", "version"), ("buildx", "version")):
+        done = subprocess.run(("docker", *part), capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            missing = f"`docker {' '.join(part)}`: {done.stderr.strip() or 'fails'}"
+            break
+    if missing:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no Docker engine to test with: {missing}")
+
+
+@cache
+def image() -> str:
+    """Millrace's image, built from the working tree."""
+    docker("build", "--quiet", "--tag", IMAGE, "--file", str(COMPOSE.parent / "Dockerfile"), str(ROOT))
+    return IMAGE
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack of Compose in a directory with its `.env` and `secrets/`."""
+
+    directory: Path
+    name: str
+
+    def compose(self, *arguments: str, seconds: float = 600, check: bool = True) -> str:
+        """What `docker compose` prints."""
+        files = ("--project-name", self.name, "--env-file", str(self.directory / ".env"), "--file", str(COMPOSE))
+        return docker("compose", *files, *arguments, seconds=seconds, check=check)
+
+    def up(self, *more: str) -> None:
+        """Start it and wait until all is healthy."""
+        try:
+            self.compose("up", "--detach", "--wait", "--wait-timeout", "400", *more, seconds=900)
+        except AssertionError as error:
+            logs = self.compose("logs", "--no-color", "--tail", "15", check=False)
+            raise AssertionError(f"{error}\n{logs}") from None
+
+    def down(self) -> None:
+        """Remove it with its volumes."""
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "10", check=False)
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What the engine knows of each container that runs, by the name of its service."""
+        ids = self.compose("ps", "--quiet").split()
+        found: list[dict[str, Any]] = json.loads(docker("inspect", *ids)) if ids else []
+        return {str(each["Config"]["Labels"]["com.docker.compose.service"]): each for each in found}
+
+    def execute(self, service: str, *command: str) -> str:
+        """What a command in a container prints."""
+        return self.compose("exec", "-T", service, *command)
+
+    def produce(self, *options: str) -> dict[str, Any]:
+        """Send events from a container of its own; what the producer sums up."""
+        options = ("--quiet", "--json", *options)
+        return json.loads(self.compose("run", "--rm", "--no-deps", "-T", "producer", "produce", *options))
+
+    def reconcile(self, wait: str = "90s") -> dict[str, Any]:
+        """What `millrace reconcile` finds once everything was read; it fails where the books do not add up."""
+        return json.loads(self.execute("worker-default", "millrace", "reconcile", "--wait", wait, "--json"))
+
+    def query(self, text: str) -> list[str]:
+        """Lines of a query."""
+        return self.execute("postgres", "psql", "-U", "millrace", "-d", "millrace", "-AtXc", text).splitlines()
+
+
+@contextmanager
+def stack(directory: Path, **settings: str) -> Generator[Stack]:
+    """A stack that was initialised and does not run yet."""
+    me = f"{os.getuid()}:{os.getgid()}"
+    docker("run", "--rm", "--user", me, "-v", f"{directory}:/here", image(), "init", "--directory", "/here")
+    web, grafana = ports.free(2, [])
+    given = {
+        "MILLRACE_IMAGE": image(),
+        "MILLRACE_DEPLOYMENT": str(directory),
+        "MILLRACE_WEB_PORT": str(web),
+        "MILLRACE_GRAFANA_PORT": str(grafana),
+        **_images(),
+        **settings,
+    }
+    with (directory / ".env").open("a") as file:
+        file.writelines(f"{name}={value}\n" for name, value in given.items())
+    made = Stack(directory, f"millrace-test-{os.getpid()}")
+    try:
+        yield made
+    finally:
+        made.down()
+
+
+def _images() -> dict[str, str]:
+    found = {name: f"{image}:latest" for name, image in _WATCHING.items() if _is_there(f"{image}:latest")}
+    if not _is_there(_GRAFANA):
+        docker("pull", "--quiet", _GRAFANA, check=False)
+    if not _is_there(_GRAFANA):
+        found["GRAFANA_PROFILE"] = "none"
+    return {**found, **_kafka()}
+
+
+def _kafka() -> dict[str, str]:
+    """A stand-in whose configuration its own user cannot write does not start; this one can."""
+    repaired = f"FROM {_KAFKA}\nUSER root\nRUN chmod u+w /etc/kafka/docker/*\nUSER appuser\n"
+    test = ("run", "--rm", "--entrypoint", "sh", _KAFKA, "-c", "stat -c %a /etc/kafka/docker/log4j2.yaml")
+    if docker(*test).strip() != "444":
+        return {}
+    docker("build", "--quiet", "--tag", "millrace-test-kafka", "-", stdin=repaired)
+    return {"KAFKA_IMAGE": "millrace-test-kafka"}
+
+
+def _is_there(name: str) -> bool:
+    return bool(docker("image", "ls", "--quiet", name).strip())
