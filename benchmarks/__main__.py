@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import click
 
-from benchmarks import aggregates, beside, history, latency, memory, throughput
+from benchmarks import aggregates, beside, footprint, history, latency, memory, throughput
 from benchmarks.rig import rig
 
-_ALL = ("throughput", "memory", "latency", "refresh", "backfill", "beside", "history")
+_ALL = ("throughput", "memory", "latency", "refresh", "backfill", "beside", "history", "footprint")
 
 
 @click.command()
@@ -40,6 +40,10 @@ def bench(events: int, rows: int, rounds: int, rate: int, seconds: int, quick: b
             runs = 3_000 if quick else 10_000
             print(f"\nDagster's own tables and user interface, {runs:,} runs, trimmed to the last 1,000")
             history.measure(fresh, runs)
+    if "footprint" in chosen:
+        with rig(MILLRACE_LANES="1") as one_lane:
+            print(f"\nFootprint of {events:,} events")
+            footprint.measure(one_lane, events)
 
 
 def _with_one_lane(chosen: Collection[str], events: int, rounds: int, backlogs: tuple[int, ...]) -> None:
