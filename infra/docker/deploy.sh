@@ -88,6 +88,9 @@ say "${current:-nothing} -> $wanted"
 # A name without a registry is that of an image that was built here.
 fetched() { if [[ $1 == */* ]]; then docker pull --quiet "$1"; else docker image inspect "$1"; fi >/dev/null; }
 fetched "$wanted" || refuse "$wanted cannot be had; nothing was changed"
+# A release may need a secret that the one before did not know; init makes what is missing and touches nothing else.
+docker run --rm --network none --user "$(stat --format %u:%g "$settings")" --volume "$directory:/deployment" "$wanted" \
+    init --directory /deployment >/dev/null || refuse "$wanted could not complete $directory; nothing was changed"
 # Before anything is stopped: the schema of a release serves the release before it, too.
 compose "$wanted" run --rm migrate || { say "the migration failed"; roll_back; }
 start "$wanted" || roll_back

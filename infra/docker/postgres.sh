@@ -7,7 +7,8 @@ in_postgres() {
     if [[ -n ${MILLRACE_POSTGRES_URL:-} ]]; then "$@"; else compose exec -T --user postgres postgres "$@"; fi
 }
 
-compose() { docker compose --project-directory "$here" "$@"; }
+# MILLRACE_DEPLOYMENT: where .env and secrets/ are, where that is not this folder.
+compose() { docker compose --project-directory "$here" --env-file "${MILLRACE_DEPLOYMENT:-$here}/.env" "$@"; }
 
 # What --dbname gets. By its owner's name through the container's socket, where the server trusts its own account.
 # A database's name is asked for in place of its own with an argument: the same server, another database.

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from millrace.infra.local import files
 
+SERVICE_ROLE = "millrace_service"
 _CLUSTER = "KAFKA_CLUSTER_ID=\n"
 # Empty ones are settings that are not set, for their owner to fill in.
 _ALERTS = ("alert_webhook_url", "alert_slack_url", "alert_smtp_password")
 _EMPTY = (*_ALERTS, "proxy_certificate", "proxy_key", "proxy_users")
-_PAIRS = (("postgres_password", "postgres_url"), ("redis.conf", "redis_url"), ("broker.conf", "broker_url"))
+_PAIRS = (("postgres_password", "postgres_owner_url"), ("redis.conf", "redis_url"), ("broker.conf", "broker_url"))
 
 
 class IncompleteError(Exception):
@@ -56,17 +57,23 @@ def initialise(directory: Path) -> list[Path]:
 
 def _check(folder: Path) -> None:
     for password, address in _PAIRS:
-        if (folder / address).exists() and not (folder / password).exists():
+        if (folder / address).exists() and _read(folder, address) and not (folder / password).exists():
             raise IncompleteError(
                 f"{folder / address} is there and {folder / password} is not: put the password back, or remove both"
             )
 
 
 def _texts(folder: Path) -> Mapping[str, Callable[[], str]]:
-    """What each file holds, in the order in which they are made: an address reads the password that stands before."""
+    """What each file holds, in the order in which they are made: an address reads the password that stands before.
+
+    The database has two addresses: the owner's, for `migrate` alone, and that of the role that it makes for the
+    processes. An address that somebody brought is not ours to divide: its user stays the owner.
+    """
+    brought = (folder / "postgres_url").exists()
     return {
         "postgres_password": _random,
-        "postgres_url": lambda: f"postgresql://millrace:{_read(folder, 'postgres_password')}@postgres:5432/millrace",
+        "postgres_owner_url": lambda: "" if brought else _postgres("millrace", _read(folder, "postgres_password")),
+        "postgres_url": lambda: _postgres(SERVICE_ROLE, _random()),
         "redis.conf": lambda: f"requirepass {_random()}\n",
         "redis_url": lambda: f"redis://:{_redis_password(folder, 'redis.conf')}@redis:6379/0",
         "broker.conf": lambda: f"requirepass {_random()}\n",
@@ -76,6 +83,10 @@ def _texts(folder: Path) -> Mapping[str, Callable[[], str]]:
         "grafana_password": _random,
         **dict.fromkeys(_EMPTY, str),
     }
+
+
+def _postgres(user: str, password: str) -> str:
+    return f"postgresql://{user}:{password}@postgres:5432/millrace"
 
 
 def _random() -> str:

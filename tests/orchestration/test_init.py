@@ -36,16 +36,35 @@ def test_addresses_and_servers_are_given_the_same_passwords_and_nobody_else_has_
     for directory in (tmp_path / "a", tmp_path / "b"):
         deploy.initialise(directory)
     found = {path.name: path.read_text() for path in (tmp_path / "a" / "secrets").iterdir()}
-    assert urlsplit(found["postgres_url"]).password == found["postgres_password"]
+    assert urlsplit(found["postgres_owner_url"]).password == found["postgres_password"]
     for server, address in (("redis.conf", "redis_url"), ("broker.conf", "broker_url")):
         assert found[server] == f"requirepass {urlsplit(found[address]).password}\n"
-    passwords = [*(urlsplit(found[name]).password for name in ("postgres_url", "redis_url", "broker_url"))]
+    addresses = ("postgres_url", "postgres_owner_url", "redis_url", "broker_url")
+    passwords = [*(urlsplit(found[name]).password for name in addresses)]
     passwords += [found["analyst_password"], found["grafana_password"]]
-    assert len(set(passwords)) == 5
+    assert len(set(passwords)) == 6
     assert all(len(password or "") >= 32 for password in passwords)
     for name in ("postgres_password", "redis.conf", "broker.conf", "analyst_password", "grafana_password"):
         assert (tmp_path / "b" / "secrets" / name).read_text() != found[name]
     assert json.loads(found["kafka_options"]) == {}
+
+
+def test_the_processes_are_not_the_owner_of_the_database_unless_somebody_brought_an_address(tmp_path: Path) -> None:
+    deploy.initialise(tmp_path / "ours")
+    ours = {path.name: path.read_text() for path in (tmp_path / "ours" / "secrets").iterdir()}
+    assert urlsplit(ours["postgres_owner_url"]).username == "millrace"
+    assert urlsplit(ours["postgres_url"]).username == deploy.SERVICE_ROLE
+    (tmp_path / "theirs" / "secrets").mkdir(parents=True)
+    (tmp_path / "theirs" / "secrets" / "postgres_url").write_text("postgresql://them:password@db.example.org/events")
+    deploy.initialise(tmp_path / "theirs")
+    assert (tmp_path / "theirs" / "secrets" / "postgres_owner_url").read_text() == ""
+    assert "them" in (tmp_path / "theirs" / "secrets" / "postgres_url").read_text()
+
+
+def test_only_the_migration_is_given_the_owners_address() -> None:
+    services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
+    given = {name for name, service in services.items() if "postgres_owner_url" in service.get("secrets", ())}
+    assert given == {"migrate"}
 
 
 def test_nobody_else_on_the_host_can_read_them(tmp_path: Path) -> None:

@@ -43,8 +43,9 @@ def started(stand_ins: StandIns) -> list[str]:
 def test_an_image_is_pulled_then_migrates_then_starts_and_is_remembered(stand_ins: StandIns, directory: Path) -> None:
     assert deploy(stand_ins, directory) == 0
     assert stand_ins.calls[0] == PULLED
-    assert stand_ins.calls[1].endswith(MIGRATED)
-    assert f"--env-file {directory}/.env" in stand_ins.calls[1]
+    assert stand_ins.calls[1].endswith(f"--volume {directory}:/deployment {NEW} init --directory /deployment")
+    assert stand_ins.calls[2].endswith(MIGRATED)
+    assert f"--env-file {directory}/.env" in stand_ins.calls[2]
     assert started(stand_ins) == [NEW]
     assert image_of(directory) == NEW
     assert "PORT=3000" in (directory / ".env").read_text()
@@ -78,6 +79,13 @@ def test_an_image_that_cannot_be_pulled_changes_nothing(stand_ins: StandIns, dir
     stand_ins.fail("docker pull *")
     assert deploy(stand_ins, directory) == 1
     assert stand_ins.calls == [PULLED]
+
+
+def test_settings_that_cannot_be_completed_change_nothing(stand_ins: StandIns, directory: Path) -> None:
+    stand_ins.fail("docker run * init *")
+    assert deploy(stand_ins, directory) == 1
+    assert started(stand_ins) == []
+    assert image_of(directory) == OLD
 
 
 def test_a_migration_that_fails_leads_back(stand_ins: StandIns, directory: Path) -> None:
