@@ -8,10 +8,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ IMAGE = "millrace:test"
 # One image a repository is enough: tests do not care which release of it is there.
 _WATCHING = {"PROMETHEUS_IMAGE": "prom/prometheus", "PUSHGATEWAY_IMAGE": "prom/pushgateway"}
 _WATCHING["ALERTMANAGER_IMAGE"] = "prom/alertmanager"
+_NUMBERS = count(1)
 _KAFKA, _GRAFANA = "apache/kafka:4.3.1", "grafana/grafana:11.6.0"
 
 
@@ -35,6 +38,14 @@ def docker(*arguments: str, seconds: float = 900, check: bool = True, stdin: str
     )
     assert not check or done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for something; a time-out says for what."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.5)
 
 
 def require_engine() -> None:
@@ -62,11 +73,15 @@ class Stack:
 
     directory: Path
     name: str
+    file: Path | None = COMPOSE  # None: COMPOSE_FILE of `.env` says it
 
     def compose(self, *arguments: str, seconds: float = 600, check: bool = True) -> str:
         """What `docker compose` prints."""
-        files = ("--project-name", self.name, "--env-file", str(self.directory / ".env"), "--file", str(COMPOSE))
-        return docker("compose", *files, *arguments, seconds=seconds, check=check)
+        return docker("compose", *self._files(), *arguments, seconds=seconds, check=check)
+
+    def _files(self) -> tuple[str, ...]:
+        chosen = ("--file", str(self.file)) if self.file else ()
+        return ("--env-file", str(self.directory / ".env"), *chosen)
 
     def up(self, *more: str) -> None:
         """Start it and wait until all is healthy."""
@@ -86,14 +101,57 @@ class Stack:
         found: list[dict[str, Any]] = json.loads(docker("inspect", *ids)) if ids else []
         return {str(each["Config"]["Labels"]["com.docker.compose.service"]): each for each in found}
 
+    def kill(self, service: str) -> None:
+        """End a container's first process as a crash would: a `docker kill` would count as a wish to see it stopped."""
+        before = self._began(service)
+        pid = self.containers()[service]["State"]["Pid"]
+        docker("run", "--rm", "--pid=host", "--user=0", "--entrypoint=sh", image(), "-c", f"kill -KILL {pid}")
+        until(lambda: self._began(service) != before, f"{service} started again", 120)
+        until(lambda: self._health(service) == "healthy", f"{service} healthy again", 300)
+
+    def _began(self, service: str) -> str:
+        return docker("inspect", "--format", "{{.State.StartedAt}}", *self.compose("ps", "-aq", service).split())
+
+    def _health(self, service: str) -> str:
+        found = self.containers().get(service)
+        return str(found["State"]["Health"]["Status"]) if found else "away"
+
     def execute(self, service: str, *command: str) -> str:
         """What a command in a container prints."""
         return self.compose("exec", "-T", service, *command)
 
     def produce(self, *options: str) -> dict[str, Any]:
         """Send events from a container of its own; what the producer sums up."""
-        options = ("--quiet", "--json", *options)
-        return json.loads(self.compose("run", "--rm", "--no-deps", "-T", "producer", "produce", *options))
+        with self.traffic(*options) as sent:
+            pass
+        return sent
+
+    @contextmanager
+    def traffic(self, *options: str) -> Generator[dict[str, Any]]:
+        """Events keep coming; after the block, and after the last event, the dict is what the producer sums up."""
+        command = ("run", "--rm", "--no-deps", "-T", "producer", "produce", "--quiet", "--json", *options)
+        child = subprocess.Popen(
+            ("docker", "compose", *self._files(), *command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        sent: dict[str, Any] = {}
+        try:
+            yield sent
+            output, errors = child.communicate(timeout=600)
+        finally:
+            child.terminate()
+            child.wait(60)
+        assert child.returncode == 0, errors
+        sent.update(json.loads(output))
+
+    def run(self, script: str, *arguments: str, code: int = 0, **environment: str) -> str:
+        """What a script of infra/docker prints when it ends with this exit code."""
+        environment = {**os.environ, "MILLRACE_DEPLOYMENT": str(self.directory), **environment}
+        done = subprocess.run(
+            (str(COMPOSE.parent / script), *arguments),
+            env=environment, capture_output=True, text=True, timeout=1200, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, f"{script}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
 
     def reconcile(self, wait: str = "90s") -> dict[str, Any]:
         """What `millrace reconcile` finds once everything was read; it fails where the books do not add up."""
@@ -105,13 +163,15 @@ class Stack:
 
 
 @contextmanager
-def stack(directory: Path, **settings: str) -> Generator[Stack]:
-    """A stack that was initialised and does not run yet."""
-    me = f"{os.getuid()}:{os.getgid()}"
-    docker("run", "--rm", "--user", me, "-v", f"{directory}:/here", image(), "init", "--directory", "/here")
+def stack(directory: Path, of: str = "", **settings: str) -> Generator[Stack]:
+    """A stack that was initialised, of the image under test or of another one, and does not run yet."""
+    me, of = f"{os.getuid()}:{os.getgid()}", of or image()
+    docker("run", "--rm", "--user", me, "-v", f"{directory}:/here", of, "init", "--directory", "/here")
     web, grafana = ports.free(2, [])
+    name = f"millrace-test-{os.getpid()}-{next(_NUMBERS)}"
     given = {
-        "MILLRACE_IMAGE": image(),
+        "COMPOSE_PROJECT_NAME": name,
+        "MILLRACE_IMAGE": of,
         "MILLRACE_DEPLOYMENT": str(directory),
         "MILLRACE_WEB_PORT": str(web),
         "MILLRACE_GRAFANA_PORT": str(grafana),
@@ -120,7 +180,7 @@ def stack(directory: Path, **settings: str) -> Generator[Stack]:
     }
     with (directory / ".env").open("a") as file:
         file.writelines(f"{name}={value}\n" for name, value in given.items())
-    made = Stack(directory, f"millrace-test-{os.getpid()}")
+    made = Stack(directory, name)
     try:
         yield made
     finally:
@@ -137,12 +197,19 @@ def _images() -> dict[str, str]:
 
 
 def _kafka() -> dict[str, str]:
-    """A stand-in whose configuration its own user cannot write does not start; this one can."""
-    repaired = f"FROM {_KAFKA}\nUSER root\nRUN chmod u+w /etc/kafka/docker/*\nUSER appuser\n"
+    """A stand-in that cannot write its own configuration, nor start again on its data, is mended to do as the real one.
+
+    The real image's `launch` takes "already formatted" for what it is.
+    """
     test = ("run", "--rm", "--entrypoint", "sh", _KAFKA, "-c", "stat -c %a /etc/kafka/docker/log4j2.yaml")
     if docker(*test).strip() != "444":
         return {}
-    docker("build", "--quiet", "--tag", "millrace-test-kafka", "-", stdin=repaired)
+    again = "/KafkaDockerWrapper setup/s,$, || test -e /var/lib/kafka/data/meta.properties,"
+    mended = f"RUN chmod u+w /etc/kafka/docker/* && sed -i '{again}' /etc/kafka/docker/run"
+    docker(
+        "build", "--quiet", "--tag", "millrace-test-kafka", "-",
+        stdin=f"FROM {_KAFKA}\nUSER root\n{mended}\nUSER appuser\n",
+    )  # fmt: skip
     return {"KAFKA_IMAGE": "millrace-test-kafka"}
 
 
