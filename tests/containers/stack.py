@@ -28,14 +28,12 @@ IMAGE = "millrace:test"
 _WATCHING = {"PROMETHEUS_IMAGE": "prom/prometheus", "PUSHGATEWAY_IMAGE": "prom/pushgateway"}
 _WATCHING["ALERTMANAGER_IMAGE"] = "prom/alertmanager"
 _NUMBERS = count(1)
-_KAFKA, _GRAFANA = "apache/kafka:4.3.1", "grafana/grafana:11.6.0"
+_GRAFANA = "grafana/grafana:11.6.0"
 
 
-def docker(*arguments: str, seconds: float = 900, check: bool = True, stdin: str | None = None) -> str:
+def docker(*arguments: str, seconds: float = 900, check: bool = True) -> str:
     """What a command of Docker prints; its errors are the test's."""
-    done = subprocess.run(
-        ("docker", *arguments), input=stdin, capture_output=True, text=True, timeout=seconds, check=False
-    )
+    done = subprocess.run(("docker", *arguments), capture_output=True, text=True, timeout=seconds, check=False)
     assert not check or done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -138,7 +136,7 @@ class Stack:
             yield sent
             output, errors = child.communicate(timeout=600)
         finally:
-            child.terminate()
+            child.kill()  # of no effect after its end; its container goes with the stack
             child.wait(60)
         assert child.returncode == 0, errors
         sent.update(json.loads(output))
@@ -193,24 +191,7 @@ def _images() -> dict[str, str]:
         docker("pull", "--quiet", _GRAFANA, check=False)
     if not _is_there(_GRAFANA):
         found["GRAFANA_PROFILE"] = "none"
-    return {**found, **_kafka()}
-
-
-def _kafka() -> dict[str, str]:
-    """A stand-in that cannot write its own configuration, nor start again on its data, is mended to do as the real one.
-
-    The real image's `launch` takes "already formatted" for what it is.
-    """
-    test = ("run", "--rm", "--entrypoint", "sh", _KAFKA, "-c", "stat -c %a /etc/kafka/docker/log4j2.yaml")
-    if docker(*test).strip() != "444":
-        return {}
-    again = "/KafkaDockerWrapper setup/s,$, || test -e /var/lib/kafka/data/meta.properties,"
-    mended = f"RUN chmod u+w /etc/kafka/docker/* && sed -i '{again}' /etc/kafka/docker/run"
-    docker(
-        "build", "--quiet", "--tag", "millrace-test-kafka", "-",
-        stdin=f"FROM {_KAFKA}\nUSER root\n{mended}\nUSER appuser\n",
-    )  # fmt: skip
-    return {"KAFKA_IMAGE": "millrace-test-kafka"}
+    return found
 
 
 def _is_there(name: str) -> bool:

@@ -72,7 +72,7 @@ def test_an_upgrade_with_a_migration_loses_nothing_while_events_keep_coming(depl
     deployed.produce("--count", "2000", "--fast")
     with deployed.traffic("--duration", "90s", "--rate", "300", "--duplicates", "0.02", "--late", "0.02") as sent:
         time.sleep(5)
-        deployed.run("deploy.sh", NEXT)
+        deployed.run("deploy.sh", "next")
     deployed.reconcile("180s")
     assert running_images(deployed) == {NEXT}
     assert f"MILLRACE_IMAGE={NEXT}\n" in (deployed.directory / ".env").read_text()
@@ -86,10 +86,10 @@ def test_an_image_that_does_not_start_is_taken_back_and_nothing_is_lost(deployed
     # It passes its migration and fails as a daemon, which is how a release is broken that nobody ran.
     script = '#!/bin/sh\ncase $1 in daemon) exit 1;; esac\nexec /opt/millrace/bin/millrace "$@"\n'
     (tmp_path / "broken").write_text(script)
-    migrating_entry = 'COPY --chmod=755 broken /usr/local/bin/broken\nENTRYPOINT ["broken"]'
-    build(tmp_path, BROKEN, migrating_entry)
+    entry = 'COPY --chmod=755 broken /usr/local/bin/broken\nENTRYPOINT ["broken"]'
+    build(tmp_path, BROKEN, entry)
     with deployed.traffic("--duration", "60s", "--rate", "200"):
-        deployed.run("deploy.sh", BROKEN, code=3, DEPLOY_HEALTH_SECONDS="90")
+        deployed.run("deploy.sh", "broken", code=3, DEPLOY_HEALTH_SECONDS="90")
     assert running_images(deployed) == {NEXT}
     assert f"MILLRACE_IMAGE={NEXT}\n" in (deployed.directory / ".env").read_text()
     deployed.reconcile("180s")
