@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from tests.containers.stack import COMPOSE, Stack, docker, image, require_engine
+from tests.containers.stack import COMPOSE, Stack, docker, image, require_engine, until
 
 pytestmark = pytest.mark.containers
 
@@ -141,3 +141,11 @@ def test_two_ingest_workers_share_the_load(running: Stack) -> None:
     running.reconcile()
     at_work = "select count(distinct client_addr) from pg_stat_activity where application_name = 'millrace-ingest'"
     assert running.query(at_work) == ["2"]
+
+
+def test_simulated_traffic_starts_and_stops_as_documented(running: Stack) -> None:
+    before = int(running.query("select coalesce(sum(records), 0) from ops.batches")[0])
+    running.compose("--profile", "demo", "up", "--detach", "producer")
+    until(lambda: int(running.query("select sum(records) from ops.batches")[0]) > before + 500, "events flow", 60)
+    running.compose("--profile", "demo", "stop", "producer")
+    running.reconcile()

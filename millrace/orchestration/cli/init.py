@@ -32,6 +32,6 @@ def init(directory: Path) -> None:
     for path in made:
         click.echo(f"made {path}")
     click.echo(
-        f"{'Nothing to do: all is there.' if not made else 'Everything else was there and stays.'}\n"
+        f"{'Nothing to do: all is there.' if not made else 'What was there before is as it was.'}\n"
         "Next: look at .env (which containers, where alerts go), then `docker compose up --detach --wait` here."
     )
