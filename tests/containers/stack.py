@@ -58,6 +58,14 @@ def require_engine() -> None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no Docker engine to test with: {missing}")
 
 
+def require_image(name: str) -> None:
+    """Go on only with an image that is there or can be pulled; where CI has a registry, it can."""
+    if not _is_there(name):
+        docker("pull", "--quiet", name, check=False)
+    if not _is_there(name):
+        pytest.skip(f"there is no image {name}, and no registry to pull it from")
+
+
 @cache
 def image() -> str:
     """Millrace's image, built from the working tree."""
