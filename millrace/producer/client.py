@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from millrace.producer.config import ProducerConfig, ProducerError, TopicMissingError
+from millrace.resources import kafka_token
 
 Report = Callable[[KafkaError | None, Message | None], None]
 
@@ -32,7 +33,14 @@ class Client(Protocol):
 
 def connect(config: ProducerConfig, on_error: Callable[[KafkaError], None]) -> Producer:
     """A producer that acknowledges only what all replicas have, and keeps order through retries."""
-    properties: dict[str, Any] = {
+    try:
+        return Producer({**_properties(config), "error_cb": on_error, "logger": _silent()})
+    except KafkaException as error:
+        raise ProducerError(f"Kafka's client refuses its settings: {_text(error)}") from None
+
+
+def _properties(config: ProducerConfig) -> dict[str, Any]:
+    return {
         "client.id": "millrace-produce",
         "linger.ms": "20" if config.fast else "5",
         "compression.type": "lz4",
@@ -41,15 +49,11 @@ def connect(config: ProducerConfig, on_error: Callable[[KafkaError], None]) -> P
         "queue.buffering.max.kbytes": "131072",
         "message.max.bytes": "8000000",  # before compression; the broker has the last word
         "delivery.timeout.ms": str(round(config.delivery_timeout * 1000)),
-        **config.kafka_options,
+        **kafka_token.properties(config.kafka_options),
         "bootstrap.servers": config.bootstrap_servers,
         "acks": "all",
         "enable.idempotence": "true",
     }
-    try:
-        return Producer({**properties, "error_cb": on_error, "logger": _silent()})
-    except KafkaException as error:
-        raise ProducerError(f"Kafka's client refuses its settings: {_text(error)}") from None
 
 
 def partitions(producer: Producer, config: ProducerConfig, sleep: Callable[[float], object] = time.sleep) -> int:

@@ -16,6 +16,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import EarliestSpec, LatestSpec, OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
+from millrace.resources import kafka_token
+
 _REQUEST_SECONDS = 5.0
 # What no patience cures: a certificate, or a user and a password.
 _REFUSALS = (KafkaError._SSL, KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - so named
@@ -59,6 +61,8 @@ class Kafka:
                 # What is fetched ahead of the chunk in hand is what bounds a worker's memory.
                 "queued.max.messages.kbytes": 32 * 1024,
                 "queued.min.messages": 40_000,
+                # What a batch may unpack to, too: at librdkafka's 100 MB 4 kB of zstd would stop a partition for ever.
+                "receive.message.max.bytes": 500_000_000,
                 "fetch.wait.max.ms": 100,
                 "fetch.error.backoff.ms": 200,
                 **self._common,
@@ -146,8 +150,8 @@ class Kafka:
 
     @cached_property
     def _admin(self) -> AdminClient:
-        options: dict[str, Any] = {**self._common, "error_cb": self._keep}
         try:
+            options: dict[str, Any] = {**self._common, "error_cb": self._keep}
             return AdminClient(options)
         except KafkaException as error:
             # Wrong options, a file of theirs that cannot be read: librdkafka names the property, not its value.
@@ -180,7 +184,7 @@ class Kafka:
             "topic.metadata.refresh.interval.ms": 30_000,
             # An outage is told by exceptions; librdkafka would add a line for every attempt to connect.
             "log_level": 2,
-            **self.options,
+            **kafka_token.properties(self.options),
         }
 
 

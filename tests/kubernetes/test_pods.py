@@ -1,5 +1,6 @@
 """Every pod of infra/kubernetes: how little it may, what it needs, how it is asked if it works, and how it ends."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,35 @@ def test_the_settings_are_complete_once_the_secrets_are_there(name: str, tmp_pat
     assert found.kafka_options == {"security.protocol": "SASL_SSL"}
     owners = (found.analyst_password, found.migrate_postgres_url)
     assert (None not in owners) if name == "migrate" else (owners == (None, None))
+
+
+def test_the_secret_of_the_owner_is_given_to_the_migration_and_to_nobody_else() -> None:
+    given = {name: mounted(pod.spec["volumes"]) for name, pod in pods().items()}
+    given |= {part: mounted(values()[part]["volumes"]) for part in CHART}
+    assert given.pop("migrate") == {"millrace-migrate"}
+    assert set(map(frozenset, given.values())) == {frozenset({"millrace"})}
+
+
+def mounted(volumes: list[Mapping[str, Any]]) -> set[str]:
+    """The Secrets among volumes."""
+    return {volume["secret"]["secretName"] for volume in volumes if "secret" in volume}
+
+
+def test_the_secret_that_everybody_has_holds_what_the_settings_ask_for_and_no_password_of_others() -> None:
+    made = secrets_of_the_readme()
+    asked = {Path(path).name for name, path in settings().items() if name.endswith("_FILE")}
+    assert made["millrace"] == asked
+    assert made["millrace-migrate"] == asked | {"migrate-postgres-url", "analyst-password"}
+    assert {Path(path).name for name, path in environment_of(pods()["migrate"]).items() if name.endswith("_FILE")} == (
+        made["millrace-migrate"]
+    )
+
+
+def secrets_of_the_readme() -> dict[str, set[str]]:
+    """The Secrets that README.md makes, and the files in each."""
+    text = (FOLDER / "README.md").read_text().replace("\\\n", " ")
+    made = re.findall(r"create secret generic (\S+)(.*)", text)
+    return {name: set(re.findall(r"--from-file=(\S+)", files)) for name, files in made}
 
 
 def environment_of(pod: Pod) -> dict[str, str]:

@@ -3,12 +3,12 @@
 What belongs here: keys and certificates in files. What does not: the servers that use them (`servers`).
 """
 
-import shutil
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests.support.packages import program
 
 HOST = "localhost"  # the only name in the certificates: 127.0.0.1 reaches the same servers under a wrong one
 
@@ -55,10 +55,16 @@ class Authority:
         return self
 
     def _request(self, name: str, *signed: str) -> None:
-        program = shutil.which("openssl")
-        if program is None:
-            pytest.skip("needs the program openssl to make certificates")
         kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
         files = ("-keyout", str(self.directory / f"{name}.key"), "-out", str(self.directory / f"{name}.pem"))
         shape = ("-config", str(self.directory / "openssl.cnf"), "-extensions", name, "-subj", f"/CN={name}")
-        subprocess.run([program, "req", "-x509", *kind, *files, *shape, *signed], check=True, capture_output=True)
+        openssl("req", "-x509", *kind, *files, *shape, *signed)
+
+
+def openssl(*arguments: str, text: str = "") -> str:
+    """What the program says to a text."""
+    found = program("openssl", "openssl")
+    return subprocess.run(
+        [found.path, *arguments], input=text, env={**os.environ, **found.environment}, capture_output=True, text=True,
+        check=True,
+    ).stdout  # fmt: skip

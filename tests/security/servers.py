@@ -116,9 +116,13 @@ def _overrides(chosen: dict[str, int], data: Path, authority: Authority) -> list
         "listeners": f"{plain},CONTROLLER://{ADDRESS}:{chosen[embedded.CONTROLLER]},{secure.format(ADDRESS)}",
         "advertised.listeners": f"{plain},{secure.format(HOST)}",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL",
-        "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "sasl.enabled.mechanisms": "SCRAM-SHA-512,OAUTHBEARER",
         f"{_LISTENER}.scram-sha-512.sasl.jaas.config": (
             "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
+        # It takes tokens that nobody signed, and looks at their dates as any broker does.
+        f"{_LISTENER}.oauthbearer.sasl.jaas.config": (
+            "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
         ),
         f"{_LISTENER}.ssl.keystore.type": "PEM",
         f"{_LISTENER}.ssl.keystore.location": str(keys),

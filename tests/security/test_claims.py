@@ -3,15 +3,26 @@
 import ast
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 import pytest
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,  # pyright: ignore[reportPrivateImportUsage]
+    ConfigEntry,  # pyright: ignore[reportPrivateImportUsage]
+    ConfigResource,  # pyright: ignore[reportPrivateImportUsage]
+)
 
 from millrace.orchestration.cli.engine import code_server, webserver
 from millrace.orchestration.clients import make_kafka, make_metrics
+from millrace.orchestration.engine import broker
+from millrace.orchestration.engine.launcher import EXECUTE, SETTLE
 from millrace.orchestration.settings import load
 from millrace.producer.config import ProducerConfig
 from millrace.resources.postgres import Postgres
@@ -22,6 +33,14 @@ ROOT = Path(__file__).parents[2]
 CLAIMS = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`", CLAIMS)
 SECRET = "hidden-from-everybody"
+SETTINGS = {
+    "MILLRACE_POSTGRES_URL": f"postgresql://u:{SECRET}@h/d",
+    "MILLRACE_REDIS_URL": f"redis://:{SECRET}@h",
+    "MILLRACE_BROKER_URL": f"redis://:{SECRET}@h",
+    "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "h:1",
+    "MILLRACE_KAFKA_OPTIONS": json.dumps({"sasl.password": SECRET}),
+    "MILLRACE_PUSHGATEWAY_URL": f"http://u:{SECRET}@h",
+}
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]")
 
 
@@ -111,6 +130,40 @@ def test_no_number_of_made_up_types_or_ids_makes_more_series(world: World) -> No
 
 
 @pytest.mark.services
+def test_four_kilobytes_that_unpack_to_a_hundred_megabytes_stop_nothing_and_the_topic_can_refuse_them(
+    world: World,
+) -> None:
+    large = {"message.max.bytes": 200_000_000, "compression.type": "zstd"}
+    assert world.produce([b"0" * 101_000_000], options=large) == [0]  # more than librdkafka unpacks by itself
+    world.produce(encoded(event()))
+    world.ingest()
+    assert world.letters() == [(0, "too_large")]
+    assert world.totals()["stored"] == 1
+    set_on_topic(world, "compression.type", "uncompressed")
+    assert world.produce([b"0" * 20_000_000], options=large) == [-1]
+
+
+@pytest.mark.services
+def test_a_time_of_kafkas_that_no_calendar_has_stops_nothing(world: World) -> None:
+    set_on_topic(world, "message.timestamp.after.max.ms", str(2**63 - 1))
+    stamps = [1, 253_402_300_800_000, 2**63 - 1, -62_135_596_800_001, -(2**62)]
+    for stamp in stamps:
+        assert -1 not in world.produce([*encoded(event()), b"no event"], timestamp=stamp)
+    world.ingest()
+    totals = world.totals()
+    assert (totals["stored"], totals["dead_letters"]) == (len(stamps), len(stamps))
+    assert out_of_balance(world.reconcile()) == []
+
+
+def set_on_topic(world: World, name: str, value: str) -> None:
+    """Change a setting of the topic."""
+    change = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ConfigResource.Type.TOPIC, world.topic, incremental_configs=[change])
+    admin = AdminClient({"bootstrap.servers": world.settings.kafka_bootstrap_servers})
+    admin.incremental_alter_configs([topic])[topic].result(10)
+
+
+@pytest.mark.services
 def test_a_thousand_headers_and_a_key_of_a_megabyte_are_kept_with_the_letter(world: World) -> None:
     headers = [(f"h{n}", None if n % 2 else b"\xff" * 100) for n in range(1000)]
     world.produce([b"no event"], key=b"k" * 1_000_000, headers=headers)
@@ -120,16 +173,7 @@ def test_a_thousand_headers_and_a_key_of_a_megabyte_are_kept_with_the_letter(wor
 
 
 def test_nothing_that_holds_a_password_shows_it() -> None:
-    settings = load(
-        {
-            "MILLRACE_POSTGRES_URL": f"postgresql://u:{SECRET}@h/d",
-            "MILLRACE_REDIS_URL": f"redis://:{SECRET}@h",
-            "MILLRACE_BROKER_URL": f"redis://:{SECRET}@h",
-            "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "h:1",
-            "MILLRACE_KAFKA_OPTIONS": json.dumps({"sasl.password": SECRET}),
-            "MILLRACE_PUSHGATEWAY_URL": f"http://u:{SECRET}@h",
-        }
-    )
+    settings = load(SETTINGS)
     config = ProducerConfig(bootstrap_servers="h:1", kafka_options=settings.kafka_options)
     held = (Postgres(settings.postgres_url), Redis(settings.redis_url), make_kafka(settings), make_metrics(settings))
     assert SECRET not in repr((*held, config))
@@ -139,3 +183,19 @@ def test_nothing_that_holds_a_password_shows_it() -> None:
 def test_what_knows_no_login_listens_on_loopback_unless_it_is_told_otherwise(command: click.Command) -> None:
     [host] = [each for each in command.params if each.name == "host"]
     assert host.default == "127.0.0.1"
+
+
+_TASKS = """
+import inspect, json
+from millrace.orchestration.engine.worker import app
+ours = {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
+print(json.dumps({name: list(inspect.signature(task.run).parameters) for name, task in ours.items()}))
+"""
+
+
+def test_a_message_of_the_broker_is_json_and_names_a_run_and_nothing_else() -> None:
+    assert broker.client("redis://nowhere").conf.accept_content == ("json",)
+    asked = subprocess.run(
+        [sys.executable, "-c", _TASKS], env={**os.environ, **SETTINGS}, capture_output=True, text=True, check=True
+    )  # in a process of its own: the app keeps the settings that it has once read
+    assert json.loads(asked.stdout) == {EXECUTE: ["run_id"], SETTLE: ["run_id", "reason"]}

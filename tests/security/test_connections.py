@@ -3,7 +3,11 @@
 Real servers, one throw-away authority. A wrong authority, a wrong host name and plain text are each refused.
 """
 
+import base64
+import json
 import logging
+import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,7 +29,7 @@ from millrace.orchestration.clients import make_kafka
 from millrace.orchestration.engine import broker
 from millrace.orchestration.engine.lookout import Lookout
 from millrace.orchestration.engine.pool import dagster_url, shared_engine
-from millrace.orchestration.settings import load
+from millrace.orchestration.settings import Settings, load
 from millrace.producer.client import connect, partitions
 from millrace.producer.config import ProducerConfig, ProducerError
 from millrace.resources.kafka import Kafka, KafkaUnavailable
@@ -229,6 +233,68 @@ def test_the_broker_refuses_and_no_run_is_sent(secure: Secure, fault: str) -> No
         celery.send_task("millrace.execute", args=["x"], queue="refused")
     assert secure.password not in str(caught.value)
     assert Redis(secure.redis("broker")).call(lambda client: client.llen("refused")) == 0
+
+
+def token(name: str, seconds: float) -> str:
+    """A file's content: a token that nobody signed, which this broker takes."""
+    now = time.time()
+    parts = ({"alg": "none"}, {"sub": name, "iat": now - 60, "exp": now + seconds})
+    unsigned = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    return json.dumps({"token": f"{unsigned}.", "expires": now + seconds})
+
+
+def with_token(secure: Secure, file: Path) -> Settings:
+    """Settings that log in with a token in place of a password."""
+    options = {"sasl.mechanism": "OAUTHBEARER", "millrace.token.file": str(file)}
+    return load({**secure.environment(), **secure.kafka(options)})
+
+
+def test_a_token_from_a_file_opens_kafka_for_every_client(migrated: Secure, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(token("millrace", 600))
+    settings = with_token(migrated, tmp_path / "token")
+    kafka = make_kafka(settings)
+    assert "user-events" in kafka.topic_ids(["user-events"])
+    consumer = kafka.consumer()
+    assert "user-events" in consumer.list_topics(timeout=5).topics
+    consumer.close()
+    config = producer_config(settings)
+    assert partitions(connect(config, lambda _: None), config) == 1
+
+
+TOKEN_FAULTS = {
+    "has expired": (lambda: token("millrace", -5), "has expired 5 s ago"),
+    "is none": (lambda: "eyJhbGciOi-secret", "holds no token (JSONDecodeError)"),
+    "is not there": (lambda: None, "holds no token (FileNotFoundError)"),
+}
+
+
+@pytest.mark.parametrize("fault", TOKEN_FAULTS)
+def test_a_token_that_opens_nothing_is_told_with_the_reason_and_not_shown(
+    secure: Secure, fault: str, tmp_path: Path
+) -> None:
+    content, what = TOKEN_FAULTS[fault]
+    if text := content():
+        (tmp_path / "token").write_text(text)
+    settings = with_token(secure, tmp_path / "token")
+    with pytest.raises(KafkaUnavailable) as caught:
+        make_kafka(settings).topic_ids(["user-events"])
+    assert_tells(str(caught.value), what, secure)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ProducerError, match=re.escape(what)):
+        connect(producer_config(settings), lambda _: None)
+
+
+def test_a_client_that_lives_longer_than_its_token_reads_the_next_one(secure: Secure, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    os.mkfifo(file)
+    kafka = make_kafka(with_token(secure, file))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(kafka.topic_ids, ["user-events"])
+        for _ in range(2):  # once before there is a client, and once by it
+            file.write_text(token("millrace", 2))
+            time.sleep(0.2)  # or one read would get both
+        asked.result(20)
+    file.write_text(token("millrace", 600))  # waits for a reader, or the test runs out of time
 
 
 def test_options_for_kafka_that_nobody_knows_are_told(secure: Secure) -> None:

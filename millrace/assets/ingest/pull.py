@@ -80,6 +80,7 @@ class Puller:
         self._bound = [_NO_BOUND if limits.linger_seconds else r.end for r in ranges]
         self._start = [r.start for r in ranges]  # where the next chunk begins
         self._position = [r.start for r in ranges]  # up to where everything was seen
+        self._trouble = ""  # what librdkafka said last of what it tries again by itself
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """Chunks until every range is done, then, while lingering, what arrives.
@@ -107,7 +108,7 @@ class Puller:
             if self._poll(collected, _POLL_SECONDS, left):
                 heard = self._clock()
             elif self._clock() - heard > self._limits.stall_seconds:
-                raise KafkaUnavailable(f"no record came for {self._limits.stall_seconds:.0f} s")
+                raise KafkaUnavailable(f"no record came for {self._limits.stall_seconds:.0f} s{self._trouble}")
         return self._cut(collected, began)
 
     def _lingering(self) -> Iterator[Chunk]:
@@ -162,6 +163,7 @@ class Puller:
             return self._expired(source, collected)
         if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
             verify_generation(self._kafka, (self._ranges[source],))
+        self._trouble = f" ({error.str()})"
         return False
 
     def _reach(self, source: int, offset: int) -> None:

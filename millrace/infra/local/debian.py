@@ -48,9 +48,13 @@ _DESCRIPTOR = 9
 
 def folder(caches: Path | None = None) -> Path:
     """Where the packages are unpacked, if they are: a folder for this release of this system and this processor."""
+    return (caches or cache.directory()) / f"prometheus-{system()}-{_LAYOUT}"
+
+
+def system() -> str:
+    """This release of this system and this processor, as a part of a folder's name."""
     release = _release()
-    system = f"{release.get('ID', 'linux')}-{release.get('VERSION_ID', 'rolling')}-{platform.machine()}"
-    return (caches or cache.directory()) / f"prometheus-{system}-{_LAYOUT}"
+    return f"{release.get('ID', 'linux')}-{release.get('VERSION_ID', 'rolling')}-{platform.machine()}"
 
 
 def fetch(

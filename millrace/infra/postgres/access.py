@@ -27,6 +27,7 @@ T = TypeVar("T")
 ROLE = "millrace_analyst"
 
 _CONNECTIONS = 20
+_TEMPORARY_FILES = "2GB"  # of a session; only a superuser may set it, and nobody else lift it
 _IDLE = timedelta(minutes=5)
 _TRIES = 20
 # "tuple concurrently updated", and a role or a setting of it that somebody else has just made.
@@ -88,6 +89,8 @@ def give_access(connection: Connection, analysts: Analysts) -> None:
     except psycopg.errors.InsufficientPrivilege:
         LOG.warning("password and limits of %s are left as they are: this user may not alter it", ROLE)
     _again(connection, lambda: connection.execute(statement("access").encode()))
+    if _is(connection, "select rolsuper from pg_roles where rolname = current_user"):
+        _again(connection, lambda: _hold_back(connection))
     for held, change in _CHANGES:
         _change_database(connection, held, change)
     for (excess,) in connection.execute(statement("excess").encode()).fetchall():
@@ -126,6 +129,15 @@ def _set(connection: Connection, name: str, value: str) -> None:
     change = sql.SQL("alter role {} in database {} set {} = {}")
     parts = sql.Identifier(ROLE), _database(connection), sql.Identifier(name), values
     connection.execute(change.format(*parts))
+
+
+def _hold_back(connection: Connection) -> None:
+    """What only a superuser can take from a role: it is everybody's, or everybody may set it."""
+    for (change,) in connection.execute(statement("held_back").encode()).fetchall():
+        connection.execute(str(change).encode())
+    present = {str(each) for (listed,) in connection.execute(_SETTINGS) for each in listed}
+    if f"temp_file_limit={_TEMPORARY_FILES}" not in present:
+        _set(connection, "temp_file_limit", _TEMPORARY_FILES)
 
 
 def _let_in(connection: Connection, password: str) -> None:

@@ -1,0 +1,117 @@
+"""A hostile analyst against the processes and the disk; what the role may read and write is in `tests/access`."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from millrace.infra.local.harness import Running
+from millrace.infra.postgres.access import ROLE, Analysts
+from millrace.infra.postgres.migrate import migrate
+from tests.access.analyst import PASSWORD, ask, connect
+from tests.support.world import World, encoded, event, fresh_world, out_of_balance
+
+pytestmark = pytest.mark.services
+
+READ_WRITE = "set default_transaction_read_only = off"
+READABLE = (
+    "select format('%I.%I', schemaname, name) from (select schemaname, tablename as name from pg_tables"
+    " union all select schemaname, viewname from pg_views) as relations"
+    " where schemaname in ('raw', 'analytics', 'ops') and has_schema_privilege(schemaname, 'usage')"
+    " and has_table_privilege(format('%I.%I', schemaname, name), 'select')"
+)
+
+
+@pytest.fixture
+def open_world(world: World) -> Iterator[World]:
+    """A world that analysts can log in to, and can again afterwards."""
+    migrate(world.settings.postgres_url, analysts=Analysts(PASSWORD))
+    yield world
+    migrate(world.settings.postgres_url, analysts=Analysts(PASSWORD))
+
+
+def test_who_holds_all_locks_that_an_analyst_can_have_stops_no_event(open_world: World) -> None:
+    with connect(open_world) as session, session.transaction():
+        readable = [str(name) for (name,) in session.execute(READABLE).fetchall()]
+        assert {"raw.events", "analytics.live", "analytics.events_hourly"} <= set(readable)
+        session.execute(f"lock table {', '.join(readable)} in access share mode".encode())
+        open_world.produce(encoded(event(), event()))  # the first of their day, which gets its partition now
+        open_world.ingest()
+        open_world.refresh()
+        assert out_of_balance(open_world.reconcile()) == []
+    assert open_world.one("select sum(events)::int from analytics.events_hourly") == 2
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "select pg_advisory_lock(1)",  # the ingest and the refreshes wait for such locks
+        "select pg_advisory_xact_lock(1, 1)",
+        "select pg_try_advisory_lock(1)",
+        "select pg_try_advisory_xact_lock_shared(1)",
+        "select lo_create(0)",
+        "select lo_from_bytea(0, 'x')",
+        "select pg_logical_emit_message(false, 'x', 'y')",
+        "set temp_file_limit = -1",
+        "alter role millrace_analyst in database {database} reset temp_file_limit",
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename <> current_user",
+        "create publication mine",
+        "select query_to_xml('select * from ops.batches', true, true, '')",
+        "do $$ begin execute 'select * from ops.erasure_key'; end $$",
+        "select d from raw.dead_letters as d",
+        "select * from raw.events for key share",
+        "lock table raw.events in share mode",
+        "lock table ops.offsets in access share mode",
+    ],
+)
+def test_what_would_stop_the_processes_or_fill_the_disk_is_refused(refused: World, attack: str) -> None:
+    database = refused.one("select current_database()")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ask(refused, f"begin; {attack.replace('{database}', database)}", READ_WRITE)
+
+
+@pytest.fixture(scope="module")
+def refused(services: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world for tests that change nothing."""
+    with fresh_world(services, tmp_path_factory.mktemp("refused")) as made:
+        migrate(made.settings.postgres_url, analysts=Analysts(PASSWORD))
+        made.produce(encoded(event()))
+        made.ingest()
+        yield made
+
+
+def test_statistics_show_no_value_of_what_is_hidden(refused: World) -> None:
+    refused.query("analyze ops.batches, raw.dead_letters, raw.events")
+    shown = ask(refused, "select distinct schemaname, tablename from pg_stats where schemaname in ('raw', 'ops')")
+    assert shown in ([], [("raw", "events")])
+
+
+def test_temporary_files_end_at_two_gigabytes_a_session(refused: World) -> None:
+    assert ask(refused, "show temp_file_limit") == [("2GB",)]
+
+
+def test_all_analysts_are_one_role_so_they_see_and_end_each_others_queries(refused: World) -> None:
+    with connect(refused) as victim:
+        victim.execute("select 'what I look for'")
+        asked = "select query, pg_terminate_backend(pid) from pg_stat_activity where pid = {}"
+        assert ask(refused, asked.replace("{}", str(victim.info.backend_pid))) == [("select 'what I look for'", True)]
+
+
+def test_an_analyst_can_change_the_password_and_the_settings_of_the_role_until_the_next_migrate(
+    open_world: World,
+) -> None:
+    database = open_world.one("select current_database()")
+    ask(open_world, f"alter role {ROLE} in database {database} set statement_timeout = 0", READ_WRITE)
+    assert ask(open_world, "show statement_timeout") == [("0",)]
+    ask(open_world, f"alter role {ROLE} password 'another'", READ_WRITE)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        connect(open_world)
+    migrate(open_world.settings.postgres_url, analysts=Analysts(PASSWORD))
+    assert ask(open_world, "show statement_timeout") == [("1min",)]
+
+
+def test_in_other_databases_of_the_server_the_role_is_everybody(refused: World) -> None:
+    with psycopg.connect(refused.settings.postgres_url, user=ROLE, password=PASSWORD, dbname="postgres") as session:
+        session.execute("create temp table mine (a int)")
+        assert session.execute("show statement_timeout").fetchone() == ("0",)
+        session.rollback()
