@@ -44,7 +44,8 @@ reference() {
 [[ -n $current || $1 == */* ]] || refuse "no MILLRACE_IMAGE in $settings: give the whole reference the first time"
 wanted=$(reference "$1") || refuse "not an image: $1"
 
-compose() { MILLRACE_IMAGE=$1 docker compose --project-directory "$here" --env-file "$settings" "${@:2}"; }
+# From this folder: COMPOSE_FILE in .env may name files beside compose.yaml, and Docker looks for them from where it runs.
+compose() { (cd "$here" && MILLRACE_IMAGE=$1 docker compose --project-directory "$here" --env-file "$settings" "${@:2}"); }
 
 # Services that should be up and are not, one a line; one-shot services that ended well are as they should be.
 # A container that Docker still calls "starting" after the wait has no verdict yet, and none is not health.

@@ -1,14 +1,16 @@
-# shellcheck shell=bash
 # For backup.sh and restore.sh: PostgreSQL's programs, in the stack's container or, with MILLRACE_POSTGRES_URL, from the PATH.
 # shellcheck shell=bash disable=SC2154 # $here is of who reads this
+
+# Where .env and secrets/ are, where that is not this folder.
+deployment=$(cd "${MILLRACE_DEPLOYMENT:-$here}" && pwd)
 
 # Run one of PostgreSQL's programs; standard input and output are the caller's.
 in_postgres() {
     if [[ -n ${MILLRACE_POSTGRES_URL:-} ]]; then "$@"; else compose exec -T --user postgres postgres "$@"; fi
 }
 
-# MILLRACE_DEPLOYMENT: where .env and secrets/ are, where that is not this folder.
-compose() { docker compose --project-directory "$here" --env-file "${MILLRACE_DEPLOYMENT:-$here}/.env" "$@"; }
+# From this folder: COMPOSE_FILE in .env may name files beside compose.yaml, and Docker looks for them from where it runs.
+compose() { (cd "$here" && docker compose --project-directory "$here" --env-file "$deployment/.env" "$@"); }
 
 # What --dbname gets. By its owner's name through the container's socket, where the server trusts its own account.
 # A database's name is asked for in place of its own with an argument: the same server, another database.

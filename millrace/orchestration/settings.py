@@ -141,7 +141,8 @@ class Settings(BaseSettings):
     )
     kafka_options: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_options)] = Field(
         default_factory=dict,
-        description="More librdkafka properties for every Kafka client, as a JSON object: TLS, SASL.",
+        description="More librdkafka properties for every Kafka client, as a JSON object: TLS, SASL. And one of our "
+        "own, `millrace.token.file`: where the token of SASL/OAUTHBEARER is.",
         examples=['{"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512"}'],
     )
     kafka_group_id: str = Field(

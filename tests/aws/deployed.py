@@ -5,8 +5,10 @@ It has a virtual environment of its own (requirements/aws.txt) and is not collec
 larger than everything else that the tests need.
 """
 
+import json
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tests.aws import stand_ins  # noqa: F401 - moto finds them once they are imported
-from tests.aws.template import PATH, REQUIRED, load
+from tests.aws import stand_ins
+from tests.aws.template import EVERYTHING, PATH, REQUIRED, load
 
 sys.path.insert(0, str(PATH.parent / "host"))
 import host
 import stack
 import volume
+import written
 
 REGION = "eu-central-1"
 STACK = "events"
@@ -32,6 +35,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    stand_ins.NOTED.clear()
     with mock_aws():
         yield
 
@@ -42,9 +46,9 @@ def deploy(parameters: dict[str, str] = REQUIRED) -> dict[str, str]:
     boto3.client("ssm").put_parameter(Name="/image", Type="String", Value=image)
     client = boto3.client("cloudformation")
     given = [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()]
-    body = PATH.read_text().replace(
-        load()["Parameters"]["HostImage"]["Default"], "/image"
-    )  # moto knows none of Amazon's
+    template = deepcopy(load())  # spelled out: moto takes `!Condition` for something else
+    template["Parameters"]["HostImage"]["Default"] = "/image"  # it knows none of Amazon's
+    body = json.dumps(template)
     client.create_stack(StackName=STACK, TemplateBody=body, Parameters=given, Capabilities=["CAPABILITY_IAM"])
     [made] = client.describe_stacks(StackName=STACK)["Stacks"]
     assert made["StackStatus"] == "CREATE_COMPLETE"
@@ -71,12 +75,23 @@ def test_the_host_is_reached_through_one_port_and_demands_imdsv2() -> None:
     data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     assert data["MetadataOptions"]["HttpTokens"] == "required"
     assert "KeyName" not in instance
+    profile = instance["IamInstanceProfile"]["Arn"].rpartition("/")[2]
+    [role] = boto3.client("iam").get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Roles"]
+    assert "HostRole" in role["RoleName"]
+    [network] = ec2.describe_vpcs(Filters=[{"Name": "isDefault", "Values": ["false"]}])["Vpcs"]
+    [group] = [g for g in groups if "HostSecurityGroup" in g["GroupName"]]
+    assert (network["CidrBlock"], group["VpcId"]) == ("10.90.0.0/16", network["VpcId"])
 
 
-def test_there_is_a_data_volume_and_an_encrypted_bucket() -> None:
+def test_there_is_a_data_volume_with_daily_snapshots_and_an_encrypted_bucket() -> None:
     outputs = deploy()
     ec2 = boto3.client("ec2")
-    assert ec2.describe_volumes(VolumeIds=[outputs["DataVolume"]])["Volumes"][0]["Size"] == 200
+    [found] = ec2.describe_volumes(VolumeIds=[outputs["DataVolume"]])["Volumes"]
+    assert found["Size"] == 200
+    [snapshots] = stand_ins.NOTED["AWS::DLM::LifecyclePolicy"]
+    assert snapshots["PolicyDetails"]["TargetTags"] == [{"Key": "millrace-snapshots", "Value": STACK}]
+    [daily] = snapshots["PolicyDetails"]["Schedules"]
+    assert (daily["CreateRule"]["Interval"], int(daily["RetainRule"]["Count"])) == (24, 14)
     rules = boto3.client("s3").get_bucket_encryption(Bucket=outputs["BackupBucket"])
     assert rules["ServerSideEncryptionConfiguration"]["Rules"]
 
@@ -90,7 +105,38 @@ def test_the_host_may_do_what_it_must_and_nothing_to_other_stacks() -> None:
     by_name = {s["Sid"]: s for s in document["Statement"]}
     assert by_name["ItsConfiguration"]["Resource"].endswith(f":parameter/millrace/{STACK}/config")
     secrets = {s["ARN"] for s in boto3.client("secretsmanager").list_secrets()["SecretList"]}
-    assert set(by_name["ItsSecrets"]["Resource"]) - {None} == secrets  # moto leaves a hole for AWS::NoValue
+    assert set(by_name["ItsSecrets"]["Resource"]) == secrets
+    assert not [sid for sid in by_name if sid.startswith(("TheKeyOf", "TheBrokers", "TheCluster", "ItsTopics"))]
+
+
+@pytest.mark.parametrize(("kafka", "secrets"), [("msk-scram", 6), ("msk-iam", 5)])
+def test_managed_services_stand_in_private_subnets_behind_the_host_and_the_host_is_told(
+    kafka: str, secrets: int
+) -> None:
+    deploy({**EVERYTHING, "Kafka": kafka})
+    config = host.read_config(STACK)
+    ec2 = boto3.client("ec2")
+    subnets = {s["CidrBlock"]: s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]}
+    private = {subnets[f"10.90.{number}.0/24"] for number in (1, 2, 3)}
+    [database] = boto3.client("rds").describe_db_instances()["DBInstances"]
+    assert (database["Engine"], database["StorageEncrypted"], database["MultiAZ"]) == ("postgres", True, True)
+    assert not database["PubliclyAccessible"]
+    assert {s["SubnetIdentifier"] for s in database["DBSubnetGroup"]["Subnets"]} < private
+    assert config["postgres_host"] == database["Endpoint"]["Address"]
+    [brokers] = stand_ins.NOTED["AWS::MSK::Cluster"]
+    assert set(brokers["BrokerNodeGroupInfo"]["ClientSubnets"]) == private
+    assert len(stand_ins.NOTED.get("AWS::MSK::BatchScramSecret", [])) == (kafka == "msk-scram")
+    claims, broker = stand_ins.NOTED["AWS::ElastiCache::ReplicationGroup"]
+    assert "ClaimsCache" in config["claims_host"]
+    assert "BrokerCache" in config["broker_host"]
+    assert claims["AuthToken"] == broker["AuthToken"]
+    policies = [p["Properties"]["maxmemory-policy"] for p in stand_ins.NOTED["AWS::ElastiCache::ParameterGroup"]]
+    assert sorted(policies) == ["noeviction", "volatile-ttl"]
+    assert len(boto3.client("secretsmanager").list_secrets()["SecretList"]) == secrets
+    made = stack.secrets(
+        config, lambda arn: boto3.client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"]
+    )
+    assert ("OAUTHBEARER" in made["kafka_options"]) == (kafka == "msk-iam")
 
 
 def test_alarms_reach_the_address_that_was_given() -> None:
@@ -110,10 +156,13 @@ def test_the_host_turns_what_the_stack_says_into_settings_and_secrets() -> None:
     config = host.read_config(STACK)
     client = boto3.client("secretsmanager")
     secrets = stack.secrets(config, lambda arn: client.get_secret_value(SecretId=arn)["SecretString"])
-    assert secrets["postgres_url"] == f"postgresql://millrace:{secrets['postgres_password']}@postgres:5432/millrace"
+    owner = f"postgresql://millrace:{secrets['postgres_password']}@postgres:5432/millrace"
+    assert secrets["postgres_owner_url"] == owner
+    assert secrets["postgres_url"].startswith("postgresql://millrace_service:")
+    assert secrets["postgres_password"] not in secrets["postgres_url"]
     assert len(secrets["postgres_password"]) == 40
     lines = stack.lines(config, host.brokers(config))
-    assert lines["POSTGRES_CONTAINERS"] == lines["KAFKA_CONTAINERS"] == "1"
+    assert lines["POSTGRES_PROFILE"] == lines["KAFKA_PROFILE"] == "core"
     assert lines["MILLRACE_NETWORK_INTERNAL"] == "true"
     assert lines["MILLRACE_KAFKA_BOOTSTRAP_SERVERS"] == "kafka:9092"
     assert not set(secrets.values()) & set(lines.values())
@@ -149,9 +198,9 @@ def test_the_role_of_github_actions_is_there_only_when_it_is_asked_for(repositor
 
 def test_the_proxy_starts_with_a_login_and_a_certificate_and_keeps_better_ones(tmp_path: Path) -> None:
     login = '{"username": "millrace", "password": "p4ss"}'
-    host.prepare_proxy({"domain": "millrace.example.org"}, login, tmp_path)
+    written.prepare_proxy({"domain": "millrace.example.org"}, login, tmp_path)
     assert (tmp_path / "proxy_users").read_text().startswith("millrace:$6$")
     assert "BEGIN CERTIFICATE" in (tmp_path / "proxy_certificate").read_text()
     (tmp_path / "proxy_certificate").write_text("better")
-    host.prepare_proxy({"domain": "millrace.example.org"}, login, tmp_path)
+    written.prepare_proxy({"domain": "millrace.example.org"}, login, tmp_path)
     assert (tmp_path / "proxy_certificate").read_text() == "better"

@@ -1,15 +1,31 @@
 # pyright: basic, reportMissingImports=false
-"""CloudFormation types that moto cannot make, though it has the services: secrets and alarms.
+"""CloudFormation types that moto cannot make: of services that it has (secrets, alarms), and of others.
 
-What belongs here: from a resource's properties to a call of the service. What does not: assertions.
-Moto finds direct subclasses of its model, once this module is imported.
+What belongs here: from a resource's properties to a call of the service, or to a note of them. What does not:
+assertions. Moto finds direct subclasses of its model, once this module is imported.
 """
 
 import json
 from typing import Any
 
 import boto3
+from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
+from moto.rds.models import DBParameterGroup
+
+_CLEAN = parsing.clean_json
+
+
+def _without_holes(found: Any, resources: Any) -> Any:
+    """Moto leaves a hole in a list where AWS::NoValue stands; Amazon closes it."""
+    cleaned = _CLEAN(found, resources)
+    return [each for each in cleaned if each is not None] if isinstance(found, list) else cleaned
+
+
+parsing.clean_json = _without_holes
+DBParameterGroup.physical_resource_id = property(lambda made: made.name)  # a reference to one needs it
+
+NOTED: dict[str, list[dict[str, Any]]] = {}  # by type: the properties, references resolved
 
 
 class _StandIn:
@@ -73,3 +89,34 @@ class Alarm(_StandIn, CloudFormationModel):
         made = cls()
         made.physical_resource_id = resource_name
         return made
+
+
+def _noted(kind: str, *attributes: str) -> type[CloudFormationModel]:
+    """A type that is only written down: its properties as CloudFormation would hand them to the service."""
+
+    def create(cls: Any, resource_name: str, cloudformation_json: Any, *_: Any, **__: Any) -> Any:
+        NOTED.setdefault(kind, []).append(cloudformation_json["Properties"])
+        made = cls()
+        made.physical_resource_id = f"arn:aws:of:a:{resource_name}"
+        return made
+
+    own = {
+        "cloudformation_type": staticmethod(lambda: kind),
+        "create_from_cloudformation_json": classmethod(create),
+        "has_cfn_attr": classmethod(lambda _, name: name in attributes),
+        "get_cfn_attribute": lambda made, name: f"{name}.{made.physical_resource_id.rpartition(':')[2]}",
+    }
+    return type(kind.replace("::", ""), (_StandIn, CloudFormationModel), own)
+
+
+KINDS = (
+    _noted("AWS::DLM::LifecyclePolicy"),
+    _noted("AWS::ElastiCache::SubnetGroup"),
+    _noted("AWS::ElastiCache::ParameterGroup"),
+    _noted("AWS::ElastiCache::ReplicationGroup", "PrimaryEndPoint.Address"),
+    _noted("AWS::MSK::Cluster"),
+    _noted("AWS::MSK::BatchScramSecret"),
+    _noted("AWS::EC2::EIPAssociation"),
+    _noted("AWS::EC2::SecurityGroupEgress"),
+    _noted("AWS::S3::BucketPolicy"),
+)

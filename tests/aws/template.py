@@ -4,6 +4,7 @@ What belongs here: reading and resolving, without AWS. What does not: assertions
 """
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,8 +41,9 @@ def _short(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, A
 _Loader.add_multi_constructor("!", _short)  # pyright: ignore[reportUnknownMemberType]
 
 
+@cache
 def load() -> dict[str, Any]:
-    """The whole template, short forms spelled out."""
+    """The whole template, short forms spelled out. Read once: whoever changes it changes a copy."""
     return yaml.load(PATH.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe loader
 
 

@@ -15,6 +15,7 @@ MANAGED = {
     "Postgres=rds": "AWS::RDS::DBInstance",
     "Redis=elasticache": "AWS::ElastiCache::ReplicationGroup",
     "Kafka=msk-scram": "AWS::MSK::Cluster",
+    "Kafka=msk-iam": "AWS::MSK::Cluster",
 }
 # Amazon offers nothing narrower for these; a condition or what they reveal bounds them.
 BROAD = {"ec2:DescribeVolumes", "ec2:DescribeInstances", "cloudwatch:PutMetricData"} | {
@@ -32,9 +33,9 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
 
 
-@pytest.mark.parametrize("redirect", ["no", "yes"])
-def test_from_outside_only_the_proxy_is_reached(redirect: str) -> None:
-    made = Made({**EVERYTHING, "HttpRedirect": redirect})
+@pytest.mark.parametrize(("redirect", "kafka"), [("no", "msk-scram"), ("yes", "msk-iam")])
+def test_from_outside_only_the_proxy_is_reached(redirect: str, kafka: str) -> None:
+    made = Made({**EVERYTHING, "HttpRedirect": redirect, "Kafka": kafka})
     groups = made.of("AWS::EC2::SecurityGroup").values()
     alone = made.of("AWS::EC2::SecurityGroupIngress").values()
     rules = [*(rule for group in groups for rule in group.get("SecurityGroupIngress", [])), *alone]
@@ -43,7 +44,7 @@ def test_from_outside_only_the_proxy_is_reached(redirect: str) -> None:
     assert from_networks == [("tcp", port, port, REQUIRED["AllowedCidr"]) for port in ports]
     host = {"Fn::GetAtt": ["HostSecurityGroup", "GroupId"]}
     between = [rule for rule in alone if "CidrIp" not in rule]
-    assert sorted(rule["FromPort"] for rule in between) == [5432, 6379, 9096]
+    assert sorted(rule["FromPort"] for rule in between) == [5432, 6379, 9098 if kafka == "msk-iam" else 9096]
     assert all(rule["SourceSecurityGroupId"] == host for rule in between)
 
 
@@ -55,8 +56,6 @@ def test_the_host_demands_imdsv2_and_has_no_key_for_ssh() -> None:
         "HttpEndpoint": "enabled",
         "HttpPutResponseHopLimit": 1,
     }
-    managed = made.of("AWS::IAM::Role")["HostRole"]["ManagedPolicyArns"]
-    assert managed == [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"}]
     [host] = made.of("AWS::EC2::Instance").values()
     assert host["LaunchTemplate"]["LaunchTemplateId"] == {"Ref": "HostTemplate"}
     assert "KeyName" not in host
@@ -81,10 +80,33 @@ def test_every_disk_is_encrypted_and_the_data_outlive_the_stack() -> None:
 
 
 def test_no_rights_are_wider_than_they_must_be() -> None:
-    for each in statements(Made(EVERYTHING)):
+    for each in (*statements(Made(EVERYTHING)), *statements(Made({**EVERYTHING, "Kafka": "msk-iam"}))):
         assert not any("*" in action for action in listed(each["Action"])), each
-        if "*" in listed(each["Resource"]):
+        if "*" in listed(each["Resource"]) and each["Sid"] != "SystemsManager":
             assert set(listed(each["Action"])) <= BROAD, each
+
+
+def test_systems_manager_reaches_the_host_and_the_host_reads_no_parameters_but_its_own() -> None:
+    by_name = {each["Sid"]: each for each in statements(Made(EVERYTHING))}
+    spoken = {"ssm:UpdateInstanceInformation", "ssmmessages:OpenDataChannel", "ec2messages:GetMessages"}
+    assert spoken <= set(by_name["SystemsManager"]["Action"])
+    assert not [action for action in by_name["SystemsManager"]["Action"] if "GetParameter" in action]
+    assert "parameter/millrace/${AWS::StackName}/config" in str(by_name["ItsConfiguration"]["Resource"])
+    assert not any("ManagedPolicyArns" in role for n, role in Made().of("AWS::IAM::Role").items() if n == "HostRole")
+
+
+def test_a_token_of_the_host_opens_its_topics_and_its_group_and_no_other_cluster() -> None:
+    by_name = {each["Sid"]: each for each in statements(Made({**REQUIRED, "Kafka": "msk-iam"}))}
+    assert by_name["TheCluster"]["Resource"] == {"Ref": "MskCluster"}
+    assert str(by_name["ItsTopics"]["Resource"]).count("topic/${AWS::StackName}/*") == 1
+    assert str(by_name["ItsGroup"]["Resource"]).count("group/${AWS::StackName}/*/millrace") == 1
+    assert not {"ItsTopics", "ItsGroup"} & {each["Sid"] for each in statements(Made(EVERYTHING))}
+    made = Made({**REQUIRED, "Kafka": "msk-iam"})
+    assert not {"MskSecret", "MskKey", "MskUser"} & set(made.resources)
+    assert made.of("AWS::MSK::Cluster")["MskCluster"]["ClientAuthentication"] == {
+        "Sasl": {"Scram": {"Enabled": False}, "Iam": {"Enabled": True}},
+        "Unauthenticated": {"Enabled": False},
+    }
 
 
 def test_whoever_deploys_may_run_one_document_on_one_host_from_one_environment() -> None:

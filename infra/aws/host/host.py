@@ -1,10 +1,12 @@
 """Start Millrace on its EC2 host, and tell CloudFormation whether it is healthy.
 
     host.py start             the volume, the release, the settings, the containers; safe to repeat
-    host.py signal SUCCESS    or FAILURE: what the stack's creation waits for
+    host.py signal            that it is healthy, for which the stack's creation waits
+    host.py token             a new one for Kafka, where Kafka wants one
 
 What belongs here: the order of things, and the calls to AWS and Docker. What does not: which parameter becomes which
-setting (`stack`), and the volume (`volume`). Runs with Ubuntu's own Python and boto3, as root.
+setting (`stack`), the volume (`volume`), and what is in files (`written`). Runs with Ubuntu's own Python and boto3, as
+root.
 """
 
 import json
@@ -19,21 +21,26 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import kafka_token
 import stack
 import volume
+import written
 
 RELEASE = volume.MOUNT / "release"
 LINK = Path("/opt/millrace")
 DEPLOYMENT = RELEASE / "infra" / "docker"
 STATE = volume.MOUNT / "applied.json"
+OUTSIDE = volume.MOUNT / "outside"
 
 
 def main(arguments: list[str]) -> None:
-    """One of the two commands."""
+    """One of the three commands."""
     if arguments == ["start"]:
         start(os.environ["MILLRACE_STACK"], Path(os.environ["MILLRACE_RELEASE"]))
-    elif len(arguments) == 2 and arguments[0] == "signal":
-        signal(os.environ["MILLRACE_STACK"], arguments[1])
+    elif arguments == ["signal"]:
+        signal(os.environ["MILLRACE_STACK"])
+    elif arguments == ["token"]:
+        kafka_token.renew(read_config(os.environ["MILLRACE_STACK"]), OUTSIDE / "kafka_token")
     else:
         sys.exit(__doc__)
 
@@ -45,11 +52,12 @@ def start(name: str, delivered: Path) -> None:
     volume.mount(config["volume"])
     applied = json.loads(STATE.read_text()) if STATE.exists() else {}
     bring_release(config, applied, delivered)
+    prepare_outside(config)
     subprocess.run(["systemctl", "start", "docker"], check=True)
     image = f"{config['image']}{'@' if config['tag'].startswith('sha256:') else ':'}{config['tag']}"
     write_settings(config, image, changed=image != applied.get("image"))
-    compose = ["docker", "compose", "--project-directory", str(LINK / "infra" / "docker")]
-    subprocess.run([*compose, "up", "--detach", "--wait", "--wait-timeout", "1200", "--remove-orphans"], check=True)
+    compose = ["docker", "compose", "up", "--detach", "--wait", "--wait-timeout", "1200", "--remove-orphans"]
+    subprocess.run(compose, check=True, cwd=LINK / "infra" / "docker")
     STATE.write_text(json.dumps({"image": image, "ref": config["ref"]}))
 
 
@@ -86,16 +94,22 @@ def write_settings(config: dict[str, str], image: str, *, changed: bool) -> None
     client = boto3.client("secretsmanager")
     wanted = stack.secrets(config, lambda arn: client.get_secret_value(SecretId=arn)["SecretString"])
     for file, text in wanted.items():
-        replace(folder / file, text, 0o644)  # the folder keeps others out; containers' users have other ids
-    prepare_proxy(config, client.get_secret_value(SecretId=config["proxy_secret"])["SecretString"], folder)
+        written.replace(folder / file, text, 0o644)  # the folder keeps others out; containers' users have other ids
+    written.prepare_proxy(config, client.get_secret_value(SecretId=config["proxy_secret"])["SecretString"], folder)
     options = ["--rm", "--network", "none", "--user", "0", "--volume", f"{DEPLOYMENT}:/deployment"]
     subprocess.run(["docker", "run", *options, image, "init", "--directory", "/deployment"], check=True)
     lines = stack.lines(config, brokers(config))
     if changed:  # else what a deployment has put there since stays
         lines["MILLRACE_IMAGE"] = image
-    settings = DEPLOYMENT / ".env"
-    kept = [line for line in settings.read_text().splitlines() if line.partition("=")[0] not in lines]
-    replace(settings, "\n".join([*kept, *(f"{k}={v}" for k, v in lines.items())]) + "\n", 0o600)
+    written.merge(DEPLOYMENT / ".env", lines, outside=stack.needs_outside(config))
+
+
+def prepare_outside(config: dict[str, str]) -> None:
+    """What containers need to trust RDS and to be trusted by MSK, before the first of them starts."""
+    OUTSIDE.mkdir(mode=0o755, exist_ok=True)
+    if config["postgres"] == "rds":
+        written.fetch_authorities(OUTSIDE / "rds.pem")
+    kafka_token.renew(config, OUTSIDE / "kafka_token")
 
 
 def brokers(config: dict[str, str]) -> str:
@@ -103,40 +117,16 @@ def brokers(config: dict[str, str]) -> str:
     if not config["kafka_cluster"]:
         return config["kafka_servers"]
     answer: dict[str, Any] = boto3.client("kafka").get_bootstrap_brokers(ClusterArn=config["kafka_cluster"])
-    return answer["BootstrapBrokerStringSaslScram"]
+    return answer["BootstrapBrokerStringSaslIam" if config["kafka"] == "msk-iam" else "BootstrapBrokerStringSaslScram"]
 
 
-def prepare_proxy(config: dict[str, str], text: str, folder: Path) -> None:
-    """A login, and a certificate of our own until its owner puts a better one in its place; what is there stays."""
-    users, certificate, key = (folder / name for name in ("proxy_users", "proxy_certificate", "proxy_key"))
-    if not users.exists() or not users.read_text().strip():
-        login = json.loads(text)
-        command = ["openssl", "passwd", "-6", "-stdin"]
-        hashed = subprocess.run(command, input=login["password"], capture_output=True, text=True, check=True)
-        replace(users, f"{login['username']}:{hashed.stdout.strip()}\n", 0o644)
-    if not certificate.exists() or not certificate.read_text().strip():
-        made = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "825", "-subj", f"/CN={config['domain']}"]
-        names = ["-addext", f"subjectAltName=DNS:{config['domain']}"]
-        files = ["-keyout", str(key), "-out", str(certificate)]
-        subprocess.run(["openssl", "req", *made, *names, *files], check=True, capture_output=True)
-        for file in (key, certificate):
-            file.chmod(0o644)  # as all of this folder, which keeps others out
-
-
-def replace(path: Path, text: str, mode: int) -> None:
-    """Write a file in one step: who reads it finds the old one or the new one."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.touch(mode=0o600)
-    fresh.write_text(text)
-    fresh.chmod(mode)
-    fresh.replace(path)
-
-
-def signal(name: str, status: str) -> None:
+def signal(name: str) -> None:
     """End CloudFormation's waiting; later there is none, and that is no error."""
     client = boto3.client("cloudformation")
     try:
-        client.signal_resource(StackName=name, LogicalResourceId="Host", UniqueId=volume.instance_id(), Status=status)
+        client.signal_resource(
+            StackName=name, LogicalResourceId="Host", UniqueId=volume.instance_id(), Status="SUCCESS"
+        )
     except client.exceptions.ClientError as error:
         print("CloudFormation does not wait:", error)  # noqa: T201 - the journal reads it
 

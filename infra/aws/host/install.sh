@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make a fresh Ubuntu into Millrace's host, start the stack, and tell CloudFormation how it went. As root; called by user data.
+# Make a fresh Ubuntu into Millrace's host, start the stack, and tell CloudFormation that it is healthy. As root; called by
+# user data, which tells of a failure.
 #
 #   install.sh STACK REGION
 set -euo pipefail
@@ -12,15 +13,6 @@ install -d -m 0755 /etc/millrace "$program"
 install -m 0755 "$release"/infra/aws/host/*.py "$program/"
 install -m 0644 "$release"/infra/aws/host/units/* /etc/systemd/system/
 printf 'MILLRACE_STACK=%s\nAWS_DEFAULT_REGION=%s\nMILLRACE_RELEASE=%s\n' "$stack" "$region" "$release" >/etc/millrace/host.env
-
-tell() {
-    set -a
-    # shellcheck source=/dev/null
-    . /etc/millrace/host.env
-    set +a
-    python3 "$program/host.py" signal "$1"
-}
-trap 'tell FAILURE' ERR
 
 # Docker's data is on the data volume; without the volume Docker does not start. Containers' own limits win over these.
 install -d -m 0755 /etc/docker /etc/systemd/system/docker.service.d
@@ -49,9 +41,10 @@ rm -rf "$agent"
 
 systemctl daemon-reload
 systemctl unmask docker.service docker.socket
-systemctl enable millrace.service millrace-report.timer millrace-backup.timer
+systemctl enable millrace.service millrace-token.timer millrace-report.timer millrace-backup.timer
 systemctl start millrace.service
 sed "s|LOG_GROUP|/millrace/$stack|" "$release/infra/aws/host/cloudwatch.json" >/etc/millrace/cloudwatch.json
 /opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:/etc/millrace/cloudwatch.json
-systemctl start millrace-report.timer millrace-backup.timer
-tell SUCCESS
+systemctl start millrace-token.timer millrace-report.timer millrace-backup.timer
+systemctl start --no-block millrace-backup.service # the first one now: the alarm on its age need not wait for the night
+MILLRACE_STACK=$stack AWS_DEFAULT_REGION=$region python3 "$program/host.py" signal

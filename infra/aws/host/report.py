@@ -12,7 +12,8 @@ from pathlib import Path
 import boto3
 import volume
 
-_COMPOSE = ("docker", "compose", "--project-directory", "/opt/millrace/infra/docker")
+_FOLDER = "/opt/millrace/infra/docker"  # .env there may name more files, beside it
+_COMPOSE = ("docker", "compose")
 _QUERY = "max(millrace_oldest_unread_seconds)"
 BACKUPS = volume.MOUNT / "backups"
 
@@ -60,7 +61,7 @@ def _well(row: dict[str, object]) -> bool:
 
 
 def _run(*command: str) -> str | None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=50, cwd=_FOLDER)
     return done.stdout if done.returncode == 0 else None
 
 

@@ -10,7 +10,23 @@ from urllib.parse import quote
 
 Config = Mapping[str, str]
 Secret = Callable[[str], str]
-_AMAZONS_CAS = "/etc/ssl/certs/ca-certificates.crt"
+_PUBLIC_CAS = "/etc/ssl/certs/ca-certificates.crt"
+# What Compose calls the containers that a managed service may stand in place of.
+_CONTAINERS = {"kafka": "kafka", "postgres": "postgres", "redis": "redis", "broker": "redis"}
+# infra/aws/compose.yaml mounts it: what changes while containers run, and is no secret of a file of its own.
+OUTSIDE = "/run/outside"
+_OVERLAY = "../aws/compose.yaml"
+
+
+def needs_outside(config: Config) -> bool:
+    """Whether a service is not a container here."""
+    return any(config[name] != "container" for name in ("postgres", "redis", "kafka"))
+
+
+def files(now: str, *, outside: bool) -> str:
+    """COMPOSE_FILE: what its owner has there stays, ours is added or taken away."""
+    kept = [name for name in (now or "compose.yaml").split(":") if name != _OVERLAY]
+    return ":".join([*kept, _OVERLAY] if outside else kept)
 
 
 def lines(config: Config, servers: str) -> dict[str, str]:
@@ -20,17 +36,17 @@ def lines(config: Config, servers: str) -> dict[str, str]:
         config: the stack's.
         servers: Kafka's addresses; empty for the container.
     """
-    outside = any(config[name] != "container" for name in ("postgres", "redis", "kafka"))
+    outside = needs_outside(config)
     with_metrics = "monitoring" in config["profiles"].split(",")
+    contained = {name: config[by] == "container" for name, by in _CONTAINERS.items()}
     return {
         "COMPOSE_PROFILES": config["profiles"],
         "MILLRACE_PULL": "missing",
         "MILLRACE_NETWORK_INTERNAL": "false" if outside else "true",
-        "POSTGRES_CONTAINERS": "1" if config["postgres"] == "container" else "0",
-        "REDIS_CONTAINERS": "1" if config["redis"] == "container" else "0",
-        "BROKER_CONTAINERS": "1" if config["redis"] == "container" else "0",
-        "KAFKA_CONTAINERS": "1" if config["kafka"] == "container" else "0",
+        **{f"{name.upper()}_PROFILE": "core" if here else "none" for name, here in contained.items()},
         "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": servers or "kafka:9092",
+        "MILLRACE_ANALYST_HOST": f"{config['postgres_host'] or 'postgres'}:5432",
+        "MILLRACE_ANALYST_SSLMODE": "disable" if contained["postgres"] else "require",
         "MILLRACE_PUSHGATEWAY_URL": "http://pushgateway:9091" if with_metrics else "",
     }
 
@@ -42,8 +58,12 @@ def secrets(config: Config, secret: Secret) -> dict[str, str]:
         config: the stack's.
         secret: from a secret's ARN to its text.
     """
-    password = _password(secret(config["postgres_secret"]))
-    made = {"postgres_password": password, "postgres_url": _postgres(config, password)}
+    owner, service = (_password(secret(config[name])) for name in ("postgres_secret", "service_secret"))
+    made = {
+        "postgres_password": owner,
+        "postgres_owner_url": _postgres(config, "millrace", owner),
+        "postgres_url": _postgres(config, "millrace_service", service),
+    }
     if config["grafana_secret"]:
         made["grafana_password"] = _password(secret(config["grafana_secret"]))
     if config["redis"] == "elasticache":
@@ -57,21 +77,24 @@ def secrets(config: Config, secret: Secret) -> dict[str, str]:
     return {**made, "kafka_options": options} if options else made
 
 
-def _postgres(config: Config, password: str) -> str:
+def _postgres(config: Config, user: str, password: str) -> str:
     host = config["postgres_host"] or "postgres"
-    encrypted = "?sslmode=require" if config["postgres"] == "rds" else ""
-    return f"postgresql://millrace:{quote(password, safe='')}@{host}:5432/millrace{encrypted}"
+    encrypted = f"?sslmode=verify-full&sslrootcert={OUTSIDE}/rds.pem" if config["postgres"] == "rds" else ""
+    return f"postgresql://{user}:{quote(password, safe='')}@{host}:5432/millrace{encrypted}"
 
 
 def _kafka(config: Config, secret: Secret) -> str:
     """MILLRACE_KAFKA_OPTIONS."""
     if config["kafka"] == "external":
         return secret(config["kafka_secret"]) if config["kafka_secret"] else ""
+    if config["kafka"] == "container":
+        return ""
     if config["kafka"] == "msk-scram":
         user = json.loads(secret(config["kafka_secret"]))
         own = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": user["username"], "sasl.password": user["password"]}
-        return json.dumps({"security.protocol": "SASL_SSL", "ssl.ca.location": _AMAZONS_CAS, **own})
-    return ""
+    else:
+        own = {"sasl.mechanism": "OAUTHBEARER", "millrace.token.file": f"{OUTSIDE}/kafka_token"}
+    return json.dumps({"security.protocol": "SASL_SSL", "ssl.ca.location": _PUBLIC_CAS, **own})
 
 
 def _password(text: str) -> str:
