@@ -33,7 +33,7 @@ def expected(stack: Stack) -> list[str]:
     return [*embedded.ALL, *optional, "web"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def any_stack(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stack]:
     directory = tmp_path_factory.mktemp("a stack")  # the space is part of the test
     stack = Stack(directory, APPLICATION)

@@ -2,6 +2,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
+from functools import cached_property
 
 import pytest
 
@@ -67,3 +68,42 @@ def test_free_ports_differ_and_can_be_listened_on() -> None:
     assert len(set(found)) == 20
     for port in found:
         socket.create_server((HOST, port)).close()
+
+
+_CHOOSE = """
+import sys
+from millrace.infra.local import ports
+count, ports._FIRST, ports._LAST = map(int, sys.argv[1:])
+print(*ports.free(count), flush=True)
+sys.stdin.read()
+"""
+
+
+class Chooser:
+    """A process that chooses up to so many of a hundred ports, and lives on."""
+
+    def __init__(self, count: int, first: int) -> None:
+        command = (sys.executable, "-c", _CHOOSE, str(count), str(first), str(first + 100))
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    @cached_property
+    def chosen(self) -> set[int]:
+        assert self._process.stdout
+        return {int(port) for port in self._process.stdout.readline().split()}
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+def test_processes_that_choose_at_once_choose_differently_and_what_one_had_is_free_when_it_ends() -> None:
+    mine = ports.free(1)
+    one, other = choosers = [Chooser(40, mine[0]) for _ in range(2)]
+    assert [len(each.chosen) for each in choosers] == [40, 40]
+    assert not one.chosen & other.chosen
+    assert not set(mine) & (one.chosen | other.chosen)
+    one.end()
+    last = Chooser(100, mine[0])
+    assert one.chosen <= last.chosen
+    assert not last.chosen & {*mine, *other.chosen}
+    for each in (other, last):
+        each.end()

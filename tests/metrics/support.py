@@ -10,12 +10,13 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from millrace.infra.local import ports
 from millrace.infra.local.binaries import monitoring
 from millrace.metrics.resource import Metrics
 from millrace.orchestration.clients import make_metrics
@@ -92,9 +93,8 @@ class Gateway:
 
 
 def free_port() -> int:
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+    [port] = ports.free(1)
+    return port
 
 
 @dataclass
