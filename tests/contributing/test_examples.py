@@ -82,8 +82,3 @@ def test_an_aggregate_is_added_as_the_text_says(copy: Path) -> None:
 @pytest.mark.examples
 def test_an_alert_is_added_as_the_text_says(copy: Path) -> None:
     assert follow(copy, "Add an alert") == ["diff", "sh"]
-
-
-def test_links_lead_somewhere() -> None:
-    files = set(re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
-    assert {name for name in files if not (ROOT / name).exists()} == set()
