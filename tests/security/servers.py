@@ -26,6 +26,7 @@ from millrace.infra.local.services import HOST as ADDRESS
 from tests.security import database
 from tests.security.authority import HOST, Authority
 from tests.security.proxy import tls_before
+from tests.support import cluster
 
 KAFKA_USER = "millrace"
 _LISTENER = "listener.name.sasl_ssl"
@@ -46,7 +47,7 @@ class Secure:
     def postgres(self, *, authority: Authority | None = None, host: str = HOST, mode: str = "verify-full") -> str:
         """The URL of the database."""
         trusted = quote(str((authority or self.authority).certificate))
-        return database.url(self.postgres_port, host, f"?sslmode={mode}&sslrootcert={trusted}")
+        return cluster.url(self.postgres_port, host, f"?sslmode={mode}&sslrootcert={trusted}")
 
     def redis(self, name: str, *, authority: Authority | None = None, host: str = HOST, scheme: str = "rediss") -> str:
         """The URL of a Redis server."""

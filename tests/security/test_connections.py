@@ -35,8 +35,8 @@ from millrace.producer.config import ProducerConfig, ProducerError
 from millrace.resources.kafka import Kafka, KafkaUnavailable
 from millrace.resources.postgres import Postgres, describe
 from millrace.resources.redis import Redis, RedisUnavailable
-from tests.security.database import PASSWORD
 from tests.security.servers import Secure
+from tests.support.cluster import PASSWORD
 from tests.support.world import World, encoded, event, out_of_balance
 from tests.upkeep.dagster_tables import instance_in
 
