@@ -32,9 +32,16 @@ demo: $(STAMP) ## Everything on embedded services, in the foreground (DEMO_SECON
 	@$(BIN)/millrace demo
 
 .PHONY: test
-test: $(STAMP) ## All tests but the slow ones, on real services
+test: $(STAMP) ## All tests but the slow ones, on real services, in up to four processes (ARGS="-n 0": in one)
 	@$(BIN)/python -m millrace.infra.local.monitoring || true # a test that needs it says so: skipped, in CI failed
-	$(BIN)/pytest -m "not chaos and not containers and not examples" $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --durations 10 -m "not chaos and not containers and not examples" $(ARGS)
+
+# What speaks to PostgreSQL; the containers' is 17, which `make test-containers` tries.
+ON_POSTGRES := tests/ingest tests/aggregates tests/letters tests/erasure tests/upkeep tests/quality tests/access tests/metrics
+.PHONY: test-postgres
+test-postgres: $(STAMP) ## What speaks to PostgreSQL, on other releases of it that are here (RELEASES="15 16"; ten minutes each)
+	@for release in $(or $(RELEASES),$$($(BIN)/python -m tests.support.cluster)); do echo "PostgreSQL $$release" && \
+		MILLRACE_TEST_POSTGRES=$$release $(BIN)/pytest -n auto --dist loadfile -m "not chaos" $(ON_POSTGRES) $(ARGS) || exit; done
 
 .PHONY: test-containers
 test-containers: $(STAMP) ## The image and the Compose stack on the Docker engine that is there (minutes)
@@ -58,7 +65,7 @@ test-aws: $(STAMP) ## The CloudFormation template: cfn-lint, and deployed agains
 	@test .venv-aws/.installed -nt requirements/aws.txt || { $(PYTHON) -m venv .venv-aws && $(BIN)/uv pip sync --quiet \
 		--python .venv-aws/bin/python --require-hashes requirements/aws.txt && touch .venv-aws/.installed; }
 	.venv-aws/bin/cfn-lint infra/aws/millrace.yaml
-	.venv-aws/bin/python -m pytest -q --noconftest -c /dev/null --rootdir=. -p no:cacheprovider -W ignore tests/aws/deployed.py $(ARGS)
+	.venv-aws/bin/python -m pytest -q --noconftest -c /dev/null --rootdir=. -p no:cacheprovider -W ignore tests/aws/deployed.py tests/aws/first_start.py tests/aws/host_files.py $(ARGS)
 
 .PHONY: monitoring
 monitoring: $(STAMP) ## Fetch Prometheus, Pushgateway and Alertmanager without root (Debian, Ubuntu; once, 36 MB)

@@ -3,20 +3,45 @@
 A test that is not marked `services`, `stack` or `chaos` gets no services: it says so if it asks for them.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from xdist.remote import Producer
 
 from millrace.infra.local.harness import Running, running
+from tests.support import cluster, workers
 from tests.support.world import World, fresh_world
+
+
+@pytest.hookimpl(optionalhook=True)  # `-p no:xdist` is nobody's mistake
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`."""
+    return workers.number()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> workers.Units | None:
+    """`--dist loadfile` as it suits these tests."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # their order says more than their number of tests
+    return workers.Units(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Several processes have an order of their own; one has that of the files."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: workers.rank(item.nodeid))
 
 
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """PostgreSQL, both Redis servers and Kafka, for the whole session."""
-    with running(tmp_path_factory.mktemp("services")) as started:
+    """PostgreSQL, both Redis servers and Kafka, for the whole session; `make test-postgres` names a release."""
+    directory, release = tmp_path_factory.mktemp("services"), os.environ.get("MILLRACE_TEST_POSTGRES")
+    with cluster.running_on(int(release), directory) if release else running(directory) as started:
         _without_fsync(started.environment["MILLRACE_POSTGRES_URL"])
         yield started
 

@@ -44,7 +44,7 @@ def becomes(instance: DagsterInstance, run: DagsterRun, wanted: DagsterRunStatus
     eventually(lambda: status(instance, run) == wanted, seconds, f"{run.job_name} becomes {wanted.value}")
 
 
-def succeeds(engine: Rig, instance: DagsterInstance, seconds: float = 15) -> None:
+def succeeds(engine: Rig, instance: DagsterInstance, seconds: float = 30) -> None:
     becomes(instance, engine.launch(instance, trivial_job), SUCCESS, seconds)
 
 
@@ -55,7 +55,7 @@ def requested_by_the_sensor(instance: DagsterInstance, since: datetime) -> Calla
 
 def busy_child(engine: Rig, instance: DagsterInstance, run: DagsterRun) -> psutil.Process:
     """The child that executes a run, as the run's own log tells."""
-    becomes(instance, run, DagsterRunStatus.STARTED, 10)
+    becomes(instance, run, DagsterRunStatus.STARTED, 30)
     messages = [e.message for e in instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT)]
     pid = next(int(m.split("pid: ")[1].split(")")[0]) for m in messages if "Started process for run" in m)
     return psutil.Process(pid)
@@ -119,7 +119,7 @@ def test_a_lost_message_ends_its_run_and_a_run_that_waits_its_turn_waits(
     lost = engine.launch(instance, default_queue_job)
     engine.broker().flushall()
     waiting = engine.launch(instance, default_queue_job)
-    becomes(instance, lost, FAILURE, 20)
+    becomes(instance, lost, FAILURE, 40)
     time.sleep(3)
     assert status(instance, waiting) == DagsterRunStatus.STARTING
     assert instance.run_launcher.terminate(waiting.run_id)
@@ -132,7 +132,7 @@ def test_a_canceled_run_ends_as_canceled(engine: Rig, instance: DagsterInstance)
         child = busy_child(engine, instance, run)
         time.sleep(0.3)
         assert instance.run_coordinator.cancel_run(run.run_id)
-        eventually(lambda r=run: status(instance, r) in (SUCCESS, FAILURE, CANCELED), 10, "the run ends")
+        eventually(lambda r=run: status(instance, r) in (SUCCESS, FAILURE, CANCELED), 30, "the run ends")
         assert status(instance, run) == CANCELED
         assert child.is_running()
     succeeds(engine, instance)
@@ -160,13 +160,13 @@ def test_runs_succeed_again_by_themselves_after_the_broker_was_killed_and_emptie
     engine.services.start("broker")
     assert launcher.broker_answers()
     engine.broker().flushall()
-    eventually(requested_by_the_sensor(instance, datetime.now(UTC)), 10, "a run of the sensor succeeds")
+    eventually(requested_by_the_sensor(instance, datetime.now(UTC)), 30, "a run of the sensor succeeds")
     engine.broker().flushall()
     succeeds(engine, instance, 5)
     run = engine.launch(instance, slow_job, seconds=60.0)
     busy_child(engine, instance, run)
     assert instance.run_coordinator.cancel_run(run.run_id), "workers take orders again, too"
-    becomes(instance, run, CANCELED, 10)
+    becomes(instance, run, CANCELED, 30)
 
 
 def test_a_hung_broker_fails_a_launch_within_seconds(engine: Rig, instance: DagsterInstance) -> None:
@@ -184,7 +184,7 @@ def test_a_hung_broker_fails_a_launch_within_seconds(engine: Rig, instance: Dags
 def test_postgres_is_killed_and_comes_back_and_everybody_goes_on(engine: Rig, instance: DagsterInstance) -> None:
     engine.services.kill("postgres")
     engine.services.start("postgres")
-    eventually(requested_by_the_sensor(instance, datetime.now(UTC)), 20, "a run of the sensor succeeds")
+    eventually(requested_by_the_sensor(instance, datetime.now(UTC)), 30, "a run of the sensor succeeds")
     succeeds(engine, instance)
     assert engine.connections() <= 16
 
@@ -195,9 +195,9 @@ def test_a_run_whose_whole_worker_is_killed_fails_when_the_worker_is_back(
     run = engine.launch(instance, slow_job, seconds=60.0)
     child = busy_child(engine, instance, run)
     engine.kill("ingest")
-    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5, "its children end with it")
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 30, "its children end with it")
     engine.start_worker()
-    becomes(instance, run, FAILURE, 20)
+    becomes(instance, run, FAILURE, 40)
     succeeds(engine, instance)
 
 

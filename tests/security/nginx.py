@@ -105,6 +105,16 @@ class Proxy:
                     told += data
         return told.decode("latin-1")
 
+    def logged(self, text: str) -> str:
+        """The log of requests, once a text is in it: nginx writes a line when it is done with the connection."""
+        log = ""
+        for _ in range(100):
+            log = (self.directory / "access.log").read_text()
+            if text in log:
+                return log
+            time.sleep(0.1)
+        pytest.fail(f"{text!r} is not logged: {log}")
+
     def _trusting(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.authority.certificate))
 

@@ -112,8 +112,7 @@ def test_no_log_quotes_a_query_of_who_was_refused_or_breaks_a_line(proxy: Proxy)
     wrong = "Basic " + base64.b64encode(b"forged\nline:wrong-password").decode()
     proxy.ask("/runs?token=of-a-stranger", Authorization=wrong)
     proxy.send(f"POST /x%0aforged?token=of-a-stranger HTTP/1.1\n{HEADERS}Content-Length: 99999999999\n\n")
-    logs = [(proxy.directory / name).read_text() for name in ("access.log", "error.log")]
-    assert "POST /x\\nforged" in logs[0]
+    logs = [proxy.logged("POST /x\\nforged"), (proxy.directory / "error.log").read_text()]
     assert not any(word in log for log in logs for word in ("of-a-stranger", "wrong-password"))
     assert not any(line.startswith(("forged", "line")) for log in logs for line in log.splitlines())
 

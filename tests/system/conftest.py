@@ -7,7 +7,7 @@ import pytest
 from tests.system.system import System, system
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Generator[System]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MILLRACE_METRICS_INTERVAL", "1s")  # alerts are watched in a hurry

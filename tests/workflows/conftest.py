@@ -17,6 +17,7 @@ from tests.workflows.workflows import ROOT
 _STAND_IN = """#!/usr/bin/env bash
 call="${0##*/} $*${MILLRACE_IMAGE:+ [$MILLRACE_IMAGE]}"
 echo "$call" >>"$STAND_INS/calls"
+[[ $1 == compose ]] && pwd >>"$STAND_INS/places"
 while IFS= read -r pattern; do
     # shellcheck disable=SC2053
     [[ $call == $pattern ]] && exit 1
@@ -42,6 +43,11 @@ class StandIns:
         """What was called, in order."""
         file = self.folder / "calls"
         return file.read_text().splitlines() if file.exists() else []
+
+    @property
+    def places(self) -> set[str]:
+        """Where Compose was called."""
+        return set((self.folder / "places").read_text().splitlines())
 
     def fail(self, *patterns: str) -> None:
         """Calls that match (as the shell matches) fail from now on."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflows.conftest import StandIns
+from tests.workflows.workflows import ROOT
 
 SCRIPT = "infra/docker/deploy.sh"
 OLD, NEW = "ghcr.io/o/millrace:1.0.0", "ghcr.io/o/millrace:1.1.0"
@@ -47,6 +48,7 @@ def test_an_image_is_pulled_then_migrates_then_starts_and_is_remembered(stand_in
     assert stand_ins.calls[2].endswith(MIGRATED)
     assert f"--env-file {directory}/.env" in stand_ins.calls[2]
     assert started(stand_ins) == [NEW]
+    assert stand_ins.places == {str((ROOT / SCRIPT).parent)}, "COMPOSE_FILE names files beside compose.yaml"
     assert image_of(directory) == NEW
     assert "PORT=3000" in (directory / ".env").read_text()
     assert stat.S_IMODE((directory / ".env").stat().st_mode) == 0o640

@@ -1,0 +1,49 @@
+"""Several pytest processes side by side (`make test`): how many, and which of them gets which tests.
+
+What belongs here: their number, what stays together, what comes first. What does not: fixtures, of which every
+process has its own, services included.
+"""
+
+import os
+
+import psutil
+from xdist.scheduler import LoadScopeScheduling
+
+_MOST = 4
+_MEMORY = 3 * 1024**3  # services take 1.2 GB, and one of the processes has a whole stack beside them
+# One after the other, and first: they are the longest, and two stacks at once would keep each other waiting.
+_STACKS = ("tests/system/", "tests/local/test_stack.py", "tests/local/test_commands.py")
+# The longest of the others, so that none of them begins when everybody else is done.
+_LONG = (
+    "tests/ingest/test_faults.py",
+    "tests/engine/test_engine.py",
+    "tests/aggregates/test_side_by_side.py",
+    "tests/ingest/test_ingest.py",
+    "tests/erasure/test_retention.py",
+    "tests/erasure/test_erase.py",
+    "tests/monitoring/test_rules.py",
+)
+
+
+def number() -> int:
+    """As many as this machine has processors and memory for."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(processors, psutil.virtual_memory().total // _MEMORY, _MOST))
+
+
+def unit(test: str) -> str:
+    """What a test, by its node id, is not to be parted from: its file, or the other tests of stacks."""
+    return "stacks" if test.startswith(_STACKS) else test.partition("::")[0]
+
+
+def rank(test: str) -> int:
+    """The place of a test's unit in the order in which they are handed out; equal ones stay as they are."""
+    units = ("stacks", *_LONG)
+    return units.index(unit(test)) if unit(test) in units else len(units)
+
+
+class Units(LoadScopeScheduling):
+    """Hands out one unit after the other to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit(nodeid)
