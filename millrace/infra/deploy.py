@@ -20,7 +20,7 @@ SERVICE_ROLE = "millrace_service"
 _CLUSTER = "KAFKA_CLUSTER_ID=\n"
 # Empty ones are settings that are not set, for their owner to fill in.
 _ALERTS = ("alert_webhook_url", "alert_slack_url", "alert_smtp_password")
-_EMPTY = (*_ALERTS, "proxy_certificate", "proxy_key", "proxy_users")
+_EMPTY = (*_ALERTS, "ca.pem", "proxy_certificate", "proxy_key", "proxy_users")
 _PAIRS = (("postgres_password", "postgres_owner_url"), ("redis.conf", "redis_url"), ("broker.conf", "broker_url"))
 
 

@@ -29,6 +29,7 @@ _WATCHING = {"PROMETHEUS_IMAGE": "prom/prometheus", "PUSHGATEWAY_IMAGE": "prom/p
 _WATCHING["ALERTMANAGER_IMAGE"] = "prom/alertmanager"
 _NUMBERS = count(1)
 _GRAFANA = "grafana/grafana:11.6.0"
+_NGINX = "nginx:1.28"
 
 
 def docker(*arguments: str, seconds: float = 900, check: bool = True) -> str:
@@ -58,12 +59,15 @@ def require_engine() -> None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no Docker engine to test with: {missing}")
 
 
-def require_image(name: str) -> None:
-    """Go on only with an image that is there or can be pulled; where CI has a registry, it can."""
-    if not _is_there(name):
-        docker("pull", "--quiet", name, check=False)
-    if not _is_there(name):
-        pytest.skip(f"there is no image {name}, and no registry to pull it from")
+@cache
+def nginx() -> str:
+    """The proxy's image; where there is no registry, Debian's nginx in an image of our own."""
+    if not _is_there(_NGINX):
+        docker("pull", "--quiet", _NGINX, check=False)
+    if _is_there(_NGINX):
+        return _NGINX
+    docker("build", "--quiet", "--tag", "millrace-test:nginx", str(Path(__file__).parent / "nginx"))
+    return "millrace-test:nginx"
 
 
 @cache
@@ -162,6 +166,10 @@ class Stack:
     def reconcile(self, wait: str = "90s") -> dict[str, Any]:
         """What `millrace reconcile` finds once everything was read; it fails where the books do not add up."""
         return json.loads(self.execute("worker-default", "millrace", "reconcile", "--wait", wait, "--json"))
+
+    def records(self) -> int:
+        """How many records are in the books."""
+        return int(self.query("select coalesce(sum(records), 0) from ops.batches")[0])
 
     def query(self, text: str) -> list[str]:
         """Lines of a query."""

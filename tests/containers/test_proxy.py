@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from millrace.infra.local import ports
-from tests.containers.stack import Stack, require_image
+from tests.containers.stack import Stack, nginx
 from tests.security.authority import HOST, Authority, openssl
 
 pytestmark = pytest.mark.containers
@@ -29,7 +29,6 @@ def answer(url: str, authority: Authority, login: str = "") -> int:
 
 
 def test_only_who_has_a_login_gets_through(running: Stack, tmp_path: Path) -> None:
-    require_image("nginx:1.28")
     [port] = ports.free(1, [])
     authority = Authority(tmp_path / "authority").make()
     secrets = running.directory / "secrets"
@@ -37,7 +36,7 @@ def test_only_who_has_a_login_gets_through(running: Stack, tmp_path: Path) -> No
     (secrets / "proxy_key").write_bytes(authority.key.read_bytes())
     (secrets / "proxy_users").write_text("alice:" + openssl("passwd", "-6", "-stdin", text="right\n"))
     with (running.directory / ".env").open("a") as file:
-        file.write(f"MILLRACE_PROXY_BIND=127.0.0.1\nMILLRACE_PROXY_PORT={port}\n")
+        file.write(f"PROXY_IMAGE={nginx()}\nMILLRACE_PROXY_BIND=127.0.0.1\nMILLRACE_PROXY_PORT={port}\n")
 
     running.compose("--profile", "proxy", "up", "--detach", "--wait", "proxy")
     page = f"https://{HOST}:{port}/server_info"

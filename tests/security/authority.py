@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tests.support.packages import program
 
-HOST = "localhost"  # the only name in the certificates: 127.0.0.1 reaches the same servers under a wrong one
+HOST = "localhost"  # the only name in most certificates: 127.0.0.1 reaches the same servers under a wrong one
 
-_CONFIG = f"""
+_CONFIG = """
 [req]
 distinguished_name = name
 [name]
@@ -21,7 +21,7 @@ basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign
 [server]
 basicConstraints = CA:FALSE
-subjectAltName = DNS:{HOST}
+subjectAltName = NAMES
 """
 
 
@@ -30,6 +30,7 @@ class Authority:
     """An authority and the server's certificate that it has signed; all files are PEM."""
 
     directory: Path
+    names: tuple[str, ...] = (HOST,)
 
     @property
     def certificate(self) -> Path:
@@ -49,7 +50,8 @@ class Authority:
     def make(self) -> "Authority":
         """Make the files."""
         self.directory.mkdir(parents=True)
-        (self.directory / "openssl.cnf").write_text(_CONFIG)
+        names = ", ".join(f"DNS:{name}" for name in self.names)
+        (self.directory / "openssl.cnf").write_text(_CONFIG.replace("NAMES", names))
         self._request("authority")
         self._request("server", "-CA", str(self.certificate), "-CAkey", str(self.directory / "authority.key"))
         return self

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import kombu.pools
 import psycopg
+import psycopg2
 import pytest
 from click.testing import CliRunner, Result
 from dagster import DagsterInstance
@@ -201,6 +203,18 @@ def test_postgres_refuses_and_every_client_is_told_why(secure: Secure, fault: st
 def test_without_verify_full_a_certificate_of_anybody_is_taken_which_is_why_the_docs_ask_for_it(secure: Secure) -> None:
     with Postgres(secure.postgres(mode="require").split("&sslrootcert")[0]).connect("test") as connection:
         assert connection.execute(_ENCRYPTED).fetchone() == (True,)
+
+
+@pytest.mark.parametrize("driver", [psycopg.connect, psycopg2.connect])
+def test_the_drivers_know_no_store_of_the_system_but_the_one_that_the_environment_names(
+    secure: Secure, driver: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = secure.postgres().replace(quote(str(secure.authority.certificate)), "system")
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure.other.certificate))
+    with pytest.raises(Exception, match="certificate verify failed"):
+        driver(url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure.authority.certificate))
+    driver(url).close()
 
 
 REDIS_FAULTS: dict[str, tuple[Callable[[Secure, str], str], str]] = {
