@@ -73,9 +73,12 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             (directory / "secrets" / name).write_text(content)
         shutil.copyfile(authority.certificate, directory / "secrets" / "ca.pem")
         chosen = Stack(made.directory, made.name, None)
-        chosen.compose("up", "--detach", "--wait", "database", "claims", "queue")
-        chosen.up()
-        yield chosen
+        try:
+            chosen.compose("up", "--detach", "--wait", "database", "claims", "queue")
+            chosen.up()
+            yield chosen
+        finally:
+            chosen.down()  # with what is in the second file
 
 
 def ask(elsewhere: Stack, query: str) -> list[str]:

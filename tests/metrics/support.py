@@ -130,7 +130,8 @@ def answers(status: str) -> Callable[[socket.socket], None]:
 
 
 def hangs(connection: socket.socket) -> None:
-    connection.recv(1)
+    while connection.recv(65536):  # a request may come in several pieces
+        pass
 
 
 def drips(connection: socket.socket) -> None:
