@@ -3,17 +3,21 @@
 What belongs here: a representative of `make test-postgres`, which runs every test that speaks to PostgreSQL.
 """
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from click.testing import CliRunner
 
 from millrace.events.contract import Contract
 from millrace.infra.local import ports
 from millrace.infra.local.children import Running
 from millrace.infra.postgres.access import Analysts
 from millrace.infra.postgres.migrate import migrate
+from millrace.orchestration.cli.migrate import migrate as command
 from tests.access.analyst import PASSWORD, ask
 from tests.erasure.support import SECRET, erase, of, retain, traces
 from tests.support import cluster
@@ -54,3 +58,21 @@ def test_events_are_stored_once_counted_erased_and_dropped_and_every_record_is_a
         world.refresh()
         assert ask(world, "select count(*) from raw.events") == [(1,)]
         assert out_of_balance(world.reconcile()) == []
+
+
+def test_a_release_that_is_too_old_is_refused_in_one_line_and_nothing_is_made_in_it(
+    services: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("millrace.infra.postgres.migrate.OLDEST_RELEASE", 99)
+    name = f"old{uuid.uuid4().hex[:12]}"
+    owner = services.environment["MILLRACE_POSTGRES_URL"]
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+        own = {**services.environment, "MILLRACE_POSTGRES_URL": f"{owner.rpartition('/')[0]}/{name}"}
+        answer = CliRunner().invoke(command, [], env=own)
+        with psycopg.connect(own["MILLRACE_POSTGRES_URL"]) as made:
+            schemas = made.execute("select count(*) from pg_namespace where nspname in ('ops', 'raw')").fetchone()
+        connection.execute(f"drop database {name} with (force)".encode())
+    assert answer.exit_code == 1
+    assert re.fullmatch(r"Error: PostgreSQL \d+ is too old: Millrace needs 99 or newer\n", answer.output)
+    assert schemas == (0,)

@@ -129,7 +129,7 @@ def test_each_step_of_ci_is_one_that_runs_here_too() -> None:
     scripts = {step.content["run"].strip() for step in chosen("ci.yml", ())}
     targets = {script.split()[1] for script in scripts}
     assert all(script.startswith("make ") for script in scripts)
-    tests = {"test", "test-examples", "test-aws", "test-kubernetes", "test-containers"}
+    tests = {"test", "test-postgres", "test-examples", "test-aws", "test-kubernetes", "test-containers"}
     assert targets == {"lint", "security", "actionlint", *tests}
     made = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert targets <= made

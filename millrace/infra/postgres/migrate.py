@@ -23,8 +23,13 @@ from millrace.infra.postgres.views import views
 
 LOG = logging.getLogger(__name__)
 VERSION_TABLE_SCHEMA = "ops"
+OLDEST_RELEASE = 15
 # One arbitrary number for the advisory lock that lets a single migration through at a time.
 _LOCK = 0x4D494C4C
+
+
+class UnsupportedReleaseError(Exception):
+    """The server is older than what Millrace is tested on; nothing was changed."""
 
 
 def engine(url: str) -> sqlalchemy.Engine:
@@ -64,10 +69,12 @@ def migrate(
         service: the role of the processes; None where they are the owner.
 
     Raises:
+        UnsupportedReleaseError: the server is too old.
         ServiceRoleError: the role of the processes cannot be what it is to be.
         sqlalchemy.exc.OperationalError: the database cannot be reached.
     """
     with engine(url).connect() as connection:
+        _check_release(connection)
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.execute(text(f"create schema if not exists {VERSION_TABLE_SCHEMA}"))
         connection.commit()
@@ -83,6 +90,12 @@ def migrate(
             connection.rollback()
             connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
             connection.commit()
+
+
+def _check_release(connection: Connection) -> None:
+    release = int(connection.execute(text("show server_version_num")).scalar_one()) // 10_000
+    if release < OLDEST_RELEASE:
+        raise UnsupportedReleaseError(f"PostgreSQL {release} is too old: Millrace needs {OLDEST_RELEASE} or newer")
 
 
 def _newer(connection: Connection) -> list[str]:

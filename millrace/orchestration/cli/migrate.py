@@ -22,6 +22,7 @@ def migrate() -> None:
     from sqlalchemy.exc import OperationalError
 
     from millrace.infra.postgres.access import Analysts
+    from millrace.infra.postgres.migrate import UnsupportedReleaseError
     from millrace.infra.postgres.migrate import migrate as run_migrations
     from millrace.infra.postgres.service import ServiceRoleError, service_of
     from millrace.orchestration.clients import make_kafka
@@ -47,7 +48,7 @@ def migrate() -> None:
         # The driver's text names host and cause; SQLAlchemy's would add the statement.
         name = "MILLRACE_MIGRATE_POSTGRES_URL" if owner_url else "MILLRACE_POSTGRES_URL"
         raise click.ClickException(f"PostgreSQL ({name}): {' '.join(str(error.orig).split())}") from None
-    except ServiceRoleError as error:
+    except (ServiceRoleError, UnsupportedReleaseError) as error:
         raise click.ClickException(str(error)) from None
     except psycopg.Error as error:
         raise click.ClickException(f"the views or the roles: {describe(error)}") from None
