@@ -3,9 +3,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
@@ -57,6 +58,35 @@ def test_two_first_starts_at_once_fetch_once_and_both_get_programs_that_run(
         pass
     dangling = [path for path in one.rglob("*") if path.is_symlink() and not path.exists()]
     assert dangling == [], "a page of theirs lacks a script or a font"
+
+
+class Archive:
+    """Packages that are only names, and what each depends on."""
+
+    def __init__(self, depends: dict[str, set[str]]) -> None:
+        self.depends = depends
+        self.got: list[str] = []
+
+    def download(self, names: Iterable[str]) -> list[Path]:
+        self.got += names
+        return [Path(name) for name in names]
+
+    def dependencies(self, package: Path) -> set[str]:
+        return self.depends.get(package.name, set())
+
+
+def test_what_a_later_debian_made_a_package_of_its_own_is_fetched_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = Archive({"prometheus": {"adduser", "libjs-jquery", "promtool"}, "libjs-jquery": {"libjs-sizzle"}})
+    monkeypatch.setattr(apt, "dependencies", archive.dependencies)
+    debian._download(cast("apt.Apt", archive))  # pyright: ignore[reportPrivateUsage]
+    assert {*archive.got} == {*debian.PACKAGES, "libjs-jquery", "libjs-sizzle", "promtool"}
+
+
+def test_a_folder_that_lacks_a_program_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "promtool").symlink_to("nowhere")
+    with pytest.raises(LocalError, match="bring no alertmanager, amtool, prometheus, promtool, pushgateway"):
+        debian._check(tmp_path)  # pyright: ignore[reportPrivateUsage]
 
 
 @needs_apt

@@ -20,7 +20,10 @@ def verify(stand_ins: StandIns, image: str, output: Path) -> int:
 def test_what_was_verified_is_what_will_be_deployed(
     image: str, asked: str, stand_ins: StandIns, tmp_path: Path
 ) -> None:
-    stand_ins.answer(f"docker buildx imagetools inspect {asked} *", f'{{"digest": "{HASH}"}}')
+    platforms = f'"manifests": [{{"digest": "sha256:{"c" * 64}"}}]'
+    stand_ins.answer(
+        f"docker buildx imagetools inspect {asked} *", f'{{"schemaVersion": 2, "digest": "{HASH}", {platforms}}}'
+    )
     assert verify(stand_ins, image, tmp_path / "output") == 0
     assert (tmp_path / "output").read_text() == f"image={OURS}@{HASH}\n"
     [asked_gh] = [call for call in stand_ins.calls if call.startswith("gh ")]

@@ -21,7 +21,7 @@ from millrace.infra.local.services import LocalError
 
 PACKAGES = ("prometheus-pushgateway", "prometheus", "prometheus-alertmanager")
 SIZE = "about 36 MB"
-_LAYOUT = 1  # to be raised when what is made of the packages here changes
+_LAYOUT = 2  # to be raised when what is made of the packages here changes
 # What the packages call each program, by the name that it has everywhere else.
 _PROGRAMS = {
     "pushgateway": "prometheus-pushgateway",
@@ -39,8 +39,8 @@ _PAGES: Mapping[str, Mapping[str, str]] = {
         "--web.console.libraries": "etc/prometheus/console_libraries",
     },
 }
-# The pages' scripts and fonts are packages of their own.
-_DECORATION = ("libjs-", "fonts-")
+# The pages' scripts and fonts are packages of their own; so is promtool since Debian 13.
+_PARTS = ("libjs-", "fonts-", "promtool", "amtool")
 _BALLAST = "usr/share/javascript/moment-timezone/data"  # 200 MB of sources of a file that the pages read beside it
 _ALERTMANAGER_HOME = "/usr/share/prometheus/alertmanager"
 _DESCRIPTOR = 9
@@ -99,11 +99,12 @@ def _fill(home: Path, silence_seconds: float) -> None:
         shutil.rmtree(staging / _BALLAST, ignore_errors=True)
         _relocate_alertmanager(staging)
         _make_bin(staging)
+        _check(staging)
         staging.rename(home)
 
 
 def _download(archive: apt.Apt) -> list[Path]:
-    """The packages, and those that their pages need; without the latter the pages are only ugly."""
+    """The packages, and those that hold parts of them; without a page's scripts and fonts it is only ugly."""
     found, todo, seen = [], set(PACKAGES), set[str]()
     while todo:
         try:
@@ -115,7 +116,7 @@ def _download(archive: apt.Apt) -> list[Path]:
         found += got
         seen |= todo
         needed = {name for package in got for name in apt.dependencies(package)}
-        todo = {name for name in needed if name.startswith(_DECORATION)} - seen
+        todo = {name for name in needed if name.startswith(_PARTS)} - seen
     return found
 
 
@@ -139,6 +140,13 @@ def _make_bin(root: Path) -> None:
             path.symlink_to(os.path.relpath(root / "usr/bin" / packaged, path.parent))
         else:
             files.write(path, _starter(root, name), 0o755)
+
+
+def _check(root: Path) -> None:
+    """A folder that lacks a program would be kept, and be taken for whole for ever."""
+    missing = sorted(name for name in _PROGRAMS if not (root / "bin" / name).exists())
+    if missing:
+        raise LocalError(f"the packages of {system()} bring no {', '.join(missing)}")
 
 
 def _starter(root: Path, name: str) -> str:
