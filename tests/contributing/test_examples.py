@@ -42,7 +42,14 @@ def copy(tmp_path: Path) -> Path:
 def run(copy: Path, command: list[str], given: str | None = None) -> None:
     """Run something in the copy; it fails with what was said."""
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.pop("PYTEST_ADDOPTS", None)
+    for name in (
+        "PYTEST_ADDOPTS",
+        "ARGS",
+        "MAKEFLAGS",
+        "MAKEOVERRIDES",
+        "MAKELEVEL",
+    ):  # of the make that runs this test
+        environment.pop(name, None)
     done = subprocess.run(
         command, cwd=copy, env=environment, input=given, capture_output=True, text=True, check=False, timeout=240
     )

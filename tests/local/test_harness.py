@@ -17,6 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 from millrace.infra.local import embedded, ports, processes
 from millrace.infra.local.harness import Running, running
 from millrace.infra.local.services import LocalError, Service
+from tests.support.command_lines import command_lines
 
 pytestmark = pytest.mark.services
 
@@ -57,8 +58,7 @@ def test_a_wrong_password_is_refused(services: Running) -> None:
 
 def test_no_secret_is_on_a_command_line_or_in_a_log(services: Running) -> None:
     secret = (services.directory / "postgres" / "password").read_text()
-    for process in processes.find(services.directory):
-        assert secret not in " ".join(process.cmdline())
+    assert all(secret not in " ".join(line) for line in command_lines(services.directory))
     for log in (services.directory / "logs").iterdir():
         assert secret not in log.read_text()
 

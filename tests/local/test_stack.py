@@ -16,6 +16,7 @@ from millrace.infra.local.sequence import Step
 from millrace.infra.local.services import LocalError
 from millrace.infra.local.stack import Stack
 from tests.local.conftest import APPLICATION, expected, web_program
+from tests.support.command_lines import command_lines
 
 pytestmark = pytest.mark.stack
 
@@ -64,7 +65,7 @@ def test_the_settings_are_their_owners_only_and_no_secret_is_elsewhere(stack: St
     told = [path for path in stack.directory.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
     assert {path.name for path in told} == {"environment.json", "password"}
     assert [path.stat().st_mode & 0o077 for path in told] == [0, 0]
-    assert all(secret not in " ".join(process.cmdline()) for process in processes.find(stack.directory))
+    assert all(secret not in " ".join(line) for line in command_lines(stack.directory))
 
 
 @pytest.mark.parametrize("name", ["web", "redis", "postgres"])
@@ -90,14 +91,6 @@ def test_a_process_that_only_has_the_settings_is_not_of_the_stack(stack: Stack) 
         assert child.pid not in {process.pid for process in processes.find(stack.directory)}
 
 
-def is_postmaster(process: psutil.Process) -> bool:
-    """Not so a session's process, which may be gone by now."""
-    try:
-        return process.name() == "postgres" and "-D" in process.cmdline()
-    except psutil.NoSuchProcess:
-        return False
-
-
 def test_after_a_crash_up_sweeps_first_and_keeps_ports_and_data(stack: Stack) -> None:
     settings = state.environment(stack.directory)
     with psycopg.connect(settings["MILLRACE_POSTGRES_URL"]) as connection:
@@ -110,7 +103,8 @@ def test_after_a_crash_up_sweeps_first_and_keeps_ports_and_data(stack: Stack) ->
     assert state.environment(stack.directory) == settings
     with psycopg.connect(settings["MILLRACE_POSTGRES_URL"]) as connection:
         connection.execute("drop table survivor")
-    assert len([p for p in processes.find(stack.directory) if is_postmaster(p)]) == 1
+    lines = command_lines(stack.directory)
+    assert len([line for line in lines if "-D" in line and Path(line[0]).name == "postgres"]) == 1
 
 
 def test_after_the_supervisor_is_killed_down_leaves_nothing(stack: Stack) -> None:
