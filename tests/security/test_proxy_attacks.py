@@ -133,7 +133,7 @@ def test_single_sign_on_lets_in_who_has_a_session_under_the_name_that_it_tells(s
     assert "X-Forwarded-User: ann" in told
     assert SESSION not in told
     assert "X-Forwarded-User: root" not in told
-    assert " ann [" in (single_sign_on.directory / "access.log").read_text()
+    single_sign_on.logged(" ann [")
 
 
 def test_single_sign_on_refuses_another_site_too(single_sign_on: Proxy) -> None:
