@@ -25,6 +25,8 @@ _TRANSIENT_STATES = ("25P02", "25P03", "55P03")
 _REFUSED = re.compile(
     r"failed: ((?:SSL error|server certificate|root certificate|server does not support SSL|FATAL:)[^\n]*)"
 )
+# But for these, which a server says that will soon be there, or has too many sessions for now.
+_PASSES = re.compile(r"the database system is|too many clients|remaining connection slots")
 
 
 class CommitLost(Exception):
@@ -112,8 +114,15 @@ def describe(error: BaseException) -> str:
 
 def _refusal(error: psycopg.Error) -> str:
     """Why there was no session; libpq says so in words alone, one line an address, and never quotes a password."""
-    found = _REFUSED.search(str(error))
-    return f"PostgreSQL is not used: {found[1].strip()}" if found else "no answer from PostgreSQL"
+    if not (found := _REFUSED.search(str(error))):
+        return "no answer from PostgreSQL"
+    return f"PostgreSQL is not {'ready' if _PASSES.search(found[1]) else 'used'}: {found[1].strip()}"
+
+
+def is_refusal(error: psycopg.Error) -> bool:
+    """Whether there was no session, and none will be, however long one waits: a password, a certificate."""
+    found = _REFUSED.search(str(error)) if error.sqlstate is None else None
+    return found is not None and _PASSES.search(found[1]) is None
 
 
 class DatabaseFailed(Exception):

@@ -19,13 +19,14 @@ from rich.table import Table
 
 from millrace.assets.ingest import books
 from millrace.assets.ingest.plan import Place
+from millrace.assets.ingest.worker import Worker
 from millrace.assets.quality.reconcile import Verdict
 from millrace.assets.quality.reconcile import reconcile as compare
 from millrace.orchestration import settings as settings_module
 from millrace.orchestration.clients import make_worker
 from millrace.orchestration.settings import Settings, parse_duration
 from millrace.resources.kafka import KafkaUnavailable
-from millrace.resources.postgres import describe
+from millrace.resources.postgres import describe, is_refusal
 
 _SHOWN = 20
 _COUNTED = ("records", "stored", "duplicates", "dead_letters", "tombstones", "erased", "expired")
@@ -50,7 +51,8 @@ def seconds(_context: click.Context, _parameter: click.Parameter, value: str | N
     callback=seconds,
     default="0s",
     metavar="DURATION",
-    help="First wait until everything that Kafka holds now is ingested, at most so long (30s, 2m).",
+    help="First wait until everything that Kafka holds now is ingested, at most so long (30s, 2m); also for a service "
+    "that is just starting.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; nothing else goes to standard output.")
 def reconcile(wait: float, as_json: bool) -> None:
@@ -87,10 +89,26 @@ def wait_until_ingested(
     at_most_seconds: float,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> bool:
-    """Wait until what Kafka holds now is committed; False if it took longer."""
+    """Wait until what Kafka holds now is committed, also for a service that is on its way; False if it took longer.
+
+    Raises:
+        KafkaUnavailable: for all of that time.
+        psycopg.OperationalError: the same, or PostgreSQL refuses us.
+    """
     if at_most_seconds <= 0:
         return True
     worker, deadline = make_worker(settings), time.monotonic() + at_most_seconds
+    while True:
+        try:
+            return _wait(settings, worker, deadline, on_progress)
+        except (KafkaUnavailable, psycopg.OperationalError) as error:
+            hopeless = isinstance(error, psycopg.Error) and is_refusal(error)
+            if hopeless or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def _wait(settings: Settings, worker: Worker, deadline: float, on_progress: Callable[[int], None]) -> bool:
     wanted = worker.kafka.available(settings.kafka_topics)
     with worker.postgres.connect("millrace-reconcile") as connection:
         while True:
