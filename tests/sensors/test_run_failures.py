@@ -27,7 +27,7 @@ from tests.support.world import World, fresh_world
 from tests.upkeep.dagster_tables import instance_in
 
 services = pytest.mark.services
-MARKER = "patient 4711 of Dr. Doe"
+MARKER = "patient user-47-11 of Dr. Doe"
 HOUR = timedelta(hours=1)
 
 
@@ -275,8 +275,8 @@ def test_exceptions_get_short_names_and_nothing_of_their_text_is_kept_or_logged(
     assert failures.cause(within) == "KeyError in metrics.totals"
     said = [r.getMessage() for r in caplog.records if r.name == "tick"]
     rows = failures.world.query("select f::text, c::text from ops.failed_runs as f cross join ops.failure_causes as c")
-    assert "4711" in failures.world.one("select string_agg(event, '') from dagster.event_logs")
-    assert "4711" not in f"{told}{said}{rows}"
+    assert "user-47-11" in failures.world.one("select string_agg(event, '') from dagster.event_logs")
+    assert "user-47-11" not in f"{told}{said}{rows}"
     assert "Doe" not in f"{told}{said}{rows}"
 
 
