@@ -1,9 +1,12 @@
 """What those who send runs and those who execute them agree on."""
 
+import itertools
+
 import pytest
 
 from millrace.orchestration.engine import broker, launcher, worker
-from millrace.orchestration.engine.lookout import Lookout, Picture, picture
+from millrace.orchestration.engine.evidence import Answer
+from millrace.orchestration.engine.lookout import Lookout, Read, answers_of
 
 
 @pytest.mark.parametrize(
@@ -32,62 +35,17 @@ def test_the_worker_knows_the_tasks_that_are_sent() -> None:
     assert {launcher.EXECUTE, launcher.SETTLE} <= set(worker.app.tasks)
 
 
-class Workers(Lookout):
-    """Workers that answer as a test says, a look after the other."""
-
-    def __init__(self, *pictures: Picture) -> None:
-        super().__init__(broker.client("redis://nobody"))
-        self.pictures = list(pictures)
-        self.queue = frozenset[str]()
-
-    def workers(self, not_older_than: float = 0.0) -> Picture:  # noqa: ARG002
-        return self.pictures.pop(0)
-
-    def waiting(self, queue: str) -> frozenset[str]:  # noqa: ARG002
-        return self.queue
-
-
-SERVED = frozenset({"ingest"})
-
-
-def test_a_run_is_lost_when_two_looks_running_do_not_find_it() -> None:
-    workers = Workers(Picture(1.0, SERVED), Picture(2.0, SERVED))
-    assert not workers.is_lost("run", "ingest")
-    assert workers.is_lost("run", "ingest")
-
-
-def test_the_same_picture_seen_twice_is_one_look() -> None:
-    workers = Workers(Picture(1.0, SERVED), Picture(1.0, SERVED))
-    assert not workers.is_lost("run", "ingest")
-    assert not workers.is_lost("run", "ingest")
-
-
-def test_a_run_that_is_found_in_between_is_not_lost() -> None:
-    workers = Workers(Picture(1.0, SERVED), Picture(2.0, SERVED, frozenset({"run"})), Picture(3.0, SERVED))
-    assert [workers.is_lost("run", "ingest") for _ in range(3)] == [False, False, False]
-
-
-def test_no_answer_from_workers_of_the_queue_is_no_evidence() -> None:
-    workers = Workers(Picture(1.0), Picture(2.0, frozenset({"default"})), Picture(3.0))
-    assert [workers.is_lost("run", "ingest") for _ in range(3)] == [False, False, False]
-
-
-def test_a_run_that_has_left_the_queue_has_two_looks_to_turn_up_in_a_worker() -> None:
-    workers = Workers(Picture(1.0), Picture(2.0), Picture(3.0, SERVED, frozenset({"taken"})), Picture(4.0))
-    workers.queue = frozenset({"taken"})
-    assert workers.nowhere(["taken", "lost"], "default") == frozenset()
-    workers.queue = frozenset()
-    assert workers.nowhere(["taken", "lost"], "default") == {"lost"}
-    assert workers.nowhere(["taken", "lost"], "default") == {"lost"}
-    assert workers.nowhere(["taken"], "default") == frozenset()
-
-
 def test_a_broker_that_cannot_be_asked_makes_no_run_lost() -> None:
-    lookout = Lookout(broker.client("redis://127.0.0.1:1/0"))
-    assert lookout.nowhere(["run"], "default") == frozenset()
-    assert [lookout.is_lost("run", "default") for _ in range(2)] == [False, False]
+    moments = itertools.count(0, 20)
+    lookout = Lookout(broker.client("redis://127.0.0.1:1/0"), clock=lambda: float(next(moments)))
+    runs = [Read("sent", "STARTING", "default", begun=False), Read("begun", "STARTED", "default", begun=True)]
+    for _ in range(5):
+        lookout.watch(runs)
+        lookout.look()
+    assert not lookout.is_lost("sent")
+    assert not lookout.is_lost("begun")
 
 
 def test_answers_that_are_errors_are_left_out_of_the_picture() -> None:
-    seen = picture([{"error": "no such command"}, {"queues": ["ingest"], "runs": ["a", "b"]}], 7.0)
-    assert seen == Picture(7.0, SERVED, frozenset({"a", "b"}))
+    nodes = [{"a": {"error": "no such command"}}, {"b": {"queues": ["ingest"], "runs": ["1", "2"]}}]
+    assert answers_of(nodes) == [Answer("b", frozenset({"ingest"}), frozenset({"1", "2"}))]

@@ -119,7 +119,7 @@ def test_a_lost_message_ends_its_run_and_a_run_that_waits_its_turn_waits(
     lost = engine.launch(instance, default_queue_job)
     engine.broker().flushall()
     waiting = engine.launch(instance, default_queue_job)
-    becomes(instance, lost, FAILURE, 40)
+    becomes(instance, lost, FAILURE, 90)
     time.sleep(3)
     assert status(instance, waiting) == DagsterRunStatus.STARTING
     assert instance.run_launcher.terminate(waiting.run_id)
@@ -169,6 +169,17 @@ def test_runs_succeed_again_by_themselves_after_the_broker_was_killed_and_emptie
     becomes(instance, run, CANCELED, 30)
 
 
+def test_a_run_at_work_survives_a_restart_of_the_broker(engine: Rig, instance: DagsterInstance) -> None:
+    run = engine.launch(instance, slow_job, seconds=40.0)
+    becomes(instance, run, DagsterRunStatus.STARTED, 30)
+    engine.services.kill("broker")
+    engine.services.start("broker")
+    engine.broker().flushall()
+    becomes(instance, run, SUCCESS, 90)
+    messages = [entry.message for entry in instance.all_logs(run.run_id)]
+    assert not [message for message in messages if "no worker has this run" in message]
+
+
 def test_a_hung_broker_fails_a_launch_within_seconds(engine: Rig, instance: DagsterInstance) -> None:
     engine.services.pause("broker")
     began = time.monotonic()
@@ -197,7 +208,7 @@ def test_a_run_whose_whole_worker_is_killed_fails_when_the_worker_is_back(
     engine.kill("ingest")
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 30, "its children end with it")
     engine.start_worker()
-    becomes(instance, run, FAILURE, 40)
+    becomes(instance, run, FAILURE, 90)
     succeeds(engine, instance)
 
 

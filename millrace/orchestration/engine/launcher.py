@@ -18,7 +18,7 @@ from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 from typing_extensions import override
 
 from millrace.orchestration.engine import broker as celery_broker
-from millrace.orchestration.engine.lookout import Lookout
+from millrace.orchestration.engine.lookout import Lookout, Read
 
 EXECUTE = "millrace.execute_run"
 SETTLE = "millrace.settle_run"
@@ -31,6 +31,12 @@ class BrokerError(Exception):
 def queue_of(run: DagsterRun, default: str = celery_broker.DEFAULT_QUEUE) -> str:
     """The queue that a run belongs to."""
     return run.tags.get(DAGSTER_CELERY_QUEUE_TAG, default)
+
+
+def read(run: DagsterRun, default: str = celery_broker.DEFAULT_QUEUE) -> Read:
+    """A run as it was read, for who looks for it."""
+    begun = run.status not in (DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING)
+    return Read(run.run_id, run.status.value, queue_of(run, default), begun)
 
 
 class WarmRunLauncher(CeleryRunLauncher):
@@ -108,7 +114,9 @@ class WarmRunLauncher(CeleryRunLauncher):
 
     @override
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        if self.lookout.is_lost(run.run_id, queue_of(run, self.default_queue)):
+        self.lookout.watch([read(run, self.default_queue)])
+        self.lookout.workers()
+        if self.lookout.is_lost(run.run_id):
             return CheckRunHealthResult(WorkerStatus.FAILED, "no worker has this run any more")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 

@@ -1,8 +1,7 @@
 """Where runs are that Dagster believes are under way: in the broker, in a worker, or nowhere.
 
-What belongs here: asking the broker and the workers, and the one order that workers take. What does not: what is done
-about a run that is nowhere (`launcher`, `monitor`). An answer is a picture of one moment; whoever acts on an absence
-looks twice.
+What belongs here: asking the broker and the workers, and the one order that workers take. What does not: what an
+absence proves (`evidence`), and what is done about a run that is nowhere (`launcher`, `monitor`).
 """
 
 import contextlib
@@ -10,19 +9,21 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from celery import Celery
 from celery.worker import state as worker_state
 from celery.worker.control import control_command, inspect_command
 
 from millrace.orchestration.engine import broker
+from millrace.orchestration.engine.evidence import Answer, Picture, Sighting, Workers
 
 _RUNS = "millrace_runs"
 _INTERRUPT = "millrace_interrupt"
-_ANSWER_SECONDS = 1.0
+# Workers of a loaded machine are given longer, after a look in which one was not heard.
+_ANSWER_SECONDS, _PATIENT_SECONDS = 1.0, 4.0
 _FRESH_SECONDS = 2.0
 
 
@@ -30,7 +31,10 @@ _FRESH_SECONDS = 2.0
 def _runs_here(state: Any, **_: object) -> dict[str, list[str]]:
     """Answered by each worker: the queues that it serves and the runs that it holds."""
     queues = [str(queue.name) for queue in state.consumer.task_consumer.queues]
-    return {"queues": queues, "runs": [str(request.id) for request in tuple(worker_state.reserved_requests)]}
+    # Both: what is reserved is forgotten when the broker is lost, and what is executed goes on.
+    requests = (*tuple(worker_state.reserved_requests), *tuple(worker_state.active_requests))
+    runs = {str(request.id) for request in requests}
+    return {"queues": queues, "runs": sorted(runs)}
 
 
 @control_command(name=_INTERRUPT)  # pyright: ignore[reportUntypedFunctionDecorator]
@@ -47,23 +51,13 @@ def _interrupt_here(state: Any, run_id: str, **_: object) -> dict[str, bool]:  #
     return {"ok": bool(pids)}
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What the workers of one moment said."""
+class Read(NamedTuple):
+    """A run as it was read from Dagster's tables."""
 
-    taken_at: float
-    served: frozenset[str] = frozenset()
-    held: frozenset[str] = frozenset()
-
-
-def picture(answers: Iterable[Mapping[str, Any]], taken_at: float) -> Picture:
-    """Put the workers' answers together."""
-    answers = [answer for answer in answers if "runs" in answer]
-    return Picture(
-        taken_at,
-        served=frozenset(queue for answer in answers for queue in answer["queues"]),
-        held=frozenset(run for answer in answers for run in answer["runs"]),
-    )
+    run_id: str
+    status: str
+    queue: str
+    begun: bool
 
 
 @dataclass(slots=True)
@@ -71,8 +65,10 @@ class Lookout:
     """Asks on behalf of one process; the workers at most every two seconds, however many runs are asked about."""
 
     celery: Celery
+    clock: Callable[[], float] = time.monotonic
     _last: Picture | None = None
-    _missing: dict[str, float] = field(default_factory=dict[str, float])
+    _workers: Workers = field(default_factory=Workers)
+    _sightings: dict[str, Sighting] = field(default_factory=dict[str, Sighting])
 
     def waiting(self, queue: str) -> frozenset[str]:
         """The runs in a queue that no worker has taken.
@@ -83,55 +79,78 @@ class Lookout:
         with self.celery.connection_for_read() as connection:
             channel: Any = connection.default_channel
             messages = [json.loads(message) for message in channel.client.lrange(queue, 0, -1)]
-        return frozenset(str(message["headers"]["id"]) for message in messages)
+            # Taken by a worker that has not begun it; put back if the worker was killed.
+            taken = [json.loads(entry)[0] for entry in channel.client.hvals(channel.unacked_key)]
+        return frozenset(str(message["headers"]["id"]) for message in [*messages, *taken])
 
     def workers(self, not_older_than: float = _FRESH_SECONDS) -> Picture:
-        """What the workers hold; an empty picture when the broker cannot be asked."""
-        now = time.monotonic()
-        if self._last is None or now - self._last.taken_at > not_older_than:
-            self._last = picture(self._ask(), now)
+        """What the workers hold, if they were asked a moment ago, or now."""
+        if self._last is None or self.clock() - self._last.asked_at > not_older_than:
+            return self.look()
         return self._last
 
-    def is_lost(self, run_id: str, queue: str) -> bool:
-        """Whether workers of the queue answer and none of them has the run. No answer is no evidence."""
-        now = self.workers()
-        return self._is_missing(run_id, now, queue in now.served and run_id not in now.held)
+    def watch(self, runs: Iterable[Read], *, only: bool = False) -> None:
+        """Remember runs as they were read just now: only looks from now on say something about them.
 
-    def nowhere(self, run_ids: Iterable[str], queue: str) -> frozenset[str]:
-        """Which of these runs are neither in the queue nor in a worker; none when the broker cannot be asked."""
-        try:
-            waiting = self.waiting(queue)
-        except broker.ERRORS:
-            return frozenset()
-        # In this order: between the two looks a run can only go from the queue to a worker.
-        now = self.workers(not_older_than=0.0)
-        absent = {run: run not in waiting and run not in now.held for run in run_ids}
-        return frozenset(run for run, gone in absent.items() if self._is_missing(run, now, gone))
+        Args:
+            runs: those that are under way.
+            only: whether there are no others, so that whatever else is known can be forgotten.
+        """
+        now, known = self.clock(), {} if only else dict(self._sightings)
+        for run in runs:
+            seen = self._sightings.get(run.run_id)
+            new = Sighting(run.status, run.queue, now, run.begun)
+            known[run.run_id] = seen if seen and seen.status == run.status else new
+        self._sightings = known
+
+    def look(self) -> Picture:
+        """Ask everybody, and keep what it says of the runs that are watched."""
+        asked_at = self.clock()
+        # In this order: between the two a run can only go from the queue to a worker.
+        waiting = self._waiting({seen.queue for seen in self._sightings.values() if not seen.begun})
+        self._last = now = self._workers.picture(self._ask(), waiting, asked_at)
+        self._sightings = {run: seen.after(now, run) for run, seen in self._sightings.items()}
+        return now
+
+    def is_lost(self, run_id: str) -> bool:
+        """Whether a run that is watched is nowhere, by all that was seen since it was read in its present status."""
+        seen = self._sightings.get(run_id)
+        return seen is not None and seen.lost
+
+    def watched_for(self, run_id: str) -> float:
+        """For how many seconds a run has been known in its present status."""
+        seen = self._sightings.get(run_id)
+        return self.clock() - seen.since if seen else 0.0
 
     def interrupt(self, run_id: str) -> None:
         """Have the worker that has a run interrupt it, or leave it alone when it takes it later."""
         self.celery.control.revoke(run_id)
         self.celery.control.broadcast(_INTERRUPT, arguments={"run_id": run_id})
 
-    def forget_all_but(self, under_way: Iterable[str]) -> None:
-        """Keep only what is known of runs that are still under way."""
-        keep = set(under_way)
-        self._missing = {run: since for run, since in self._missing.items() if run in keep}
+    def _waiting(self, queues: Iterable[str]) -> frozenset[str] | None:
+        try:
+            return frozenset(run for queue in sorted(queues) for run in self.waiting(queue))
+        except broker.ERRORS:
+            return None
 
-    def _is_missing(self, run_id: str, now: Picture, absent: bool) -> bool:
-        """Whether a run is absent in this picture as in the one before: it may have moved while one was taken."""
-        if not absent:
-            self._missing.pop(run_id, None)
-            return False
-        return self._missing.setdefault(run_id, now.taken_at) < now.taken_at
-
-    def _ask(self) -> list[Mapping[str, Any]]:
+    def _ask(self) -> list[Answer]:
+        doubt = self._last is None or not self._last.served or self._last.unheard
+        doubt = doubt or any(seen.absent_since is not None for seen in self._sightings.values())
+        seconds = _PATIENT_SECONDS if doubt else _ANSWER_SECONDS
         try:
             # A connection of its own: the address for answers is declared once for each, and a flush forgets it.
             with self.celery.connection_for_write() as connection:
-                answers = self.celery.control.broadcast(
-                    _RUNS, reply=True, timeout=_ANSWER_SECONDS, connection=connection
-                )
+                answers = self.celery.control.broadcast(_RUNS, reply=True, timeout=seconds, connection=connection)
         except broker.ERRORS:
             return []
-        return [answer for node in cast("list[dict[str, Any]]", answers or []) for answer in node.values()]
+        return answers_of(cast("list[dict[str, Any]]", answers or []))
+
+
+def answers_of(nodes: Iterable[Mapping[str, Any]]) -> list[Answer]:
+    """The workers' answers, without those that are errors."""
+    return [
+        Answer(name, frozenset(said["queues"]), frozenset(said["runs"]))
+        for node in nodes
+        for name, said in node.items()
+        if "runs" in said
+    ]

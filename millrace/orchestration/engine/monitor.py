@@ -1,20 +1,21 @@
 """Dagster's run monitoring, for runs that may wait in a queue for long.
 
-What belongs here: when a run that has not begun is given up. What does not: asking where it is (`lookout`), and how a
-run that has begun is found lost (`launcher`).
+What belongs here: when a run that has not begun is given up. What does not: asking where it is (`lookout`), what an
+absence proves (`evidence`), whether one that is being made makes progress (`making`), and how a run that has begun is
+found lost (`launcher`).
 
 Stock monitoring fails every run that has not begun 30 s after its launch. That is right for a run whose message was
-lost with the broker, and for an ingest run: its plan is stale by then and its lane planned anew. It is wrong for the
-hundredth run of a backfill, which waits its turn: it is let alone as long as its message is in the default queue.
-It is wrong as well for a run that is still being made: one of thousands of partitions takes its time before it is sent.
+lost with the broker, and for an ingest run that no worker took: its plan is stale by then and its lane planned anew. It
+is wrong for the hundredth run of a backfill, which waits its turn; for a run that a worker has and is about to begin;
+and for one that is still being made. Times are those of this process: clocks of two machines differ.
 """
 
 import sys
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from typing import Any
 
-from dagster import DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES, RunRecord
 from dagster._core.workspace.context import IWorkspaceProcessContext
 from dagster._daemon.daemon import DaemonIterator, MonitoringDaemon
@@ -22,56 +23,92 @@ from dagster._daemon.monitoring import execute_concurrency_slots_iteration, run_
 from dagster._daemon.utils import DaemonErrorCapture
 from typing_extensions import override
 
-from millrace.orchestration.engine.launcher import WarmRunLauncher, queue_of
+from millrace.orchestration.engine.launcher import WarmRunLauncher, queue_of, read
+from millrace.orchestration.engine.making import Making
 
-# Whoever makes a run for so long has died over it.
-_BEING_MADE = timedelta(minutes=10)
-_NOT_BEGUN = (DagsterRunStatus.STARTING, DagsterRunStatus.NOT_STARTED)
 _UNDER_WAY = [*IN_PROGRESS_RUN_STATUSES, DagsterRunStatus.CANCELING, DagsterRunStatus.NOT_STARTED]
 
 
 class QueueAwareMonitoringDaemon(MonitoringDaemon):
-    """The stock daemon's iteration, except that a run which waits in the default queue does not time out."""
+    """The stock daemon's iteration, except for runs that have not begun."""
+
+    def __init__(self, interval_seconds: int, making: Making | None = None) -> None:
+        super().__init__(interval_seconds=interval_seconds)
+        self.making = making or Making()
 
     @override
     def run_iteration(self, workspace_process_context: "IWorkspaceProcessContext[Any]") -> DaemonIterator:
         instance = workspace_process_context.instance
-        launcher = instance.run_launcher
         records = instance.get_run_records(RunsFilter(statuses=_UNDER_WAY))
-        patient = _patient(launcher, records) if isinstance(launcher, WarmRunLauncher) else frozenset[str]()
-        for run_id in (record.dagster_run.run_id for record in records):
+        self.look(instance, [record.dagster_run for record in records])
+        for run in (record.dagster_run for record in records):
             try:
-                if run_id not in patient:
-                    self.check(workspace_process_context, run_id)
+                self.check(workspace_process_context, run)
             except Exception:  # noqa: BLE001 - one run that cannot be checked must not hide the others
-                yield DaemonErrorCapture.process_exception(
-                    exc_info=sys.exc_info(), logger=self._logger, log_message=f"Hit error while monitoring run {run_id}"
-                )
+                message = f"Hit error while monitoring run {run.run_id}"
+                yield DaemonErrorCapture.process_exception(sys.exc_info(), logger=self._logger, log_message=message)
             else:
                 yield None
         yield from execute_concurrency_slots_iteration(workspace_process_context, self._logger)
 
-    def check(self, context: "IWorkspaceProcessContext[Any]", run_id: str) -> None:
+    def look(self, instance: DagsterInstance, runs: Sequence[DagsterRun]) -> None:
+        """See where the runs are. Only after they were read: what an earlier look did not find proves nothing."""
+        self.making.forget_all_but(run.run_id for run in runs)
+        launcher = instance.run_launcher
+        if isinstance(launcher, WarmRunLauncher):
+            launcher.lookout.watch((read(run, launcher.default_queue) for run in runs), only=True)
+            if runs:
+                launcher.lookout.look()
+
+    def check(self, context: "IWorkspaceProcessContext[Any]", seen: DagsterRun) -> None:
         """Give one run up if it is lost."""
-        # Read again: asking the workers took a second, in which a run may have begun, and ended.
-        record = context.instance.get_run_record_by_id(run_id)
-        status = record.dagster_run.status if record else None
-        if record is None:
+        instance = context.instance
+        # Read again: the look took a second, in which a run may have begun, and ended. Its next status has looks of
+        # its own.
+        record = instance.get_run_record_by_id(seen.run_id)
+        if record is None or record.dagster_run.status != seen.status:
             return
-        if status == DagsterRunStatus.NOT_STARTED and datetime.now(UTC) - record.create_timestamp < _BEING_MADE:
+        if seen.status == DagsterRunStatus.NOT_STARTED:
+            self._give_up(instance, seen, self.making.given_up(instance, seen.run_id))
+        elif seen.status == DagsterRunStatus.STARTING:
+            self._check_starting(instance, record)
+        elif seen.status == DagsterRunStatus.STARTED:
+            run_monitoring.monitor_started_run(instance, context.create_request_context(), record, self._logger)
+        elif seen.status == DagsterRunStatus.CANCELING:
+            run_monitoring.monitor_canceling_run(instance, record, self._logger)
+
+    def _check_starting(self, instance: DagsterInstance, record: RunRecord) -> None:
+        launcher = instance.run_launcher
+        if isinstance(launcher, WarmRunLauncher):
+            seconds = instance.run_monitoring_start_timeout_seconds
+            self._give_up(instance, record.dagster_run, not_begun(launcher, record.dagster_run, seconds))
+        else:
+            run_monitoring.monitor_starting_run(instance, record, self._logger)
+
+    def _give_up(self, instance: DagsterInstance, run: DagsterRun, why: str | None) -> None:
+        # Read once more: the last question may have taken seconds.
+        now = instance.get_run_by_id(run.run_id) if why else None
+        if why is None or now is None or now.status != run.status:
             return
-        if status in _NOT_BEGUN:
-            run_monitoring.monitor_starting_run(context.instance, record, self._logger)
-        elif status == DagsterRunStatus.STARTED:
-            run_monitoring.monitor_started_run(context.instance, context.create_request_context(), record, self._logger)
-        elif status == DagsterRunStatus.CANCELING:
-            run_monitoring.monitor_canceling_run(context.instance, record, self._logger)
+        self._logger.info("run %s: %s", run.run_id, why)
+        instance.report_run_failed(run, why, JobFailureData(error=None, failure_reason=RunFailureReason.START_TIMEOUT))
 
 
-def _patient(launcher: WarmRunLauncher, records: Iterable[RunRecord]) -> frozenset[str]:
-    """The runs of the default queue that have not begun and are not known to be lost."""
-    runs = [record.dagster_run for record in records]
-    launcher.lookout.forget_all_but(run.run_id for run in runs)
-    default = launcher.default_queue
-    candidates = {run.run_id for run in runs if run.status in _NOT_BEGUN and queue_of(run, default) == default}
-    return frozenset(candidates - launcher.lookout.nowhere(candidates, default)) if candidates else frozenset()
+def not_begun(launcher: WarmRunLauncher, run: DagsterRun, patience: float) -> str | None:
+    """Why a run that was sent is given up; None if it is not."""
+    lookout, queue = launcher.lookout, queue_of(run, launcher.default_queue)
+    if lookout.watched_for(run.run_id) < patience:
+        return None
+    if lookout.is_lost(run.run_id):
+        return (
+            f"The run was sent, and is neither in the queue '{queue}' nor with a worker: its message was lost (the "
+            "broker was emptied or restarted, or a worker was killed as it took it). Nothing was executed; launch it "
+            "again."
+        )
+    if queue == launcher.default_queue or run.run_id in lookout.workers().held:
+        return None
+    answers = "answer" if queue in lookout.workers().served else "do not answer"
+    return (
+        f"No worker of the queue '{queue}', whose workers {answers}, has taken the run for {patience:.0f} s. Nothing "
+        "was executed, and it will not be: what it should have done is planned anew."
+    )
