@@ -13,6 +13,7 @@ from millrace.events.contract import Contract
 from millrace.events.schema import SUFFIX, render
 from millrace.orchestration.reference import metrics, tables
 from millrace.orchestration.settings import Settings, variable
+from millrace.resources import kafka_options
 
 # Read by the command line alone, beside its options of the same names: they say where the embedded stack is.
 _COMMAND_LINE = {
@@ -67,9 +68,22 @@ def _settings() -> str:
     return "\n".join(
         [
             *(*head, "| setting | meaning | default |", "|---|---|---|", *rows, ""),
+            *_kafka_options(),
             *("## The embedded stack", "", "| variable | meaning | example |", "|---|---|---|", *more, ""),
         ]
     )
+
+
+def _kafka_options() -> list[str]:
+    free = [f"| {about} | {', '.join(map(_code, names))} |" for about, names in kafka_options.FREE.items()]
+    return [
+        *("## Properties of Kafka clients", ""),
+        "What MILLRACE_KAFKA_OPTIONS may hold; librdkafka checks the values before anything starts. `*` is any rest.",
+        *("", "| about | properties |", "|---|---|", *free, ""),
+        "All others are refused: exactness, and memory that does not depend on the backlog, stand on them, or Millrace",
+        f"has no use for them. {', '.join(map(_code, kafka_options.OWN))}.",
+        "",
+    ]
 
 
 def _events() -> str:

@@ -76,12 +76,33 @@ def _options(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        found = json.loads(value or "{}")
-    except ValueError:
-        found = None
+        found = json.loads(value or "{}", object_pairs_hook=_once_each)
+    except (_Twice, RecursionError, ValueError) as error:
+        said = str(error) if isinstance(error, _Twice) else "expected a JSON object of librdkafka properties"
+        raise ValueError(said) from None
     if not isinstance(found, dict):
         raise ValueError("expected a JSON object of librdkafka properties")  # noqa: TRY004 - pydantic wants ValueError
-    return {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in found.items()}
+    if bad := [name for name, value in found.items() if value is None or isinstance(value, list | dict)]:
+        raise ValueError(f"{bad[0]} is no text, number or boolean")
+    options = {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in found.items()}
+    if options:
+        # Kafka's client takes a while to import, which who sets none need not pay for.
+        from millrace.resources.kafka_options import check
+
+        check(options)
+    return options
+
+
+class _Twice(ValueError):
+    """A name stands twice in a JSON object: which of the two is meant, nobody can tell."""
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return found
 
 
 def _host_and_port(value: str) -> str:
@@ -142,8 +163,9 @@ class Settings(BaseSettings):
     kafka_options: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_options)] = Field(
         default_factory=dict,
         description="More librdkafka properties for every Kafka client, as a JSON object: TLS, SASL. And one of our "
-        "own, `millrace.token.file`: where the token of SASL/OAUTHBEARER is.",
-        examples=['{"security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512"}'],
+        "own, `millrace.token.file`: where the token of SASL/OAUTHBEARER is. docs/settings.md lists which can be set; "
+        "those that exactness stands on cannot.",
+        examples=['{"security.protocol": "SSL", "ssl.ca.location": "/run/secrets/ca.pem"}'],
     )
     kafka_group_id: str = Field(
         default="millrace",

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from millrace.producer.config import ProducerConfig, ProducerError, TopicMissingError
-from millrace.resources import kafka_token
+from millrace.resources import kafka_options, kafka_token
 
 Report = Callable[[KafkaError | None, Message | None], None]
 
@@ -51,8 +51,7 @@ def _properties(config: ProducerConfig) -> dict[str, Any]:
         "delivery.timeout.ms": str(round(config.delivery_timeout * 1000)),
         **kafka_token.properties(config.kafka_options),
         "bootstrap.servers": config.bootstrap_servers,
-        "acks": "all",
-        "enable.idempotence": "true",
+        **kafka_options.PRODUCER,
     }
 
 

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import EarliestSpec, LatestSpec, OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
-from millrace.resources import kafka_token
+from millrace.resources import kafka_options, kafka_token
 
 _REQUEST_SECONDS = 5.0
 # What no patience cures: a certificate, or a user and a password.
@@ -49,26 +49,8 @@ class Kafka:
 
     def consumer(self, **more: Any) -> Consumer:
         """A consumer that reads committed records only, moves no offsets by itself and never guesses a position."""
-        return Consumer(
-            {
-                "group.id": self.group_id,
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "error",
-                "isolation.level": "read_committed",
-                "check.crcs": True,
-                # What is fetched ahead of the chunk in hand is what bounds a worker's memory.
-                "queued.max.messages.kbytes": 32 * 1024,
-                "queued.min.messages": 40_000,
-                # What a batch may unpack to, too: at librdkafka's 100 MB 4 kB of zstd would stop a partition for ever.
-                "receive.message.max.bytes": 500_000_000,
-                "fetch.wait.max.ms": 100,
-                "fetch.error.backoff.ms": 200,
-                **self._common,
-                **more,
-            }
-        )
+        # Our own come last: whatever the options say, exactness stands on these.
+        return Consumer({**self._common, **kafka_options.CONSUMER, "group.id": self.group_id, **more})
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, tuple[UUID, int]]:
         """The id and the number of partitions of each topic that exists.
@@ -175,7 +157,6 @@ class Kafka:
     @property
     def _common(self) -> dict[str, Any]:
         return {
-            "bootstrap.servers": self.bootstrap_servers,
             "client.id": "millrace",
             "socket.timeout.ms": 10_000,
             "socket.keepalive.enable": True,
@@ -184,7 +165,8 @@ class Kafka:
             "topic.metadata.refresh.interval.ms": 30_000,
             # An outage is told by exceptions; librdkafka would add a line for every attempt to connect.
             "log_level": 2,
-            **kafka_token.properties(self.options),
+            **kafka_options.for_reading(kafka_token.properties(self.options)),
+            "bootstrap.servers": self.bootstrap_servers,
         }
 
 

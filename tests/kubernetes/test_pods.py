@@ -23,7 +23,7 @@ EXAMPLES = {
     "migrate-postgres-url": "postgresql://owner:secret@postgres:5432/millrace",
     "redis-url": "redis://claims:6379/0",
     "broker-url": "redis://broker:6379/0",
-    "kafka-options": '{"security.protocol": "SASL_SSL"}',
+    "kafka-options": '{"security.protocol": "SSL"}',
     "analyst-password": "secret",
 }
 
@@ -132,7 +132,7 @@ def test_the_settings_are_complete_once_the_secrets_are_there(name: str, tmp_pat
     environment = {key: value.replace(SECRETS, str(tmp_path)) for key, value in environment_of(pods()[name]).items()}
     found = load(with_files(environment))
     assert found.postgres_url == EXAMPLES["postgres-url"].strip()
-    assert found.kafka_options == {"security.protocol": "SASL_SSL"}
+    assert found.kafka_options == {"security.protocol": "SSL"}
     owners = (found.analyst_password, found.migrate_postgres_url)
     assert (None not in owners) if name == "migrate" else (owners == (None, None))
 

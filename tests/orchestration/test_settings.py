@@ -66,13 +66,13 @@ def test_durations_lists_and_objects_are_written_as_people_write_them() -> None:
             **GOOD,
             "MILLRACE_DEDUP_WINDOW": "90s",
             "MILLRACE_KAFKA_TOPICS": "a, b",
-            "MILLRACE_KAFKA_OPTIONS": '{"x": true}',
+            "MILLRACE_KAFKA_OPTIONS": '{"socket.keepalive.enable": true}',
         }
     )
     assert (found.dedup_window, found.kafka_topics, found.kafka_options) == (
         timedelta(seconds=90),
         ("a", "b"),
-        {"x": "true"},
+        {"socket.keepalive.enable": "true"},
     )
 
 
