@@ -144,15 +144,26 @@ def test_the_same_event_in_other_bytes_is_a_duplicate(world: World) -> None:
     assert world.totals()["duplicates"] == 1
 
 
-def test_an_id_that_comes_again_with_another_time_is_a_duplicate_while_redis_remembers_it(world: World) -> None:
+def test_a_retry_with_a_new_time_is_a_duplicate_while_redis_remembers_the_id(world: World) -> None:
     one = event(timestamp="2026-01-01T00:00:00Z")
-    world.produce(
-        encoded(one, {**one, "timestamp": "2026-02-01T00:00:00Z"}, {**one, "timestamp": "2020-01-01T00:00:00Z"})
-    )
+    world.produce(encoded(one, {**one, "timestamp": "2026-01-01T00:00:59Z"}))
     world.ingest()
-    world.produce(encoded({**one, "timestamp": "2026-03-01T00:00:00Z"}))
+    world.produce(encoded({**one, "timestamp": "2025-12-31T23:59:01Z"}))
     world.ingest()
-    assert world.totals() == {"records": 4, "stored": 1, "duplicates": 3, "dead_letters": 0, "tombstones": 0}
+    assert world.totals() == {"records": 3, "stored": 1, "duplicates": 2, "dead_letters": 0, "tombstones": 0}
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_a_forged_time_under_a_known_id_suppresses_no_event(world: World) -> None:
+    true = event(timestamp="2026-03-01T00:00:00Z")
+    forged = [{**true, "timestamp": t} for t in ("2026-01-01T00:00:00Z", "2026-03-01T00:01:01Z", "0001-01-01T00:00:00Z")]
+    world.produce(encoded(forged[0], true, forged[1]))
+    world.ingest()
+    world.produce(encoded(forged[2], true))
+    world.ingest()
+    # The first one that came is stored; every other is kept, the true one too, and can be redriven.
+    assert world.totals() == {"records": 5, "stored": 1, "duplicates": 0, "dead_letters": 4, "tombstones": 0}
+    assert {code for _, code in world.letters()} == {"event_id_conflict"}
     assert out_of_balance(world.reconcile()) == []
 
 

@@ -153,7 +153,7 @@ def _judge(
             outcome.refused.append(Refused(position, RejectionCode.EVENT_ID_CONFLICT, _CONFLICT))
 
 
-_CONFLICT = "$.eventId: an event with this id is stored already, with another type or payload"
+_CONFLICT = "$.eventId: an event with this id is stored already, with another type, payload or timestamp"
 
 
 def _bounds(bounds: tuple[object, object]) -> dict[str, object]:
