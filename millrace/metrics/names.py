@@ -144,7 +144,10 @@ METRICS: Mapping[MetricName, Metric] = MappingProxyType(
         "millrace_queue_depth": Metric("state", "gauge", ("queue",), "Runs that wait in Celery's broker for a worker."),
         "millrace_runs_in_flight": Metric("state", "gauge", ("run_job",), "Dagster runs that have not ended."),
         "millrace_dependency_up": Metric(
-            "health", "gauge", ("dependency",), "Whether it answers: kafka, postgres, redis, broker."
+            "health",
+            "gauge",
+            ("dependency",),
+            "Whether it does its work: kafka and postgres answer, redis and broker take writes.",
         ),
         "millrace_dedup_degraded": Metric(
             "health", "gauge", (), "1 while Redis cannot be asked for ids and PostgreSQL alone de-duplicates."

@@ -74,7 +74,7 @@ def make_metrics(settings: Settings, jobs: Sequence[str] = (), queues: Sequence[
     telling = Telling(Database(postgres), pusher, known, settings.lanes)
     kafka, claims, broker = make_kafka(settings), Redis(settings.redis_url), Redis(settings.broker_url)
     collectors: Mapping[Group, Collector] = {
-        "health": Health(claims, broker),
+        "health": Health(claims, broker, queues),
         "lag": Lag(Unread(kafka)),
         "state": State(broker, queues, jobs),
         "storage": Storage({"claims": claims, "broker": broker}, settings.postgres_capacity_bytes),

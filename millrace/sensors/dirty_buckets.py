@@ -14,7 +14,7 @@ import dagster as dg
 from millrace.assets.aggregates.engine import LOCK
 from millrace.assets.aggregates.refreshing import JOB, QUEUE
 from millrace.resources.postgres import Connection, Postgres
-from millrace.sensors.kafka_offsets import UNFINISHED, runs_can_be_sent
+from millrace.sensors.kafka_offsets import UNFINISHED, why_no_run_can_be_sent
 
 NAME = "dirty_buckets"
 _MAX_RUNTIME = timedelta(minutes=10)
@@ -118,8 +118,8 @@ def dirty_buckets_sensor(world: DirtyBuckets, interval: timedelta) -> dg.SensorD
         in_flight = ready and world.in_flight(context.instance, waiting)
         if not ready or in_flight:
             yield dg.SkipReason(explain(waiting, world.patience, in_flight=in_flight))
-        elif not runs_can_be_sent(context.instance):
-            yield dg.SkipReason(f"Celery's broker does not answer; {waiting.events:,} events wait for it")
+        elif why := why_no_run_can_be_sent(context.instance, QUEUE):
+            yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {waiting.events:,} events wait for it")
         else:
             # No run key: a failed run with a run key would block what it should have taken in. The queue is named here
             # and not by the job: a run that a person starts goes to the default one.

@@ -109,8 +109,8 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
         plans, missing = world.evaluate(context.instance)
         if missing:
             context.log.warning("missing Kafka topics: %s", ", ".join(missing))
-        if plans and not runs_can_be_sent(context.instance):
-            yield dg.SkipReason(f"Celery's broker does not answer; {len(plans)} runs wait for it")
+        if plans and (why := why_no_run_can_be_sent(context.instance, QUEUE)):
+            yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {len(plans)} runs wait for it")
             return
         for each in plans:
             # No run key: a failed run with a run key would block its range for ever.
@@ -129,10 +129,10 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
     return _sensor
 
 
-def runs_can_be_sent(instance: dg.DagsterInstance) -> bool:
-    """Whether the broker answers: without it every tick would leave a failed run behind. Other launchers need none."""
-    answers = getattr(instance.run_launcher, "broker_answers", None)
-    return answers is None or answers()
+def why_no_run_can_be_sent(instance: dg.DagsterInstance, queue: str) -> str | None:
+    """Why the broker takes no runs now: every tick would leave a failed one behind. Other launchers have no broker."""
+    refused = getattr(instance.run_launcher, "refused", None)
+    return refused(queue) if refused else None
 
 
 def _why_nothing(missing: list[str]) -> str:

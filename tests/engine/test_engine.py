@@ -22,6 +22,7 @@ from tests.engine.sample_definitions import default_queue_job, slow_job, trivial
 
 pytestmark = pytest.mark.services
 
+MAXMEMORY = "CONFIG SET maxmemory"
 SUCCESS, FAILURE, CANCELED = DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED
 
 
@@ -178,6 +179,27 @@ def test_a_run_at_work_survives_a_restart_of_the_broker(engine: Rig, instance: D
     becomes(instance, run, SUCCESS, 90)
     messages = [entry.message for entry in instance.all_logs(run.run_id)]
     assert not [message for message in messages if "no worker has this run" in message]
+
+
+def test_a_worker_outlives_a_broker_that_takes_no_writes_and_so_does_its_run(
+    engine: Rig, instance: DagsterInstance
+) -> None:
+    """A replica after a failover, and one that is full: a worker that ended on it would end its runs as well."""
+    run = engine.launch(instance, slow_job, seconds=20.0)
+    becomes(instance, run, DagsterRunStatus.STARTED, 30)
+    worker, launcher = engine.processes["ingest"], instance.run_launcher
+    assert isinstance(launcher, WarmRunLauncher)
+    for refuse, undo in (("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"), (f"{MAXMEMORY} 1", f"{MAXMEMORY} 512mb")):
+        engine.broker().execute_command(*refuse.split())
+        assert launcher.refused("ingest")
+        with pytest.raises(BrokerError, match=r"\((READONLY|OOM)\)"):
+            engine.launch(instance, trivial_job)
+        time.sleep(4)
+        engine.broker().execute_command(*undo.split())
+        assert launcher.refused("ingest") is None
+    becomes(instance, run, SUCCESS, 60)
+    assert worker.is_running()
+    succeeds(engine, instance)
 
 
 def test_a_hung_broker_fails_a_launch_within_seconds(engine: Rig, instance: DagsterInstance) -> None:

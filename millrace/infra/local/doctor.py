@@ -8,9 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from millrace.infra.local import embedded, machine, observe, plan, ports, postgres, processes, state
+from millrace.infra.local import embedded, machine, observe, plan, ports, postgres, processes, redis, state
 from millrace.infra.local.machine import Finding
 from millrace.infra.local.services import LocalError
+
+_MEND_REDIS = "make room or mend it: docs/runbook.md, MillraceBrokerDown and MillraceRedisDown"
 
 
 def examine(directory: Path, application: plan.Application) -> Iterator[Finding]:
@@ -63,6 +65,8 @@ def _stack(home: Path, application: plan.Application) -> Iterator[Finding]:
             yield Finding(row.name, "FAIL", f"{row.state} {row.problem}".strip(), f"see {row.log}")
         elif row.name in ready and not ready[row.name]():
             yield Finding(row.name, "FAIL", f"runs (pid {row.pid}) but does not answer", f"see {row.log}")
+        elif row.name in (redis.CLAIMS, redis.BROKER) and (said := redis.refusal(chosen[row.name])):
+            yield Finding(row.name, "FAIL", f"runs (pid {row.pid}) but takes no writes: {said}", _MEND_REDIS)
         else:
             yield Finding(row.name, "OK", f"runs (pid {row.pid})" + (", answers" if row.name in ready else ""))
     if off := state.load(home).metrics_off:

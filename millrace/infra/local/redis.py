@@ -68,6 +68,20 @@ def answers(port: int) -> bool:
         return False
 
 
+def refusal(port: int) -> str:
+    """What the server says to a write that is forgotten in a minute; empty if it takes it.
+
+    One that answers PING may refuse every write: it is full, a replica, or cannot save.
+    """
+    try:
+        with socket.create_connection((HOST, port), 1.0) as connection:
+            connection.sendall(b"SET mr:probe 1 EX 60\r\n")
+            said = connection.recv(512).decode(errors="replace").strip()
+    except OSError:
+        return ""  # that it does not answer is said elsewhere
+    return said[1:] if said.startswith("-") else ""
+
+
 def _prepare(directory: Path, settings: Mapping[str, str]) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     lines = [f"{name} {value}" for name, value in (_COMMON | {"dir": f'"{directory}"'} | dict(settings)).items()]

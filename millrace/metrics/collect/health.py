@@ -1,5 +1,6 @@
-"""The group `health`: which of the services answer, and whether ids are still asked of Redis."""
+"""The group `health`: which of the services do their work, and whether ids are still asked of Redis."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +10,7 @@ import psycopg
 from millrace.metrics.collect.seen import Seen
 from millrace.metrics.families import Samples
 from millrace.metrics.sql import statement
-from millrace.resources.redis import Redis, RedisUnavailable
+from millrace.resources.redis import Redis, RedisUnavailable, try_list_write, try_write
 
 
 @dataclass
@@ -18,15 +19,16 @@ class Health:
 
     redis: Redis
     broker: Redis
+    queues: Sequence[str] = ()
 
     def __call__(self, seen: Seen) -> Samples:
         """The values of the group."""
-        redis = _answers(self.redis)
+        redis = _takes_writes(self.redis)
         up = {
             "kafka": seen.available is not None,
             "postgres": seen.postgres,
             "redis": redis,
-            "broker": _answers(self.broker),
+            "broker": _takes_writes(self.broker, self.queues),
         }
         return {
             "millrace_dependency_up": {(name,): float(answers) for name, answers in up.items()},
@@ -35,11 +37,16 @@ class Health:
         }
 
 
-def _answers(redis: Redis) -> bool:
+def _takes_writes(redis: Redis, lists: Sequence[str] = ()) -> bool:
+    """A server that answers PING may take no writes (full, a replica after a failover): it is of no use, then."""
     try:
-        return bool(redis.call(lambda client: client.ping()))
+        for name in lists:
+            redis.call(lambda client, name=name: try_list_write(client, name))
+        if not lists:
+            redis.call(try_write)
     except RedisUnavailable:
         return False
+    return True
 
 
 def _degraded(seen: Seen) -> bool:

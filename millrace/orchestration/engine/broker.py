@@ -9,13 +9,15 @@ what they are doing, so they are asked (`lookout`).
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from kombu.transport import redis as redis_transport
+from redis.exceptions import RedisError, ResponseError
 from typing_extensions import override
 
 DEFAULT_QUEUE = "default"
@@ -64,8 +66,24 @@ _OPTIONS: Mapping[str, Any] = {
 }
 
 
+@cache
+def _dropping(transport: type) -> type:
+    """A transport on which a refusal costs the connection, as a lost one does.
+
+    After a failover a connection still leads to what is now a read-only replica. Stock keeps it, and a worker ends on
+    the refusal, with the runs that it has at work; ours connects anew, until the URL leads to a server that takes it.
+    """
+    errors: Any = getattr(transport, "connection_errors", ())
+    return type(transport.__name__, (transport,), {"connection_errors": (*errors, ResponseError)})
+
+
 class _PatientConnection(Connection):
-    """A connection that waits the same short time between all its attempts."""
+    """A connection that waits the same short time between all its attempts, and is given up when it is refused."""
+
+    @override
+    def get_transport_cls(self) -> Any:
+        transport: Any = super().get_transport_cls()
+        return _dropping(transport) if issubclass(transport, redis_transport.Transport) else transport
 
     @override
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:

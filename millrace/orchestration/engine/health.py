@@ -8,6 +8,7 @@ import http.client
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 ANSWER_SECONDS = 4.0
 # Dagster writes a heartbeat every 30 s.
@@ -104,14 +105,17 @@ def ask_worker(broker_url: str, queue: str) -> str:
         UnhealthyError: it does not answer, or the broker does not.
     """
     from millrace.orchestration.engine import broker
+    from millrace.resources.redis import reason_of, try_list_write
 
     name = f"{queue}@{socket.gethostname()}"
     app = broker.client(broker_url)
     try:
         with app.connection_for_write() as connection:
+            channel: Any = connection.default_channel
+            try_list_write(channel.client, queue)  # without writes it cannot answer, and would be blamed for it
             answers = app.control.ping(destination=[name], timeout=ANSWER_SECONDS, connection=connection)
     except broker.ERRORS as error:
-        raise UnhealthyError(f"the broker cannot be asked: {type(error).__name__}") from None
+        raise UnhealthyError(f"the broker cannot be asked: {reason_of(error)}") from None
     if not answers:
         raise UnhealthyError(f"{name} does not answer within {ANSWER_SECONDS:.0f} s")
     return f"{name} answers"

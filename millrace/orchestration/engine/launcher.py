@@ -15,10 +15,12 @@ from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, Resum
 from dagster._serdes import ConfigurableClassData
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
+from kombu.exceptions import OperationalError
 from typing_extensions import override
 
 from millrace.orchestration.engine import broker as celery_broker
 from millrace.orchestration.engine.lookout import Lookout, Read
+from millrace.resources.redis import reason_of, try_list_write
 
 EXECUTE = "millrace.execute_run"
 SETTLE = "millrace.settle_run"
@@ -26,6 +28,12 @@ SETTLE = "millrace.settle_run"
 
 class BrokerError(Exception):
     """The broker did not take a run; its text names the reason, and no password."""
+
+
+def refusal(error: BaseException) -> str:
+    """What the broker refused, for people; Celery wraps Redis's own error."""
+    inner = error.__cause__ if isinstance(error, OperationalError) and error.__cause__ else error
+    return reason_of(inner)
 
 
 def queue_of(run: DagsterRun, default: str = celery_broker.DEFAULT_QUEUE) -> str:
@@ -79,15 +87,27 @@ class WarmRunLauncher(CeleryRunLauncher):
         try:
             self.celery.send_task(EXECUTE, args=[run.run_id], task_id=run.run_id, queue=queue)
         except Exception as error:
-            raise BrokerError(f"the broker took no run for the queue '{queue}': {error}") from error
+            why = refusal(error) if isinstance(error, celery_broker.ERRORS) else type(error).__name__
+            raise BrokerError(f"the broker took no run for the queue '{queue}': {why}") from error
+
+    def refused(self, queue: str | None = None) -> str | None:
+        """Why no run could be sent now; None if one could. Who asks first spares a failed run a tick of an outage.
+
+        Does what sending a run does, but for the run: a broker that answers may take no writes.
+        """
+        name = queue or self.default_queue
+        try:
+            with self.celery.connection_for_write() as connection:
+                channel: Any = connection.default_channel
+                self.celery.amqp.queues[name](channel).declare()
+                try_list_write(channel.client, name)
+        except celery_broker.ERRORS as error:
+            return refusal(error)
+        return None
 
     def broker_answers(self) -> bool:
-        """Whether a run could be sent now. A sensor that asks first spares a failed run at every tick of an outage."""
-        try:
-            with self.celery.connection_for_read() as connection:
-                return connection.default_channel is not None
-        except celery_broker.ERRORS:
-            return False
+        """Whether a run could be sent now."""
+        return self.refused() is None
 
     @property
     @override
