@@ -79,7 +79,9 @@ def _visit(user: str, at: datetime) -> Iterator[Event]:
     ip, begin = address(user), at
     other = chance(user, at, "device") < 0.06
     device = pick(DEVICES, user, at) if other else pick(DEVICES, user)
-    yield event("login", at, user, ip=ip, device=device)
+    returns = chance(user, begin, "still logged in") < 0.3
+    if not returns:
+        yield event("login", at, user, ip=ip, device=device)
     referrer = pick(REFERRERS, user, at, "referrer")
     for n in range(1 + int(chance(user, at, "pages") ** 1.6 * 6)):
         at += timedelta(seconds=5 + int(chance(user, at, n) * 150))
@@ -90,7 +92,7 @@ def _visit(user: str, at: datetime) -> Iterator[Event]:
         yield event("page_view", at, user, page=page, referrer=referrer, device=device, **more)
         referrer = ""
         yield from _on(page, at, user)
-    if chance(user, begin, "logout") < 0.7:
+    if not returns and chance(user, begin, "logout") < 0.7:
         at += timedelta(seconds=40)
         yield event("logout", at, user, duration=(at - begin).total_seconds(), ip=ip)
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +25,7 @@ where n.nspname in ('raw', 'ops', 'analytics') and c.relkind in ('r', 'p') and n
 and c.relname <> 'offsets'
 """
 _SETTLED = """
-select e.occurred_at, e.event_id, e.type, e.user_id, e.payload from raw.events as e
+select e.occurred_at, e.event_id, e.type, e.user_id, e.payload, e.kafka_partition, e.kafka_offset from raw.events as e
 where not exists (
     select from ops.dirty_buckets as d left join ops.batch_ranges as r using (batch_id)
     where e.occurred_at between d.low and d.high and (
@@ -76,6 +77,7 @@ class Stage:
 
     world: World
     sent: dict[Any, Event] = field(default_factory=dict[Any, Event])
+    places: dict[Any, tuple[int, int]] = field(default_factory=dict[Any, tuple[int, int]])
 
     def clear(self) -> None:
         """Forget everything that was stored, and in Redis what was seen; Kafka's offsets go on."""
@@ -83,16 +85,25 @@ class Stage:
         self.world.query(f"truncate {', '.join(tables)} restart identity cascade")
         self.world.worker.redis.call(lambda client: client.flushall())
         self.sent.clear()
+        self.places.clear()
 
-    def store(self, values: Iterable[bytes]) -> None:
+    def store(self, values: Iterable[bytes], partition: int = 0) -> None:
         """Kafka values, ingested and not refreshed."""
-        self.world.produce(values)
+        written = list(values)
+        offsets = self.world.produce(written, partition)
+        for value, offset in zip(written, offsets, strict=True):
+            with suppress(ValueError, KeyError, TypeError):
+                self.places.setdefault(event_of(json.loads(value)).event_id, (partition, offset))
         self.world.ingest()
 
-    def send(self, *events: Mapping[str, Any]) -> None:
+    def send(self, *events: Mapping[str, Any], partition: int = 0) -> None:
         """Valid events, ingested and not refreshed."""
         self.sent.update((e.event_id, e) for e in (event_of(dict(sent)) for sent in events))
-        self.store(json.dumps(event).encode() for event in events)
+        self.store((json.dumps(event).encode() for event in events), partition)
+
+    def placed(self) -> list[Event]:
+        """What was sent, with where it was stored first."""
+        return [e._replace(place=self.places.get(e.event_id, e.place)) for e in self.sent.values()]
 
     def tables(self, *names: str) -> Tables:
         """The tables now."""
@@ -105,7 +116,7 @@ class Stage:
 
     def wrong(self, events: Iterable[Event] | None = None) -> list[str]:
         """What differs from the oracle now, the events being all that were sent, or these."""
-        return differences(oracle.tables(self.sent.values() if events is None else events), self.tables())
+        return differences(oracle.tables(self.placed() if events is None else events), self.tables())
 
     def settled(self) -> list[str]:
         """Refresh; what differs then, marks that are left among it."""
@@ -135,7 +146,7 @@ class Stage:
         """What differs, in one snapshot, from the oracle of the events that no mark stands for. Never anything."""
         with psycopg.connect(self.world.settings.postgres_url) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            events = [Event(*row) for row in connection.execute(_SETTLED.encode())]
+            events = [Event(*row[:5], place=row[5:]) for row in connection.execute(_SETTLED.encode())]
             found = read(connection, [name for name in COLUMNS if name not in _AT_ONCE])
         return differences(oracle.tables(events), found)
 

@@ -63,13 +63,14 @@ COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 class Event(NamedTuple):
-    """A valid event."""
+    """A valid event; `place` is its partition and offset in Kafka, where it matters."""
 
     occurred_at: datetime
     event_id: uuid.UUID
     type: str
     user_id: str
     payload: dict[str, Any]
+    place: tuple[int, int] = (0, 0)
 
 
 def event_of(sent: dict[str, Any]) -> Event:
@@ -83,13 +84,13 @@ def event_of(sent: dict[str, Any]) -> Event:
 
 def tables(events: Iterable[Event]) -> Tables:
     """Every table's rows: key columns first, as in COLUMNS, in the order of the key."""
-    ordered = sorted(events, key=lambda e: (e.occurred_at, e.event_id))
+    ordered = sorted(events, key=lambda e: (e.occurred_at, e.place))
     if not ordered:
         return {name: [] for name in COLUMNS}
     frame = _frame(ordered)
     views, clicks, forms = (frame[frame["type"] == kind] for _, kind in _STEPS)
     sessions = _sessions(frame)
-    audit = oracle_logins.audit(ordered)
+    audit = oracle_logins.audit(sorted(ordered, key=lambda e: (e.occurred_at, e.event_id)))
     found = {
         "events_minutely": [row[:-1] for row in _counted(frame, "minute", "type")],
         "events_hourly": _counted(frame, "hour", "type"),
@@ -118,6 +119,7 @@ def in_order(name: str, rows: Iterable[Row]) -> list[Row]:
 def _frame(events: Sequence[Event]) -> Any:
     """One row an event, in the order of the key."""
     frame = pd.DataFrame([e._asdict() for e in events], dtype=object)
+    frame["place"] = pd.Series([e.place for e in events], dtype=object)
     for column, field in _FIELDS.items():
         frame[column] = pd.Series([e.payload.get(field) for e in events], dtype=object)
     times = [e.occurred_at for e in events]
@@ -165,7 +167,7 @@ def _sessions(frame: Any) -> list[Row]:
         seen = pages.get(session, [])
         entry, leave = (seen[0], seen[-1]) if seen else (None, None)
         head = (users[mine[0]], times[mine[0]], times[mine[-1]])
-        rows.append((*head, len(mine), len(seen), entry, leave, len(seen) <= 1))
+        rows.append((*head, len(mine), len(seen), entry, leave, len(seen) == len(mine) == 1))
     return rows
 
 
@@ -196,19 +198,28 @@ def _retention(frame: Any) -> list[Row]:
 def _funnel(frame: Any) -> list[Row]:
     rows: list[Row] = []
     for day, events in frame.groupby("day"):
-        reached = [_steps_taken(list(mine)) for _, mine in events.groupby("user_id")["type"]]
+        reached = [_steps_taken(list(mine.itertuples())) for _, mine in events.groupby("user_id")]
         for number, (name, _) in enumerate(_STEPS, start=1):
             rows.append((day, number, name, sum(steps >= number for steps in reached)))
     return rows
 
 
-def _steps_taken(types: list[str]) -> int:
-    """How many steps a user took in order; taking each as early as possible leaves most room for the next."""
-    steps = 0
-    for kind in types:
-        if steps < len(_STEPS) and kind == _STEPS[steps][1]:
-            steps += 1
+def _steps_taken(events: list[Any]) -> int:
+    """How many steps a user took in order: a step may follow any event that may have been before it."""
+    ways = [e for e in events if e.type == _STEPS[0][1]]
+    steps = 1 if ways else 0
+    for _, kind in _STEPS[1:]:
+        ways = [e for e in events if e.type == kind and any(_may_follow(e, before) for before in ways)]
+        steps += bool(ways)
+        if not ways:
+            break
     return steps
+
+
+def _may_follow(event: Any, before: Any) -> bool:
+    if event.occurred_at != before.occurred_at:
+        return event.occurred_at > before.occurred_at
+    return event.place[0] != before.place[0] or event.place[1] > before.place[1]
 
 
 def _views(frame: Any) -> Tables:

@@ -2,7 +2,6 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -64,7 +63,7 @@ def test_a_gap_of_more_than_30_minutes_begins_a_session() -> None:
     late = datetime(2026, 7, 15, 11, 0, 0, 1, tzinfo=UTC)
     assert rows("sessions", *events) == [
         ("ann", time(10), time(10, 30), 2, 2, "/in", "/out", False),
-        ("ann", late, late, 1, 0, None, None, True),
+        ("ann", late, late, 1, 0, None, None, False),
     ]
 
 
@@ -136,12 +135,29 @@ def test_logins_by_hour_count_users_addresses_and_flags() -> None:
     assert rows("logins_hourly", *events) == [(time(12), 2, 1, 2, 2, 2)]
 
 
-def test_what_happens_at_one_moment_is_ordered_by_the_id() -> None:
-    views = [
-        {**at("2026-07-15T10:00", page=p), "eventId": str(UUID(int=n))} for p, n in (("/2", 2), ("/1", 1), ("/3", 3))
-    ]
-    [session] = rows("sessions", *views)
+def test_what_happens_at_one_moment_is_ordered_by_the_place_in_kafka() -> None:
+    views = [event_of(at("2026-07-15T10:00", page=p))._replace(place=(0, n)) for p, n in (("/2", 2), ("/1", 1))]
+    views.append(event_of(at("2026-07-15T10:00", page="/3"))._replace(place=(1, 0)))
+    [session] = tables(views)["sessions"]
     assert session[5:7] == ("/1", "/3")
+
+
+@pytest.mark.parametrize(
+    ("places", "steps"),
+    [
+        ([(0, 0), (0, 1), (0, 2)], 3),
+        ([(0, 2), (0, 1), (0, 0)], 1),
+        ([(0, 0), (0, 2), (0, 1)], 2),
+        ([(2, 5), (1, 4), (0, 3)], 3),
+        ([(0, 9), (1, 0), (1, 1)], 3),
+    ],
+)
+def test_steps_of_one_moment_count_in_the_order_of_a_partition_and_in_any_across(
+    places: list[tuple[int, int]], steps: int
+) -> None:
+    kinds = ("page_view", "button_click", "form_submit")
+    events = [event_of(at("2026-07-15T10:00", kind=k))._replace(place=p) for k, p in zip(kinds, places, strict=True)]
+    assert [row[3] for row in tables(events)["funnel_daily"]] == [1] * steps + [0] * (3 - steps)
 
 
 def test_no_events_make_no_rows() -> None:

@@ -1,8 +1,11 @@
-"""Sessions: a user's events of any type in the order (occurred_at, event_id), cut where a gap is over 30 minutes.
+"""Sessions: a user's events of any type in order of time, cut where a gap is over 30 minutes.
+
+Events of one time follow each other by their place in Kafka (topic id, partition, offset): in one partition that is the
+order in which they were sent, across partitions it is arbitrary and always the same. Never by their ids.
 
 `session_id` is md5(user_id || '/' || started_at in microseconds since 1970) as a UUID: it depends on these two alone.
 `page_views` are the events of type page_view, `entry_page` and `exit_page` the page of the first and the last of them
-(null without any), `bounced` means one page view or none.
+(null without any), `bounced` means that a page view is all there is: who lands and does anything else has not bounced.
 
 Sessions that began before the frontier are frozen: they stay as they are, and no event before it is read. Events up to
 the end of such a session are its own; those after it make sessions among themselves.

@@ -19,7 +19,7 @@ where c.user_id = f.user_id and c.day = f.day and f.steps > c.funnel_steps
 """
 # Only users who are not through the funnel yet, and who took some step just now, can have come further.
 _CANDIDATES = """
-select c.user_id, c.day, e.occurred_at, e.event_id, e.type, e.payload
+select c.user_id, c.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
 from changes as c
 inner join raw.events as e on e.user_id = c.user_id
     and e.occurred_at >= c.day::timestamp at time zone 'UTC'
@@ -28,7 +28,8 @@ where c.funnel_steps < {most} and e.occurred_at >= {low} and e.occurred_at < {hi
     and (c.user_id, c.day) in (select e.user_id, e.day from arrived as e where {any_step})
 """
 _EVENTS = """
-select r.user_id, (r.occurred_at at time zone 'UTC')::date as day, r.occurred_at, r.event_id, r.type, r.payload
+select r.user_id, (r.occurred_at at time zone 'UTC')::date as day, r.occurred_at, r.kafka_topic_id,
+    r.kafka_partition, r.kafka_offset, r.type, r.payload
 from raw.events as r where {events}
 """
 _DIFFERENCES = """

@@ -105,14 +105,14 @@ def _buttons() -> Drawn:
 
 def _sessions_now() -> Drawn:
     text = "Sessions that began in the time range. A session ends after 30 minutes without an event; a bounce is one "
-    text += "page view or none; the length is from the first event to the last."
+    text += "page view and nothing else, among those with a page view; the length is from the first event to the last."
     panel = number(About("Sessions", text, units.Short), rows("product_sessions_now"))
     panel = panel.override_by_name("bounce rate", [DynamicConfigValue("unit", units.PercentUnit)])
     return panel.override_by_name("median length", [DynamicConfigValue("unit", units.Seconds)])
 
 
 def _sessions() -> Drawn:
-    text = "Sessions by the day on which they began: those with two page views or more, and bounces."
+    text = "Sessions by the day on which they began: those with a page view and more, and bounces: one page view and nothing else."
     return stacked(About("Sessions a day", text, units.Short), series("product_sessions"), bars=True)
 
 

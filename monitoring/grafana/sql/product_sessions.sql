@@ -3,6 +3,6 @@ select
     count(*) filter (where not bounced) as engaged,
     count(*) filter (where bounced) as bounced
 from analytics.sessions
-where $__timeFilter(started_at)
+where $__timeFilter(started_at) and page_views > 0
 group by 1
 order by 1

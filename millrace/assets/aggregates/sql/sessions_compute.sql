@@ -6,7 +6,9 @@ with gathered as (
     select
         s.user_id,
         s.occurred_at,
-        s.event_id,
+        s.kafka_topic_id,
+        s.kafka_partition,
+        s.kafka_offset,
         s.viewed,
         s.page
     from session_events as s
@@ -14,7 +16,9 @@ with gathered as (
     select
         e.user_id,
         e.occurred_at,
-        e.event_id,
+        e.kafka_topic_id,
+        e.kafka_partition,
+        e.kafka_offset,
         e.type = 'page_view' as viewed,
         case when e.type = 'page_view' then e.payload ->> 'page' end as page
     from raw.events as e
@@ -27,13 +31,17 @@ marked as (
     select
         g.user_id,
         g.occurred_at,
-        g.event_id,
+        g.kafka_topic_id,
+        g.kafka_partition,
+        g.kafka_offset,
         g.viewed,
         g.page,
         row_number() over in_order as position,
         g.occurred_at - lag(g.occurred_at) over in_order > interval '30 minutes' as begins
     from gathered as g
-    window in_order as (partition by g.user_id order by g.occurred_at, g.event_id)
+    window in_order as (
+        partition by g.user_id order by g.occurred_at, g.kafka_topic_id, g.kafka_partition, g.kafka_offset
+    )
 ),
 
 numbered as (
@@ -45,7 +53,8 @@ numbered as (
         -- of all pages, whatever the length of a session.
         (1000000000000 + m.position)::text || m.page collate "C" as page,  -- noqa: RF03
         count(*) filter (where m.begins) over (
-            partition by m.user_id order by m.occurred_at, m.event_id rows unbounded preceding
+            partition by m.user_id
+            order by m.occurred_at, m.kafka_topic_id, m.kafka_partition, m.kafka_offset rows unbounded preceding
         ) as session
     from marked as m
 )
@@ -59,6 +68,6 @@ select
     count(*) filter (where n.viewed) as page_views,
     substr(min(n.page), 14) as entry_page,
     substr(max(n.page), 14) as exit_page,
-    count(*) filter (where n.viewed) <= 1 as bounced
+    count(*) = 1 and bool_and(n.viewed) as bounced
 from numbered as n
 group by n.user_id, n.session

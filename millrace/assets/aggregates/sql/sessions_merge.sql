@@ -48,7 +48,8 @@ written as (
             select 1 from analytics.sessions as same
             where
                 same.session_id = n.session_id
-                and (same.ended_at, same.events, same.page_views) = (n.ended_at, n.events, n.page_views)
+                and (same.ended_at, same.events, same.page_views, same.bounced)
+                = (n.ended_at, n.events, n.page_views, n.bounced)
                 and (same.entry_page, same.exit_page) is not distinct from (n.entry_page, n.exit_page)
         )
     on conflict (session_id) do update

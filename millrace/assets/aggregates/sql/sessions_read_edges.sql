@@ -1,9 +1,13 @@
 -- The next events of the users whose session has not ended yet, away from the range.
-insert into session_events (user_id, occurred_at, event_id, viewed, page)
+insert into session_events (
+    user_id, occurred_at, kafka_topic_id, kafka_partition, kafka_offset, viewed, page
+)
 select
     e.user_id,
     e.occurred_at,
-    e.event_id,
+    e.kafka_topic_id,
+    e.kafka_partition,
+    e.kafka_offset,
     e.type = 'page_view' as viewed,
     case when e.type = 'page_view' then e.payload ->> 'page' end as page
 from session_edges as x

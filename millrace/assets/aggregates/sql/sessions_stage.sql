@@ -18,7 +18,9 @@ create temporary table if not exists session_edges (
 create temporary table if not exists session_events (
     user_id text not null,
     occurred_at timestamptz not null,
-    event_id uuid not null,
+    kafka_topic_id uuid not null,
+    kafka_partition integer not null,
+    kafka_offset bigint not null,
     viewed boolean not null,
     page text
 ) on commit delete rows;

@@ -101,9 +101,9 @@ sessions = Table(
     column("ended_at", TIME, "Last event"),
     column("events", BigInteger, "Events"),
     column("page_views", BigInteger, "Page views among them"),
-    column("entry_page", Text, "Page of the first page view", null=True),
-    column("exit_page", Text, "Page of the last page view", null=True),
-    column("bounced", Boolean, "One page view or none"),
+    column("entry_page", Text, "Page of the first page view; of one time, by place in Kafka", null=True),
+    column("exit_page", Text, "Page of the last page view; of one time, by place in Kafka", null=True),
+    column("bounced", Boolean, "One page view and no other event; false for sessions without a page view"),
     schema="analytics",
     comment="A user's events in time order; a gap of more than 30 minutes begins a new session.",
 )
@@ -147,7 +147,11 @@ funnel_daily = Table(
     key("day", Date, "The day, UTC"),
     key("step", Integer, "Number of the step, from 1"),
     column("name", Text, "Name of the step"),
-    column("users", BigInteger, "Users who took this step after all steps before it, in that order, within the day"),
+    column(
+        "users",
+        BigInteger,
+        "Users who took this step after all steps before it, or at their time, within the day",
+    ),
     schema="analytics",
     comment="The funnel of each day that has events, a row a step.",
 )
