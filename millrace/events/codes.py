@@ -33,5 +33,8 @@ class RejectionCode(StrEnum):
     TOO_LARGE = "too_large", "The value has more bytes than the setting allows."
     TOO_DEEP = "too_deep", "Objects and arrays are nested more than 64 levels deep."
     UNSTORABLE_TEXT = "unstorable_text", "Text holds U+0000 or half of a surrogate pair, which PostgreSQL cannot store."
-    EVENT_ID_CONFLICT = "event_id_conflict", "An event with this id, but other content or another time, is stored already."
+    EVENT_ID_CONFLICT = (
+        "event_id_conflict",
+        "An event with this id, but other content or another time, is stored already.",
+    )
     STORAGE_REJECTED = "storage_rejected", "The event is valid, and PostgreSQL refused its row all the same."

@@ -2,21 +2,26 @@
 
 # pyright: reportPrivateUsage=false
 
+import logging
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy
 import yaml
-from dagster import DagsterInstance
+from dagster import AssetKey, DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.events import AssetMaterializationPlannedData
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.run_coordinator import DefaultRunCoordinator
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.workspace.load import location_origins_from_yaml_paths
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.engine import make_url
 
 from millrace.infra.local.harness import Running
@@ -121,6 +126,41 @@ def test_an_instance_for_each_run_shares_one_small_pool(home: Path, database: st
     query = "select count(*) from pg_stat_activity where application_name = %s and datname = current_database()"
     with psycopg.connect(database) as connection:
         assert connection.execute(query, [pool.APPLICATION_NAME]).fetchone() == (1,)
+
+
+@pytest.mark.services
+def test_what_a_run_is_going_to_make_is_written_in_few_statements(instance: DagsterInstance) -> None:
+    """A run for all hours of two years has 100,000 such events; stock wrote each in two transactions of its own."""
+    instance._event_storage.store_event(planned("first", "0"))
+    counted: list[str] = []
+    storage = instance.event_log_storage
+    assert isinstance(storage, storages.PooledEventLogStorage)
+
+    def count(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
+        counted.append(text)
+
+    sqlalchemy_event.listen(storage._engine, "before_cursor_execute", count)
+    storage.store_event_batch([planned(table, str(hour)) for table in ("first", "second") for hour in range(250)])
+    assert len(counted) < 20
+    written = instance.get_records_for_run("run", limit=1000).records
+    data = [record.event_log_entry.get_dagster_event().asset_materialization_planned_data for record in written]
+    tables = ["first"] * 251 + ["second"] * 250
+    assert [each.asset_key.path for each in data] == [[name] for name in tables]
+    assert [each.partition for each in data] == ["0", *map(str, range(250)), *map(str, range(250))]
+    for name in ("first", "second"):
+        (record,) = instance.get_asset_records([AssetKey(name)])
+        assert record.asset_entry.last_run_id == "run"
+        assert len(storage.get_latest_storage_id_by_partition(AssetKey(name), PLANNED)) == 250
+
+
+PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+
+
+def planned(table: str, partition: str) -> EventLogEntry:
+    """What Dagster writes of a partition of a table before it sends the run."""
+    data = AssetMaterializationPlannedData(AssetKey(table), partition=partition)
+    event = DagsterEvent.build_asset_materialization_planned_event("job", "step", data)
+    return EventLogEntry(None, logging.DEBUG, "", "run", time.time(), "step", "job", event)
 
 
 @pytest.mark.services

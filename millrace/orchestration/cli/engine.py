@@ -83,6 +83,7 @@ def webserver(host: str, port: int) -> None:
     """Serve Dagster's web UI, which knows no login: let only those reach it who may do everything."""
     settings.load()
     _check_home(code_server=True)
+    instance.write_events_in_batches()  # a run that is launched in the UI may be one of thousands of partitions
     _become("dagster_webserver", "-h", host, "-p", str(port), "-w", str(instance.workspace_file()))
 
 
