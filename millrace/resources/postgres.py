@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.rows import TupleRow
 
+from millrace.resources import session
+
 Connection = psycopg.Connection[TupleRow]
 
 INGEST_APPLICATION = "millrace-ingest"
@@ -23,10 +25,11 @@ _TRANSIENT_STATES = ("25P02", "25P03", "55P03")
 
 # No patience cures these: a certificate, TLS that one side lacks, a user and a password.
 _REFUSED = re.compile(
-    r"failed: ((?:SSL error|server certificate|root certificate|server does not support SSL|FATAL:)[^\n]*)"
+    r"failed: ((?:SSL error|server certificate|root certificate|server does not support SSL|FATAL:|session is read-only)"
+    r"[^\n]*)"
 )
 # But for these, which a server says that will soon be there, or has too many sessions for now.
-_PASSES = re.compile(r"the database system is|too many clients|remaining connection slots")
+_PASSES = re.compile(r"the database system is|too many clients|remaining connection slots|session is read-only")
 
 
 class CommitLost(Exception):
@@ -43,29 +46,42 @@ class Postgres:
         """Without the URL."""
         return "Postgres(...)"
 
-    def connect(self, application: str, *, statement_timeout_seconds: float = 0) -> Connection:
+    def connect(
+        self, application: str, *, statement_timeout_seconds: float = 0, connect_timeout_seconds: int = 5
+    ) -> Connection:
         """A new connection in autocommit mode; transactions are begun and ended by `begin` and `commit`.
+
+        Its settings are those of `session`, whatever the role, the database, the URL or the environment say.
 
         Args:
             application: shown in pg_stat_activity.
             statement_timeout_seconds: 0 for none.
+            connect_timeout_seconds: for each host that the URL names.
 
         Raises:
-            psycopg.OperationalError: the server cannot be reached within 5 s.
+            psycopg.OperationalError: no server that takes writes can be reached in time.
+            psycopg.Error: the server refuses a setting that only a superuser may set.
         """
-        return psycopg.connect(
+        opened = psycopg.connect(
             self.url,
             autocommit=True,
             application_name=application,
-            connect_timeout=5,
+            connect_timeout=connect_timeout_seconds,
             # A peer that vanished without a word is noticed after some 20 s instead of two hours.
             keepalives=1,
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=2,
             tcp_user_timeout=20_000,
-            options=f"-c timezone=UTC -c statement_timeout={int(statement_timeout_seconds * 1000)}",
+            **session.connecting(self.url),
         )
+        milliseconds = int(statement_timeout_seconds * 1000)
+        try:
+            opened.execute(session.pins(statement_timeout=f"{milliseconds}ms").encode())
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
 
 def commit(connection: Connection) -> None:
