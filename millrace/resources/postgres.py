@@ -21,12 +21,14 @@ INGEST_APPLICATION = "millrace-ingest"
 # Worth another try with the same data: connection trouble (08), no resources for now (53), the operator's hand (57),
 # serialization and deadlock (40), lock time-outs (55P03). https://www.postgresql.org/docs/18/errcodes-appendix.html
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
-_TRANSIENT_STATES = ("25P02", "25P03", "55P03")
+_TRANSIENT_STATES = ("25006", "25P02", "25P03", "25P04", "55P03")
+# The session is over, or this server is not the one any more that takes writes: the next try needs another session.
+GONE = ("08", "57P01", "57P02", "57P03", "57P04", "57P05", "25006", "25P03", "25P04")
 
 # No patience cures these: a certificate, TLS that one side lacks, a user and a password.
 _REFUSED = re.compile(
-    r"failed: ((?:SSL error|server certificate|root certificate|server does not support SSL|FATAL:|session is read-only)"
-    r"[^\n]*)"
+    r"failed: ((?:SSL error|server certificate|root certificate|server does not support SSL|FATAL:"
+    r"|session is read-only)[^\n]*)"
 )
 # But for these, which a server says that will soon be there, or has too many sessions for now.
 _PASSES = re.compile(r"the database system is|too many clients|remaining connection slots|session is read-only")

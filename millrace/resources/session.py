@@ -95,9 +95,7 @@ _LOGGED = {
 # For superusers to set. Where it differs and cannot be set the session is refused: these lose rows.
 _PRIVILEGED = {"session_replication_role": "origin", "zero_damaged_pages": "off", "ignore_checksum_failure": "off"}
 
-PINS: Mapping[str, str] = MappingProxyType(
-    {**_VALUES, **_MEANING, **_TRANSACTIONS, **_PLANS, **_LOGGED, **_PRIVILEGED}
-)
+PINS: Mapping[str, str] = MappingProxyType({**_VALUES, **_MEANING, **_TRANSACTIONS, **_PLANS, **_LOGGED, **_PRIVILEGED})
 # Whoever waits for standbys longer or shorter may go on; what is said to be committed is on a disk.
 _ONLY_INSTEAD = {"synchronous_commit": ("on", "off")}
 
@@ -106,11 +104,28 @@ _ONLY_INSTEAD = {"synchronous_commit": ("on", "off")}
 _CONNECTING = {"client_encoding": "UTF8", "target_session_attrs": "read-write"}
 _KEPT_OF_THE_URL = ("options", "hostaddr")  # empty if it has none
 
+# No name in it is looked up by the search path that was inherited.
+_SET = """
+begin isolation level read committed read only not deferrable;
+select pg_catalog.set_config(name, value, false)
+from (
+    select name, value, instead, pg_catalog.current_setting(name, true) collate pg_catalog."C" as found
+    from (values {values}) as listed (name, value, instead)
+    offset 0
+) as pins
+where found operator(pg_catalog.<>) value and (instead is null or found operator(pg_catalog.=) instead);
+commit
+"""
+
 
 def connecting(url: str) -> dict[str, Any]:
     """Parameters for libpq that go with a URL: a session that can write, in UTF-8, whatever the environment says."""
-    given = conninfo_to_dict(url)
-    return {**_CONNECTING, **{name: given.get(name) or "" for name in _KEPT_OF_THE_URL}}
+    return given(conninfo_to_dict(url))
+
+
+def given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, for a URL that was taken apart already."""
+    return {**_CONNECTING, **{name: parameters.get(name) or "" for name in _KEPT_OF_THE_URL}}
 
 
 def pins(**own: str) -> str:
@@ -124,14 +139,7 @@ def pins(**own: str) -> str:
     rows = [*((name, value, None) for name, value in {**PINS, **own}.items())]
     rows += [(name, value, instead) for name, (value, instead) in _ONLY_INSTEAD.items()]
     values = ", ".join(f"({', '.join(_literal(each) for each in row)})" for row in rows)
-    return (
-        "begin isolation level read committed read only not deferrable; "
-        "select pg_catalog.set_config(name, value, false) from (select name, value, instead, "
-        "pg_catalog.current_setting(name, true) collate pg_catalog.\"C\" as found "
-        f"from (values {values}) as listed (name, value, instead) offset 0) as pins "
-        "where found operator(pg_catalog.<>) value and (instead is null or found operator(pg_catalog.=) instead); "
-        "commit"
-    )
+    return _SET.replace("{values}", values)
 
 
 def _literal(value: str | None) -> str:

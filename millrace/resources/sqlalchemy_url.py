@@ -11,11 +11,11 @@ from sqlalchemy.engine import URL
 def sqlalchemy_url(url: str, driver: str) -> URL:
     """A URL of libpq's, several hosts included, for SQLAlchemy, which reads other URLs than libpq does."""
     given = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
-    parts = {name: given.pop(key, None) for name, key in (("username", "user"), ("database", "dbname"))}
-    parts["password"] = given.pop("password", None)
-    several = "," in given.get("host", "") or "/" in given.get("host", "")
-    if not several:
-        parts["host"] = given.pop("host", None)
-        port = given.pop("port", None)
-        return URL.create(f"postgresql+{driver}", **parts, port=int(port) if port else None, query=given)
-    return URL.create(f"postgresql+{driver}", **parts, query=given)
+    user, password, database = (given.pop(name, None) for name in ("user", "password", "dbname"))
+    host, port = given.pop("host", None), given.pop("port", None)
+    if "," in (host or "") or "/" in (host or ""):  # several, or a folder: what no authority of a URL can hold
+        given |= {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+        host = port = None
+    return URL.create(
+        f"postgresql+{driver}", user, password, host, int(port) if port else None, database=database, query=given
+    )

@@ -204,19 +204,24 @@ def test_the_web_server_has_a_time_limit_and_one_pool(instance: DagsterInstance)
 
 
 @pytest.mark.parametrize(
-    ("given", "options"),
+    ("given", "there"),
     [
-        ("postgresql://u:p%40ss@host/db", "-csearch_path=dagster"),
-        ("postgres://u@host:5433/db?sslmode=require", "-csearch_path=dagster"),
-        ("postgresql://u@host/db?options=-cjit%3Doff", "-cjit=off -csearch_path=dagster"),
+        ("postgresql://u:p%40ss@host/db", {"host": "host", "user": "u", "password": "p@ss"}),
+        ("postgres://u@host:5433/db?sslmode=require", {"host": "host", "port": 5433, "sslmode": "require"}),
+        ("postgresql://u@host/db?options=-cjit%3Doff", {"options": "-cjit=off"}),
+        ("postgresql://u@one:5433,two:5434/db", {"host": "one,two", "port": "5433,5434"}),
+        ("postgresql://u@one,two:5434/db?target_session_attrs=any", {"host": "one,two", "port": ",5434"}),
+        ("postgresql://u@[::1]:5433,[fe80::1]/db", {"host": "::1,fe80::1", "port": "5433,"}),
+        ("postgresql://u@[::1]:5433/db", {"host": "::1", "port": 5433}),
+        ("postgresql:///db?host=/run/postgresql&user=u", {"host": "/run/postgresql", "user": "u"}),
     ],
 )
-def test_any_url_of_ours_becomes_one_of_dagster_s(given: str, options: str) -> None:
-    url = pool.dagster_url(given)
-    assert url.drivername == "postgresql+psycopg2"
-    assert url.query["options"] == options
-    assert url.query.get("sslmode") == ("require" if "sslmode" in given else None)
-    assert url.password == ("p@ss" if "p%40ss" in given else None)
+def test_any_url_of_ours_becomes_one_of_dagster_s(given: str, there: dict[str, object]) -> None:
+    url = sqlalchemy.make_url(pool.dagster_url(given).render_as_string(hide_password=False))
+    _, arguments = url.get_dialect()().create_connect_args(url)
+    assert arguments["dbname"] == "db"
+    assert arguments["target_session_attrs"] == "read-write"
+    assert {name: arguments[name] for name in there} == there
 
 
 def test_a_home_is_brought_up_to_date_and_what_else_is_in_it_stays(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from millrace.infra.postgres.access import Analysts, give_access
 from millrace.infra.postgres.remake import remake
 from millrace.infra.postgres.service import Service, give_rights
 from millrace.infra.postgres.views import views
+from millrace.resources.postgres import Connection as Session
+from millrace.resources.postgres import Postgres
 
 LOG = logging.getLogger(__name__)
 VERSION_TABLE_SCHEMA = "ops"
@@ -28,17 +30,31 @@ OLDEST_RELEASE = 15
 _LOCK = 0x4D494C4C
 
 
-class UnsupportedReleaseError(Exception):
-    """The server is older than what Millrace is tested on; nothing was changed."""
+class UnsupportedServerError(Exception):
+    """The server or the database is not what Millrace can work with; nothing was changed."""
+
+
+class UnsupportedReleaseError(UnsupportedServerError):
+    """The server is older than what Millrace is tested on."""
+
+
+class UnsupportedEncodingError(UnsupportedServerError):
+    """The database cannot hold every text, or holds bytes of which it does not know what text they are."""
 
 
 def engine(url: str) -> sqlalchemy.Engine:
-    """A SQLAlchemy engine on psycopg 3 for a plain `postgresql://` URL."""
+    """A SQLAlchemy engine on psycopg 3 for a plain `postgresql://` URL; its sessions are those of `resources`."""
     return sqlalchemy.create_engine(
-        sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"),
-        connect_args={"connect_timeout": 10, "application_name": "millrace-migrate"},
+        "postgresql+psycopg://",
+        creator=lambda: _connect(url),
         poolclass=sqlalchemy.NullPool,
     )
+
+
+def _connect(url: str) -> Session:
+    opened = Postgres(url).connect("millrace-migrate", connect_timeout_seconds=10)
+    opened.autocommit = False  # as SQLAlchemy expects it of a driver
+    return opened
 
 
 def config(connection: Connection) -> Config:
@@ -69,12 +85,13 @@ def migrate(
         service: the role of the processes; None where they are the owner.
 
     Raises:
-        UnsupportedReleaseError: the server is too old.
+        UnsupportedServerError: the server is too old, or the database's encoding is not UTF-8.
         ServiceRoleError: the role of the processes cannot be what it is to be.
         sqlalchemy.exc.OperationalError: the database cannot be reached.
     """
     with engine(url).connect() as connection:
         _check_release(connection)
+        _check_encoding(connection)
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.execute(text(f"create schema if not exists {VERSION_TABLE_SCHEMA}"))
         connection.commit()
@@ -96,6 +113,15 @@ def _check_release(connection: Connection) -> None:
     release = int(connection.execute(text("show server_version_num")).scalar_one()) // 10_000
     if release < OLDEST_RELEASE:
         raise UnsupportedReleaseError(f"PostgreSQL {release} is too old: Millrace needs {OLDEST_RELEASE} or newer")
+
+
+def _check_encoding(connection: Connection) -> None:
+    encoding = connection.execute(text("show server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise UnsupportedEncodingError(
+            f"the database's encoding is {encoding}, and Millrace needs UTF8: "
+            "create database NAME encoding 'UTF8' template template0"
+        )
 
 
 def _newer(connection: Connection) -> list[str]:

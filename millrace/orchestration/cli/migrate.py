@@ -19,10 +19,10 @@ def migrate() -> None:
     """
     settings = settings_module.load()
     import psycopg
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import OperationalError, ProgrammingError
 
     from millrace.infra.postgres.access import Analysts
-    from millrace.infra.postgres.migrate import UnsupportedReleaseError
+    from millrace.infra.postgres.migrate import UnsupportedServerError
     from millrace.infra.postgres.migrate import migrate as run_migrations
     from millrace.infra.postgres.service import ServiceRoleError, service_of
     from millrace.orchestration.clients import make_kafka
@@ -48,7 +48,10 @@ def migrate() -> None:
         # The driver's text names host and cause; SQLAlchemy's would add the statement.
         name = "MILLRACE_MIGRATE_POSTGRES_URL" if owner_url else "MILLRACE_POSTGRES_URL"
         raise click.ClickException(f"PostgreSQL ({name}): {' '.join(str(error.orig).split())}") from None
-    except (ServiceRoleError, UnsupportedReleaseError) as error:
+    except ProgrammingError as error:
+        what = describe(error.orig) if error.orig else type(error).__name__
+        raise click.ClickException(f"PostgreSQL: {what}") from None
+    except (ServiceRoleError, UnsupportedServerError) as error:
         raise click.ClickException(str(error)) from None
     except psycopg.Error as error:
         raise click.ClickException(f"the views or the roles: {describe(error)}") from None

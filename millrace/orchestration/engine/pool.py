@@ -13,9 +13,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Engine
 
-SCHEMA = "dagster"
+from millrace.orchestration.engine import dialect
+from millrace.orchestration.engine.dialect import SCHEMA
+from millrace.resources.sqlalchemy_url import sqlalchemy_url
+
+__all__ = ["APPLICATION_NAME", "SCHEMA", "close_connections", "dagster_url", "shared_engine"]
+
 APPLICATION_NAME = "millrace-dagster"
 
 # Idle connections stay, the overflow is closed when it comes back. Only the daemon's threads ever need that many.
@@ -46,10 +51,7 @@ os.register_at_fork(after_in_child=_forget_connections)
 
 def dagster_url(postgres_url: str) -> URL:
     """The URL of Dagster's schema: psycopg 2 by name (SQLAlchemy's default is 3, on which dagster's NOTIFY breaks)."""
-    url = make_url(postgres_url).set(drivername="postgresql+psycopg2")
-    given = url.query.get("options", "")
-    options = f"{given if isinstance(given, str) else ' '.join(given)} -csearch_path={SCHEMA}".strip()
-    return url.update_query_dict({"options": options})
+    return sqlalchemy_url(postgres_url, dialect.NAME)
 
 
 def shared_engine(url: URL, **options: Any) -> Engine:

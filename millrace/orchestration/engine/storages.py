@@ -60,10 +60,11 @@ class _Pooled:
 
     def optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
         """Stock makes an engine for each storage here; ours stays one, with the web server's statement time-out."""
-        url = make_url(self.postgres_url)
-        options = f"{url.query['options']} -cstatement_timeout={statement_timeout}"
         self._engine = shared_engine(
-            url.update_query_dict({"options": options}), pool_recycle=pool_recycle, max_overflow=max_overflow
+            make_url(self.postgres_url),
+            pool_recycle=pool_recycle,
+            max_overflow=max_overflow,
+            statement_timeout=f"{statement_timeout}ms",
         )
 
 
