@@ -75,6 +75,10 @@ class Bench:
             )
         login_audit.take_in(self.connection, self.rules)
 
+    def delete(self, some: Collection[Visit]) -> None:
+        """Take events out of raw.events."""
+        self.connection.execute("delete from raw.events where event_id = any(%s)", ([v.event_id for v in some],))
+
     def audit(self) -> Rows:
         """What login_audit holds."""
         return self.connection.execute(

@@ -137,7 +137,7 @@ class Site:
 
     def forget(self, user: str, frontier: datetime | None = None) -> dict[str, int]:
         self.connection.execute("begin")
-        sessions.forget(self.connection, user, frontier)
+        sessions.forget(self.connection, [user], frontier)
         return self.changes()
 
     def changes(self) -> dict[str, int]:

@@ -3,10 +3,12 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from millrace.assets.ingest.failpoints import InjectedFailure
+from millrace.assets.quality.exactness import look
 from millrace.resources.kafka import Kafka, KafkaUnavailable
 from tests.erasure.support import SECRET, as_text, erase, eraser, minutes_equal_raw, of, replayed, traces
 from tests.support.world import World, encoded, event, out_of_balance
@@ -54,6 +56,37 @@ def test_aggregates_after_an_erasure_are_those_of_what_is_left(world: World) -> 
         *world.query("select min(occurred_at) - interval '4 days', now() from raw.events")[0]
     )
     assert not any(rebuilt.drift.values()), rebuilt.drift
+
+
+def test_what_a_user_does_while_being_erased_stays_and_stays_counted(world: World) -> None:
+    """Everything is stored between the wish and the deletion: it was sent after the wish."""
+    history(world)
+    since = datetime.now(UTC) - timedelta(seconds=30)
+    minutes = {"login": 1, "logout": 2, "page_view": 3, "button_click": 3.5, "form_submit": 4}
+    fields = {"ip": "192.0.2.1", "device": "d", "duration": 1, "page": "/p", "buttonId": "b", "formId": "f"}
+    payload = {**fields, "userId": SECRET, "referrer": "", "fields": {}}
+    times = {kind: (since - timedelta(minutes=4 - minute)).isoformat() for kind, minute in minutes.items()}
+    later = [event(kind=kind, timestamp=at, payload=payload) for kind, at in times.items()]
+
+    def reached(step: str) -> None:
+        if step == "erase_asked":
+            world.produce(encoded(*later))
+            world.ingest()
+            world.refresh()
+
+    made = eraser(world, reached=reached)
+    made.erase(SECRET)
+    made.aggregates.close()
+    assert world.query("select action from analytics.login_audit where user_id = %s order by 1", SECRET) == [
+        ("login",),
+        ("logout",),
+    ]
+    assert world.one("select sum(users) from analytics.logins_hourly") > 1
+    assert world.one("select events from analytics.user_profiles where user_id = %s", SECRET) == 5
+    assert [each.check for each in look(world.worker.postgres, None, timedelta(hours=1)) if not each.passed] == []
+    rebuilt = world.aggregates.rebuild(since - timedelta(days=5), since + timedelta(hours=1))
+    assert not any(rebuilt.drift.values()), rebuilt.drift
+    assert out_of_balance(world.reconcile()) == []
 
 
 def test_a_replay_brings_nothing_back(world: World) -> None:

@@ -8,7 +8,7 @@ The rule that it keeps: a table is what its definition makes of raw.events witho
 """
 
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -124,21 +124,22 @@ class Aggregates:
             if not connection.closed:
                 connection.execute("select pg_advisory_unlock(%s)", (LOCK,))
 
-    def forget(self, connection: Connection, user_id: str) -> None:
-        """Leave of a user only what raw.events still holds, and repair what counted the rest.
+    def forget(self, connection: Connection, users: Sequence[str]) -> None:
+        """Leave of users only what raw.events still holds, and repair what counted the rest.
 
         Args:
-            connection: from `alone`, in a transaction in which the user's events were deleted from raw.events and put
-                into the temporary table `gone` (see `prepare`). No mark that waits may stand for an event of the user.
-            user_id: the user.
+            connection: from `alone`, in a transaction in which events of the users were deleted from raw.events and put
+                into the temporary table `gone` (see `prepare`). No mark that waits may stand for an event of theirs.
+            users: their ids.
         """
         since = self.frontier(connection) or NEVER
         connection.execute("analyze gone")
-        connection.execute(statement("earlier_of_user"), {"user_id": user_id, "frontier": since})
+        connection.execute(statement("earlier_of_users"), {"users": list(users), "frontier": since})
+        connection.execute("analyze earlier")
         hourly.forget(connection, since)
-        sessions.forget(connection, user_id, self.frontier(connection))
-        login_audit.forget(connection, user_id, self.audit)
-        user_days.forget(connection, user_id, since, self.funnel)
+        sessions.forget(connection, users, self.frontier(connection))
+        login_audit.forget(connection, users, self.audit)
+        user_days.forget(connection, users, since, self.funnel)
         rollups.follow(connection, self.funnel)
 
     def prepare(self, connection: Connection) -> None:

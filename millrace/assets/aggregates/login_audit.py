@@ -24,6 +24,7 @@ What belongs here: the order of the steps; each is a `sql/login_audit_*.sql`. Wh
 all of this is inside the transaction of a caller who is the only writer.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -75,31 +76,57 @@ def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditR
     return {"login_audit": Drift(*audit), "logins_hourly": hourly}
 
 
-def forget(connection: Connection, user_id: str, rules: AuditRules) -> None:
-    """Remove a user's rows; the flags of others who came from the same addresses, and the hours, follow. Uncounted."""
+def forget(connection: Connection, users: Sequence[str], rules: AuditRules) -> None:
+    """Remove rows of users whose events are gone from raw.events; what a user does meanwhile has its event, and stays.
+
+    The flags of what stays, of others who came from the same addresses, and the hours, follow. Uncounted.
+    """
     connection.execute(statement("login_audit_stage"))
-    if _run(connection, "login_audit_forget", {"user_id": user_id}):
-        _repair(connection, rules, counting=False)
-        _count_touched_hours(connection)
+    connection.execute(statement("login_audit_stage_own"))
+    with psycopg.ClientCursor(connection) as cursor:  # several statements
+        cursor.execute(statement("login_audit_forget"), {"users": list(users)})
+    parameters = _parameters(rules)
+    if _run(connection, "login_audit_neighbours", {"audit_window": rules.window}):
+        _judge(connection, parameters)
+    connection.execute("truncate audit_affected, audit_dense")
+    if _run(connection, "login_audit_own"):
+        _judge(connection, parameters, own=True)
+    _run(connection, "login_audit_repair")
+    _count_touched_hours(connection)
 
 
-def _repair(connection: Connection, rules: AuditRules, *, reaching: bool = True, counting: bool = True) -> None:
+def _repair(connection: Connection, rules: AuditRules, *, reaching: bool = True) -> None:
     """Judge the rows that the changed ones affect, beside those in `audit_affected` already; write what differs.
 
     Without `reaching` only those that are in `audit_affected` already: the changed ones affect no other.
     """
-    parameters = {f"audit_{name}": value for name, value in asdict(rules).items()}
+    parameters = _parameters(rules)
     if reaching:
         _analyze(connection, "audit_changed")
         _run(connection, "login_audit_affected", parameters)
-    _analyze(connection, "audit_affected")
-    if _run(connection, "login_audit_dense", {**parameters, "dense": _DENSE}):
-        _analyze(connection, "audit_dense")
-    if _run(connection, "login_audit_judge", parameters):
-        _analyze(connection, "audit_judged")
-        if counting:
-            _count_new_flags(connection)
+    if _judge(connection, parameters):
+        _count_new_flags(connection)
         _run(connection, "login_audit_repair")
+
+
+def _judge(connection: Connection, parameters: dict[str, Any], *, own: bool = False) -> int:
+    """Judge the rows in `audit_affected`; how many are to have other flags.
+
+    With `own` they are rows that erased users keep, all of which stand in `audit_own`: their users are looked up there,
+    and every count by address is made in one pass, for in login_audit a look at either walks over all that is gone.
+    """
+    _analyze(connection, "audit_affected")
+    if _run(connection, "login_audit_dense", {**parameters, "dense": 1 if own else _DENSE}):
+        _analyze(connection, "audit_dense")
+    text = statement("login_audit_judge")
+    text = text.replace(b"analytics.login_audit", b"audit_own") if own else text
+    judged = connection.execute(text, parameters).rowcount
+    _analyze(connection, "audit_judged")
+    return judged
+
+
+def _parameters(rules: AuditRules) -> dict[str, Any]:
+    return {f"audit_{name}": value for name, value in asdict(rules).items()}
 
 
 def _count_new_flags(connection: Connection) -> None:

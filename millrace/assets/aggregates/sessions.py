@@ -15,7 +15,7 @@ What does not: marks and transactions (`engine`). Each function works in the cal
 temporary table session_changes by how many the sessions of a user have become more or fewer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,10 +60,10 @@ def rebuild(connection: Connection, low: datetime, high: datetime, frontier: dat
     return _merge(cursor)
 
 
-def forget(connection: Connection, user_id: str, frontier: datetime | None = None) -> None:
-    """Delete the user's sessions, frozen ones too, and rebuild them from what is left of the user's events."""
+def forget(connection: Connection, users: Sequence[str], frontier: datetime | None = None) -> None:
+    """Delete the users' sessions, frozen ones too, and rebuild them from what is left of the users' events."""
     cursor = _cursor(connection)
-    cursor.execute(statement("sessions_of_user"), {"user_id": user_id, "frontier": frontier or _FOREVER_AGO})
+    cursor.execute(statement("sessions_of_user"), {"users": list(users), "frontier": frontier or _FOREVER_AGO})
     cursor.execute(statement("sessions_compute"), _NO_RANGE)
     _merge(cursor)
 

@@ -4,6 +4,7 @@ What belongs here: filling `changes` and `trait_changes`, and writing them to op
 not: what follows from the changes (`rollups`).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from psycopg import sql
@@ -93,10 +94,11 @@ def rebuild(connection: Connection, low: datetime, high: datetime, funnel: Funne
     _differences(connection, events, rows, funnel)
 
 
-def forget(connection: Connection, user_id: str, frontier: datetime, funnel: Funnel) -> None:
-    """The changes that leave of a user only what raw.events still holds, and the rows after them."""
-    events = sql.SQL("r.user_id = {} and r.occurred_at >= {}").format(user_id, _literal(frontier))
-    _differences(connection, events, sql.SQL("d.user_id = {}").format(user_id), funnel)
+def forget(connection: Connection, users: Sequence[str], frontier: datetime, funnel: Funnel) -> None:
+    """The changes that leave of users only what raw.events still holds, and the rows after them."""
+    who = sql.SQL("{}::text[]").format(list(users))
+    events = sql.SQL("r.user_id = any({}) and r.occurred_at >= {}").format(who, _literal(frontier))
+    _differences(connection, events, sql.SQL("d.user_id = any({})").format(who), funnel)
 
 
 def _differences(connection: Connection, events: sql.Composed, rows: sql.Composed, funnel: Funnel) -> None:

@@ -142,7 +142,7 @@ class Eraser:
         for table in ("raw.events", *detached(connection)):
             connection.execute(on_table(statement("delete_events"), table), who)
         [[removed]] = connection.execute(statement("delete_letters"), {"letters": letters, **who}).fetchall()
-        self.aggregates.forget(connection, user_id)
+        self.aggregates.forget(connection, [user_id])
         self._subtract_minutes(connection)
         booked = corrections.book(connection, Author(self.run_id, 0, "erase"), "erased")
         types: dict[str, int] = dict(connection.execute(statement("types_gone")).fetchall())

@@ -1,10 +1,10 @@
--- All sessions of one user, and what is left of the user's events.
+-- All sessions of some users, and what is left of their events.
 insert into session_old (session_id, user_id)
 select
     s.session_id,
     s.user_id
 from analytics.sessions as s
-where s.user_id = %(user_id)s;
+where s.user_id = any(%(users)s::text[]);
 
 insert into session_events (
     user_id, occurred_at, kafka_topic_id, kafka_partition, kafka_offset, viewed, page
@@ -18,4 +18,4 @@ select
     e.type = 'page_view' as viewed,
     case when e.type = 'page_view' then e.payload ->> 'page' end as page
 from raw.events as e
-where e.user_id = %(user_id)s and e.occurred_at >= %(frontier)s::timestamptz
+where e.user_id = any(%(users)s::text[]) and e.occurred_at >= %(frontier)s::timestamptz
