@@ -6,7 +6,7 @@ between new and late hours (`assets.aggregates.engine`). A tick changes nothing 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -14,7 +14,7 @@ import dagster as dg
 from millrace.assets.aggregates.engine import LOCK
 from millrace.assets.aggregates.refreshing import JOB, QUEUE
 from millrace.resources.postgres import Connection, Postgres
-from millrace.sensors.kafka_offsets import UNFINISHED, why_no_run_can_be_sent
+from millrace.sensors.kafka_offsets import UNFINISHED, database_now, why_no_run_can_be_sent
 
 NAME = "dirty_buckets"
 _MAX_RUNTIME = timedelta(minutes=10)
@@ -93,7 +93,7 @@ class DirtyBuckets:
     def in_flight(self, instance: dg.DagsterInstance, waiting: Waiting) -> bool:
         """Whether a run that was requested is still expected to take in what waits."""
         records = instance.get_run_records(dg.RunsFilter(job_name=JOB, statuses=UNFINISHED), limit=100)
-        now = datetime.now(UTC)
+        now = database_now(self._connected())
         return believed([now - record.create_timestamp for record in records], waiting, self.timeout)
 
     def _connected(self) -> Connection:

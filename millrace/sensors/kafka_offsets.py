@@ -82,7 +82,7 @@ class KafkaOffsets:
             if LANE_TAG in r.dagster_run.tags and r.dagster_run.parent_run_id is None
         ]
         progressed = books.last_progress(connection, [r.run_id for r in runs], self.patience) if runs else set[str]()
-        return in_flight(runs, progressed, datetime.now(UTC), self.patience)
+        return in_flight(runs, progressed, database_now(connection), self.patience)
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -127,6 +127,13 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
             yield dg.SkipReason(_why_nothing(missing))
 
     return _sensor
+
+
+def database_now(connection: Connection) -> datetime:
+    """PostgreSQL's time, in which a run's creation is told: by a clock that differs a run at work would look lost."""
+    row = connection.execute("select clock_timestamp()").fetchone()
+    found: datetime = row[0] if row else datetime.now(UTC)
+    return found
 
 
 def why_no_run_can_be_sent(instance: dg.DagsterInstance, queue: str) -> str | None:

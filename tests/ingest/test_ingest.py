@@ -156,7 +156,9 @@ def test_a_retry_with_a_new_time_is_a_duplicate_while_redis_remembers_the_id(wor
 
 def test_a_forged_time_under_a_known_id_suppresses_no_event(world: World) -> None:
     true = event(timestamp="2026-03-01T00:00:00Z")
-    forged = [{**true, "timestamp": t} for t in ("2026-01-01T00:00:00Z", "2026-03-01T00:01:01Z", "0001-01-01T00:00:00Z")]
+    forged = [
+        {**true, "timestamp": t} for t in ("2026-01-01T00:00:00Z", "2026-03-01T00:01:01Z", "0001-01-01T00:00:00Z")
+    ]
     world.produce(encoded(forged[0], true, forged[1]))
     world.ingest()
     world.produce(encoded(forged[2], true))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -94,6 +95,25 @@ def test_a_lane_with_a_run_at_work_is_skipped(world: World, ticks: Ticks) -> Non
     world.produce(encoded(event()))
     [request], _ = ticks.tick()
     ticks.start(request)
+    assert ticks.tick()[0] == []
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_lane_with_a_run_at_work_is_skipped_whatever_the_daemon_s_clock_says(
+    hours: int, world: World, ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon whose clock is ahead would request another run for each lane at every tick."""
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    world.produce(encoded(event()))
+    [request], _ = ticks.tick()
+    ticks.start(request)
+    monkeypatch.setattr("millrace.sensors.kafka_offsets.datetime", Wrong)
     assert ticks.tick()[0] == []
 
 
