@@ -112,7 +112,8 @@ def _sessions_now() -> Drawn:
 
 
 def _sessions() -> Drawn:
-    text = "Sessions by the day on which they began: those with a page view and more, and bounces: one page view and nothing else."
+    text = "Sessions by the day on which they began: those with a page view and more, and bounces: "
+    text += "one page view and nothing else."
     return stacked(About("Sessions a day", text, units.Short), series("product_sessions"), bars=True)
 
 
