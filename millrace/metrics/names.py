@@ -114,7 +114,7 @@ METRICS: Mapping[MetricName, Metric] = MappingProxyType(
             "totals", "counter", (), "Offsets that were lost at the source, where their number is known."
         ),
         "millrace_gaps_total": Metric(
-            "totals", "counter", ("reason",), "Losses at the source: expired, recreated, went_backwards."
+            "totals", "counter", ("reason",), "Losses at the source: expired, recreated, went_backwards, overwritten."
         ),
         "millrace_login_anomalies_total": Metric(
             "totals",

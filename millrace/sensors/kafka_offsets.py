@@ -14,6 +14,7 @@ import dagster as dg
 from millrace.assets.ingest import books
 from millrace.assets.ingest.asset import LANE_TAG, QUEUE, config_of
 from millrace.assets.ingest.plan import BatchPlan, Limits, Place, plan
+from millrace.resources import generations
 from millrace.resources.kafka import Available, Kafka
 from millrace.resources.postgres import Connection, Postgres
 
@@ -92,7 +93,8 @@ class KafkaOffsets:
 
 def _work(available: Iterable[Available], committed: dict[Place, int]) -> bool:
     """Whether anything moved at all; asking Dagster for its runs costs more than this."""
-    return any(committed.get(Place(a.topic_id, a.partition), a.low) != a.high for a in available)
+    now = generations.current(available, committed)
+    return any(committed.get(Place(a.topic_id, a.partition), a.low) != a.high for a in now)
 
 
 def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: timedelta) -> dg.SensorDefinition:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from millrace.assets.erasure.sql import statement
 from millrace.assets.ingest import erasures, gate
 from millrace.assets.ingest.plan import Place
+from millrace.resources import generations
 from millrace.resources.kafka import Kafka
 from millrace.resources.postgres import Connection, Postgres
 
@@ -51,7 +52,8 @@ def ask(postgres: Postgres, connection: Connection, user_id: str, logs: Mapping[
         connection.execute(statement("keep_key"), {"key": secrets.token_bytes(32)})
         hashed = hash_of(connection, user_id)
         places = {Place(topic_id, p): end for topic_id, p, end in connection.execute(statement("known_places"))}
-        reach = {place: max(places.get(place, 0), logs.get(place, 0)) for place in {*places, *logs}}
+        now = {p._replace(topic_id=generations.current_id(*p, places)): end for p, end in logs.items()}
+        reach = {place: max(places.get(place, 0), now.get(place, 0)) for place in {*places, *now}}
         connection.execute(
             statement("ask"),
             {

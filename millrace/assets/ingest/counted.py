@@ -76,6 +76,13 @@ def ingested(
     for step, took in seconds.items():
         totals.observe("millrace_batch_seconds", [took], step)
     totals.observe("millrace_end_to_end_seconds", waited)
+    totals.add(lost(gaps))
+    return totals
+
+
+def lost(gaps: Iterable[Gap]) -> Totals:
+    """Losses at the source."""
+    totals = Totals()
     for gap in gaps:
         totals.count("millrace_gaps_total", gap.reason)
         totals.count("millrace_gap_offsets_total", by=0 if gap.end is None else gap.end - gap.start)

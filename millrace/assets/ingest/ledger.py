@@ -4,13 +4,15 @@ What belongs here: counting and booking. What does not: totals behind the metric
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from millrace.assets.ingest.anchors import Anchor
 from millrace.assets.ingest.model import Chunk, Claimed, Counts, Decoded, Outcome
-from millrace.assets.ingest.plan import Range
+from millrace.assets.ingest.plan import Place, Range
 from millrace.assets.ingest.sql import statement
 from millrace.resources.postgres import Connection
 
@@ -70,6 +72,7 @@ def book(
     booked: list[tuple[Range, Counts]],
     seconds: dict[str, float],
     facts: dict[str, Any],
+    last: Mapping[Place, Anchor] = MappingProxyType({}),
 ) -> int:
     """Write one batch and its ranges; returns the number of the batch.
 
@@ -79,15 +82,22 @@ def book(
         booked: what to book for each range; a replay books differences.
         seconds: pull, decode, claim, frame, store.
         facts: path, dedup_degraded, retries, and p50, p95, max of the latency in seconds.
+        last: the last record of each place.
     """
     total = sum((counts for _, counts in booked), Counts())
     row = {**author._asdict(), **vars(total), **seconds, **facts}
     [[batch_id]] = connection.execute(statement("insert_batch"), row).fetchall()
     for r, counts in booked:
-        more = {"duplicates": counts.duplicates, **vars(counts)}
+        more: dict[str, Any] = {"duplicates": counts.duplicates, **vars(counts)}
         where = {"topic_id": r.place.topic_id, "partition": r.place.partition, "start": r.start, "end": r.end}
+        more |= anchored(last.get(r.place))
         connection.execute(statement("insert_range"), {"batch_id": batch_id, **where, **more})
     return batch_id
+
+
+def anchored(last: Anchor | None) -> dict[str, Any]:
+    """What statements call the offset and the digest of a place's last record."""
+    return {"last_offset": last and last.offset, "last_digest": last and last.digest}
 
 
 def waited(chunk: Chunk) -> "np.ndarray[Any, Any]":

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
+from millrace.resources import generations
 from millrace.resources.kafka import Available
 
 
 class Place(NamedTuple):
-    """A partition of one generation of a topic: a topic that is deleted and made again has another id."""
+    """A partition's log: a topic that is deleted and made again has another id, and so has a log that lost its end."""
 
     topic_id: UUID
     partition: int
@@ -77,7 +78,7 @@ def plan(
         The plans in the order of their lanes; each lists all partitions of its lane, at least one with work.
     """
     lanes: dict[int, list[Range]] = {}
-    for found in sorted(available, key=lambda a: (a.topic, a.partition)):
+    for found in sorted(generations.current(available, committed), key=lambda a: (a.topic, a.partition)):
         place = Place(found.topic_id, found.partition)
         start = committed.get(place, found.low)
         lane = lane_of(found.topic, found.partition, limits.lanes)

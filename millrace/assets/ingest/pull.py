@@ -6,13 +6,17 @@ What belongs here: positions, ends, holes and gaps. What does not: what a record
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from millrace.assets.ingest import anchors
+from millrace.assets.ingest.anchors import Anchor, LogChanged, LogOverwritten
 from millrace.assets.ingest.model import Chunk, Gap
-from millrace.assets.ingest.plan import Range
+from millrace.assets.ingest.plan import Place, Range
+from millrace.resources import generations
 from millrace.resources.kafka import Kafka, KafkaUnavailable
 
 _NO_BOUND = 1 << 63
@@ -36,7 +40,7 @@ def verify_generation(kafka: Kafka, ranges: tuple[Range, ...]) -> None:
     """
     ids = kafka.topic_ids(sorted({r.topic for r in ranges}))
     for r in ranges:
-        if r.topic not in ids or ids[r.topic][0] != r.place.topic_id:
+        if r.topic not in ids or not generations.same_topic(ids[r.topic][0], r.place.topic_id):
             raise TopicReplaced(r.topic)
 
 
@@ -71,10 +75,13 @@ class Puller:
         limits: PullLimits,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        known: Mapping[Place, Anchor] = MappingProxyType({}),
     ) -> None:
         self._kafka, self._consumer, self._limits = kafka, consumer, limits
         self._clock, self._sleep = clock, sleep
         self._ranges = ranges
+        # Records that were committed last: reading begins with them, to see that the log is still that one.
+        self._known = {i: known[r.place] for i, r in enumerate(ranges) if r.place in known and r.end >= r.start}
         self._index = {(r.topic, r.place.partition): i for i, r in enumerate(ranges)}
         # A lingering run takes whatever comes; without lingering a plan ends exactly where it says.
         self._bound = [_NO_BOUND if limits.linger_seconds else r.end for r in ranges]
@@ -88,10 +95,11 @@ class Puller:
         Raises:
             KafkaUnavailable: no record and no end came for `stall_seconds`.
             TopicReplaced: it is not the topic that was planned any more.
+            LogOverwritten: a log ends before what is committed, or holds another record there.
         """
-        yield from self._regressions()
+        self._look_for_regressions()
         self._consumer.assign(
-            [TopicPartition(r.topic, r.place.partition, r.start) for r in self._ranges if r.end >= r.start]
+            [TopicPartition(r.topic, r.place.partition, self._first(i)) for i, r in enumerate(self._ranges)]
         )
         try:
             while self._planned_left():
@@ -137,6 +145,7 @@ class Puller:
             source = index.get((message.topic(), message.partition()))
             offset = message.offset()
             if source is None or offset < position[source]:
+                self._compare(source, message)
                 continue  # not asked for, or seen already: nothing is accounted for twice, whatever the client does
             moved = True
             if offset >= self._bound[source]:
@@ -148,6 +157,17 @@ class Puller:
             collected.sources.append(source)
             collected.bytes += len(message.value() or b"")
         return moved
+
+    def _first(self, source: int) -> int:
+        return self._known[source].offset if source in self._known else self._ranges[source].start
+
+    def _compare(self, source: int | None, message: Any) -> None:
+        known = None if source is None else self._known.get(source)
+        if source is None or known is None or known.offset != message.offset():
+            return
+        if anchors.of_record(message) != known:
+            raise LogOverwritten(self._ranges[source])
+        del self._known[source]
 
     def _event(self, error: KafkaError, message: Any, collected: _Collected) -> bool:
         """What comes in place of a record: an end, an offset that is gone, or trouble."""
@@ -180,13 +200,15 @@ class Puller:
             collected.gaps.append(Gap(r.topic, r.place, lost_from, self._position[source], "expired"))
         else:
             verify_generation(self._kafka, (r,))  # behind the end of the log: of another topic's log, perhaps
+            if self._known.pop(source, None) is None:
+                raise LogChanged(f"the log of {r.topic}/{r.place.partition} was cut below offset {lost_from}")
         # librdkafka stopped this partition and refuses to seek in it; only a new assignment starts it again.
         self._consumer.incremental_unassign([where])
         if self._position[source] < self._bound[source]:
             self._consumer.incremental_assign([TopicPartition(r.topic, r.place.partition, self._position[source])])
         return low > lost_from
 
-    def _regressions(self) -> Iterator[Chunk]:
+    def _look_for_regressions(self) -> None:
         """Partitions whose log ends before what is committed: believed only if it is still so a little later."""
         for source, r in enumerate(self._ranges):
             if r.end >= r.start:
@@ -195,10 +217,9 @@ class Puller:
             for _ in range(2):
                 self._sleep(_REGRESSION_RECHECK_SECONDS)
                 ends.append(self._kafka.end_offset(r.topic, r.place.partition))
-            self._position[source] = r.start
             if max(ends) < r.start:
-                gap = Gap(r.topic, r.place, max(ends), r.start, "went_backwards")
-                yield Chunk((r._replace(end=max(ends)),), [], [], (gap,))
+                raise LogOverwritten(r)
+            self._position[source] = r.start
 
     def _planned_left(self) -> int:
         return sum(max(0, r.end - at) for at, r in zip(self._position, self._ranges, strict=True))

@@ -18,6 +18,7 @@ from millrace.assets.ingest.pull import Puller, PullLimits
 from millrace.assets.ingest.run import claim, patience, prepare, store_chunk
 from millrace.assets.ingest.store import BooksClosed, Store
 from millrace.assets.ingest.worker import Worker
+from millrace.resources import generations
 
 _UNBOUNDED = 1 << 40  # a batch was one transaction, and is one again
 
@@ -76,7 +77,9 @@ def uncommitted(worker: Worker, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
 
 def _readable(worker: Worker, batch: tuple[Range, ...], done: Replayed) -> tuple[Range, ...]:
     """The ranges of a batch that Kafka still holds whole."""
-    held = {(a.topic_id, a.partition): a.low for a in worker.kafka.available(sorted({r.topic for r in batch}))}
+    known = books.committed(worker.database.connection())
+    available = generations.current(worker.kafka.available(sorted({r.topic for r in batch})), known)
+    held = {(a.topic_id, a.partition): a.low for a in available}
     readable = tuple(r for r in batch if held.get(r.place, r.end) <= r.start)
     done.gone.extend(r for r in batch if r not in readable)
     return readable

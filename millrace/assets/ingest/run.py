@@ -15,7 +15,8 @@ from datetime import timedelta
 from logging import Logger
 from typing import TypeVar
 
-from millrace.assets.ingest import books, frame
+from millrace.assets.ingest import anchors, books, frame, logs
+from millrace.assets.ingest.anchors import LogChanged, LogOverwritten
 from millrace.assets.ingest.attempt import Patience, until_committed
 from millrace.assets.ingest.claim import Asked, Books, ask, decide
 from millrace.assets.ingest.decode import decode
@@ -53,7 +54,7 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
     ended, until = Ended(), time.monotonic() + worker.limits.budget_seconds
     store = Store(author, worker.partitions, worker.reached, worker.verify_generation, worker.pending)
     try:
-        with _tuned_interpreter(), closing(_decoded_ahead(worker, ranges)) as coming:
+        with _tuned_interpreter(), closing(_decoded_ahead(worker, ranges, log)) as coming:
             for decoded, asked in coming:
                 _commit(worker, store, prepare(worker, decoded, asked), until, log)
                 ended.chunks += 1
@@ -67,6 +68,10 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
     except TopicReplaced as error:
         worker.pending.count("millrace_batches_total", "topic_replaced")
         ended.why = f"topic {error} was re-created or deleted meanwhile; what it holds now is planned anew"
+    except LogOverwritten as error:
+        ended.why = logs.replace(worker, error.range, author, log)
+    except LogChanged as error:
+        ended.why = f"{error}; the next run looks at it first"
     except Exception as error:
         worker.pending.count("millrace_batches_total", "failed")
         if isinstance(error, KafkaUnavailable):
@@ -135,9 +140,12 @@ def _commit(worker: Worker, store: Store, prepared: Prepared, until: float, log:
         worker.pending.count("millrace_batches_total", "already_committed")
 
 
-def _decoded_ahead(worker: Worker, ranges: tuple[Range, ...]) -> Generator[tuple[Decoded, Asked], None, None]:
+def _decoded_ahead(
+    worker: Worker, ranges: tuple[Range, ...], log: Logger
+) -> Generator[tuple[Decoded, Asked], None, None]:
     """Decoded and claimed chunks, the next two always in the making; at most three are in memory at a time."""
-    chunks = Puller(worker.kafka, worker.consumer(), ranges, worker.limits.pull(linger=True)).chunks()
+    known = logs.patiently(worker, lambda connection: anchors.read(connection, ranges), log)
+    chunks = Puller(worker.kafka, worker.consumer(), ranges, worker.limits.pull(linger=True), known=known).chunks()
 
     def next_decoded() -> tuple[Decoded, Future[Asked]] | None:
         chunk = next(chunks, None)

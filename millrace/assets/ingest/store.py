@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from millrace.assets.ingest import books, counted, gate, history, ledger, letters, rows, touched
+from millrace.assets.ingest import anchors, books, counted, gate, history, ledger, letters, rows, touched
 from millrace.assets.ingest.admit import admit
+from millrace.assets.ingest.anchors import Anchor
 from millrace.assets.ingest.counted import Written
 from millrace.assets.ingest.gate import Rules
 from millrace.assets.ingest.ledger import Author, Tally
 from millrace.assets.ingest.model import Chunk, Claimed, Counts, Decoded, Gap, Outcome, Refused
 from millrace.assets.ingest.partitions import Partitions
-from millrace.assets.ingest.plan import Range
+from millrace.assets.ingest.plan import Place, Range
 from millrace.assets.ingest.sql import statement
 from millrace.metrics.totals import Totals
 from millrace.resources.postgres import Connection, commit
@@ -181,10 +182,10 @@ class Store:
 
     def _fence(self, connection: Connection, chunk: Chunk) -> list[Gap]:
         """Move the offsets; returns what is lost at the source, as recorded."""
-        gaps = list(chunk.gaps)
+        gaps, last = list(chunk.gaps), _last(chunk)
         for r in _in_order(chunk):
             where = {"topic": r.topic, "topic_id": r.place.topic_id, "partition": r.place.partition}
-            bounds = {"start": r.start, "end": r.end}
+            bounds = {"start": r.start, "end": r.end, **ledger.anchored(last.get(r.place))}
             if connection.execute(statement("fence"), {**where, **bounds}).rowcount:
                 continue
             if not connection.execute(statement("open_place"), {**where, **bounds}).rowcount:
@@ -196,7 +197,7 @@ class Store:
                 place = r.place._replace(topic_id=topic_id, partition=partition)
                 gaps.append(Gap(r.topic, place, lost_from, None, "recreated"))
         for gap in gaps:
-            self._record_gap(connection, gap)
+            insert_gap(connection, gap, self.author.run_id)
         return gaps
 
     def _bring_in(self, connection: Connection, prepared: Prepared, *, optimistic: bool) -> tuple[Outcome, Tally]:
@@ -230,7 +231,8 @@ class Store:
             "retries": len(prepared.retried),
             **ledger.latency(waited),
         }
-        batch_id = ledger.book(connection, self.author, ranges, seconds, facts)
+        last = _last(chunk) if self.author.kind == "ingest" else {}
+        batch_id = ledger.book(connection, self.author, ranges, seconds, facts, last)
         exact = self.author.kind == "ingest" and not outcome.present
         touched.mark_hours(connection, stored, batch_id, by_offsets=exact)
         return Booked(events, seconds, waited)
@@ -250,19 +252,16 @@ class Store:
         """Whose totals are added to."""
         return self.author.lane
 
-    def _record_gap(self, connection: Connection, gap: Gap) -> None:
-        connection.execute(
-            statement("insert_gap"),
-            {
-                "topic": gap.topic,
-                "topic_id": gap.place.topic_id,
-                "partition": gap.place.partition,
-                "start": gap.start,
-                "end": gap.end,
-                "reason": gap.reason,
-                "run_id": self.author.run_id,
-            },
-        )
+
+def insert_gap(connection: Connection, gap: Gap, run_id: str) -> None:
+    """Record a loss at the source."""
+    where = {"topic": gap.topic, "topic_id": gap.place.topic_id, "partition": gap.place.partition}
+    what = {"start": gap.start, "end": gap.end, "reason": gap.reason, "run_id": run_id}
+    connection.execute(statement("insert_gap"), {**where, **what})
+
+
+def _last(chunk: Chunk) -> dict[Place, Anchor]:
+    return {chunk.ranges[source].place: anchor for source, anchor in anchors.of_chunk(chunk).items()}
 
 
 def _refused(prepared: Prepared, outcome: Outcome) -> list[Refused]:

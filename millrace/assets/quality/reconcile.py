@@ -21,6 +21,7 @@ from millrace.assets.ingest.pull import Puller, PullLimits
 from millrace.assets.quality import marks
 from millrace.assets.quality.marks import Marks
 from millrace.events.decode import Decoder, Event
+from millrace.resources import generations
 from millrace.resources.kafka import Available, Kafka
 from millrace.resources.postgres import Connection, Postgres
 
@@ -88,12 +89,13 @@ def reconcile(
     Raises:
         KafkaUnavailable, psycopg.Error: one of them cannot be read.
     """
-    available = {Place(a.topic_id, a.partition): a for a in kafka.available(topics)}
+    held = kafka.available(topics)
     with postgres.connect("millrace-reconcile") as connection:
         connection.execute("begin isolation level repeatable read read only")
         # Before the snapshot: a partition that retention drops must not vanish from below it.
         connection.execute("lock table raw.events in access share mode")
         known = _known(connection, topics)
+        available = {Place(a.topic_id, a.partition): a for a in generations.current(held, known)}
         _mark_tables(connection, known, progress)
         rules = gate.rules(connection)
         for place, found in known.items():

@@ -16,6 +16,7 @@ from millrace.metrics.collect.seen import Seen, Unknown
 from millrace.metrics.collect.unread import Behind, Unread
 from millrace.metrics.families import Samples
 from millrace.metrics.sql import statement
+from millrace.resources import generations
 from millrace.resources.kafka import Available
 
 Committed = Mapping[tuple[UUID, int], int]
@@ -28,7 +29,7 @@ def behind(available: Iterable[Available], committed: Committed) -> list[Behind]
     """
     return [
         Behind(a.topic, a.topic_id, a.partition, start, a.high)
-        for a in available
+        for a in generations.current(available, committed)
         for start in [max(a.low, committed.get((a.topic_id, a.partition), a.low))]
     ]
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from millrace.assets.ingest import books
 from millrace.assets.ingest.plan import Place
+from millrace.resources import generations
 from millrace.resources.kafka import Kafka
 from millrace.resources.postgres import Connection
 
@@ -89,7 +90,8 @@ def look(connection: Connection, kafka: Kafka, topics: tuple[str, ...], before: 
     """Ask the ledger and Kafka."""
     row: Any = connection.execute(_LATELY).fetchone()
     done = books.committed(connection)
-    lag = sum(max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in kafka.available(topics))
+    held = generations.current(kafka.available(topics), done)
+    lag = sum(max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in held)
     records, stored, p50, p95, degraded = row
     behind: Any = connection.execute(_BEHIND).fetchone()
     return Look(totals(connection).since(before), records, stored, p50, p95, degraded, lag, behind[0])

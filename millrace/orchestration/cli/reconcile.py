@@ -25,6 +25,7 @@ from millrace.assets.quality.reconcile import reconcile as compare
 from millrace.orchestration import settings as settings_module
 from millrace.orchestration.clients import make_worker
 from millrace.orchestration.settings import Settings, parse_duration
+from millrace.resources import generations
 from millrace.resources.kafka import KafkaUnavailable
 from millrace.resources.postgres import describe, is_refusal
 
@@ -113,7 +114,8 @@ def _wait(settings: Settings, worker: Worker, deadline: float, on_progress: Call
     with worker.postgres.connect("millrace-reconcile") as connection:
         while True:
             done = books.committed(connection)
-            left = sum(max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in wanted)
+            held = generations.current(wanted, done)
+            left = sum(max(0, a.high - done.get(Place(a.topic_id, a.partition), a.low)) for a in held)
             on_progress(left)
             if not left:
                 return True

@@ -30,6 +30,15 @@ offsets = Table(
     column("next_offset", BigInteger, "Everything before it is accounted for; the next transaction starts here"),
     column("updated_at", TIME, "When it moved last", server_default=func.now()),
     column("replaced_at", TIME, "When the topic was found re-created under another id", null=True),
+    column(
+        "last_offset", BigInteger, "Offset of the last record that was committed; null before there is one", null=True
+    ),
+    column(
+        "last_digest",
+        BYTEA,
+        "Digest of its time, key and value: if another record stands there, the log lost its end",
+        null=True,
+    ),
     schema="ops",
     comment="How far each partition is committed. The only truth; consumer-group offsets follow it as a courtesy.",
 )
@@ -102,6 +111,8 @@ batch_ranges = Table(
     column("tombstones", BigInteger, "Records without a value"),
     column("erased", BigInteger, "Records of users who were erased", server_default=text("0")),
     column("expired", BigInteger, "Events from before the frontier of retention", server_default=text("0")),
+    column("last_offset", BigInteger, "Offset of the last record found there", null=True),
+    column("last_digest", BYTEA, "Digest of its time, key and value", null=True),
     CheckConstraint("records = stored + duplicates + dead_letters + tombstones + erased + expired", name="accounted"),
     schema="ops",
     comment="The ledger by partition: which offsets a batch covered and what became of them.",
@@ -116,10 +127,10 @@ gaps = Table(
     *coordinates(),
     column("start_offset", BigInteger, "First offset that is lost"),
     column("end_offset", BigInteger, "One past the last; unknown for a topic that was re-created", null=True),
-    column("reason", Text, "expired, recreated or went_backwards"),
+    column("reason", Text, "expired, recreated, went_backwards, overwritten or unreadable"),
     column("detected_at", TIME, "When it was found", server_default=func.now()),
     column("run_id", Text, "The Dagster run that found it"),
-    CheckConstraint("reason in ('expired', 'recreated', 'went_backwards')", name="reason"),
+    CheckConstraint("reason in ('expired', 'recreated', 'went_backwards', 'overwritten', 'unreadable')", name="reason"),
     schema="ops",
     comment="Data lost at the source: offsets that Kafka no longer had when they were to be read.",
 )
