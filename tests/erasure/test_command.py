@@ -46,6 +46,19 @@ def test_ids_come_by_standard_input_and_are_never_printed(world: World) -> None:
     assert world.query("select user_id from raw.events") == [("other",)]
 
 
+def test_a_list_erases_who_is_on_it_and_says_which_lines_matched_nothing(world: World) -> None:
+    meant = f"{SECRET}\u2028second-secret"
+    world.produce(encoded(of(SECRET), of("second-secret"), of(meant), of("first")))
+    world.ingest()
+    done = run(world, "--user", "-", "--yes", "--json", stdin=f"\ufefffirst\n{meant}\nnobody\n")
+    assert done.exit_code == 0
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert [each["events"] for each in found["erased"]] == [1, 1, 0]
+    assert found["matched_nothing"] == [3]
+    assert "secret" not in done.output
+    assert world.query("select user_id from raw.events order by 1") == [("second-secret",), (SECRET,)]
+
+
 def test_it_says_what_it_cannot_reach(world: World) -> None:
     said = run(world, "--user", SECRET, "--yes").output
     for what in ("Kafka still holds", "Backups", "Redis"):

@@ -20,11 +20,25 @@ def visit(minutes: int, user: str = "u1") -> dict[str, object]:
     return event(timestamp=(HOUR + timedelta(minutes=minutes)).isoformat(), payload={"userId": user, "page": "/"})
 
 
+def login(minutes: int) -> dict[str, object]:
+    """A login so many minutes before or after the start of this hour."""
+    payload = {"userId": "u3", "ip": "192.0.2.1", "device": "d"}
+    return event(kind="login", timestamp=(HOUR + timedelta(minutes=minutes)).isoformat(), payload=payload)
+
+
 @pytest.fixture
 def filled(world: World) -> World:
     """Sessions within the hours that are compared, and across both of their edges."""
     times = [*range(-150, -100, 20), -90, -65, -62, -58, -20, -5]
-    world.produce(encoded(*(visit(m) for m in times), *(visit(m, "u2") for m in (-130, -61)), event(kind="page_view")))
+    world.produce(
+        encoded(
+            *(visit(m) for m in times),
+            *(visit(m, "u2") for m in (-130, -61)),
+            login(-70),
+            login(-66),
+            event(kind="page_view"),
+        )
+    )
     world.ingest()
     return world
 
@@ -69,6 +83,8 @@ def test_sessions_that_cross_an_edge_are_counted_to_the_event(filled: World, edg
         ("hourly_counts_equal_raw", "delete from analytics.events_hourly"),
         ("session_events_equal_raw", "update analytics.sessions set events = events - 1"),
         ("session_events_equal_raw", "delete from analytics.sessions"),
+        ("login_audit_equals_raw", "delete from analytics.login_audit where flags = '{}'"),
+        ("login_audit_equals_raw", "update analytics.login_audit set event_id = gen_random_uuid()"),
         ("ledger_equals_tables", "update ops.batches set records = records + 1, stored = stored + 1"),
     ],
 )

@@ -23,6 +23,7 @@ _COMPARED = (
     "analytics/events_minutely",
     "analytics/events_hourly",
     "analytics/sessions",
+    "analytics/login_audit",
 )
 
 

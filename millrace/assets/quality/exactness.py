@@ -53,6 +53,7 @@ def look(postgres: Postgres, spans: Iterable[Hours] | None, freshness: timedelta
             _compared(connection, "minute_counts_equal_raw", "minutes_against_raw", chosen),
             _compared(connection, "hourly_counts_equal_raw", "hours_against_raw", chosen),
             _sessions(connection, chosen),
+            _compared(connection, "login_audit_equals_raw", "logins_against_raw", chosen),
             _waiting(connection, freshness),
             _ledger(connection),
         ]
@@ -175,6 +176,7 @@ CHECKS: dict[str, str] = {
     "minute_counts_equal_raw": "events_minutely counts exactly what raw.events holds, by minute and type.",
     "hourly_counts_equal_raw": "events_hourly counts exactly what raw.events holds, without the events that wait.",
     "session_events_equal_raw": "Every stored event belongs to exactly one session.",
+    "login_audit_equals_raw": "login_audit has a row for each login and logout, without those that wait.",
     "no_hour_waits_too_long": "No hour's latest events wait longer than MILLRACE_FRESHNESS (earlier hours: twice).",
     "ledger_equals_tables": "Ledger = events + dead letters + duplicates. `millrace reconcile` proves it by record.",
 }

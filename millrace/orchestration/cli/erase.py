@@ -7,7 +7,7 @@ never printed, logged or put into an error: it may be personal data itself.
 import json
 import sys
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,8 @@ from millrace.assets.erasure.erase import Erased, EraseFailed, Eraser, Holdings
 from millrace.assets.ingest.gate import GateBusy
 from millrace.assets.letters.audit import actor
 from millrace.orchestration import settings as settings_module
+from millrace.orchestration.cli import ids
+from millrace.orchestration.cli.ids import Listed
 from millrace.orchestration.clients import make_aggregates, make_kafka
 from millrace.orchestration.settings import Settings
 from millrace.resources.kafka import KafkaUnavailable
@@ -38,7 +40,7 @@ Erase again when Kafka is back."""
 
 
 @click.command()
-@click.option("--user", "user", required=True, metavar="ID", help="The user's id; - reads ids, one a line, from stdin.")
+@click.option("--user", "user", required=True, metavar="ID", help="The user's id; - reads a list from standard input.")
 @click.option("--dry-run", is_flag=True, help="Count what is stored of them, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--offline", is_flag=True, help="Do not ask Kafka; what is not ingested yet will be stored.")
@@ -50,31 +52,33 @@ def erase(user: str, dry_run: bool, yes: bool, offline: bool, as_json: bool) -> 
     stored again. Aggregates are repaired; the audit knows a keyed hash, not the id. It may be interrupted and run
     again. With --user - ids stay out of the list of processes and of the history of your shell.
 
+    The list is UTF-8, an id a line. Lines end at a line feed only (or all at carriage return and line feed); nothing
+    else is taken off. With --json a line that begins with a quotation mark is a JSON string, for ids that hold line
+    ends. Ids of which nothing was stored are reported by line.
+
     \b
     Exit code: 0 done, 1 not confirmed, or some user could not be erased, 2 wrong usage or settings, or a service cannot
     be reached.
     """  # noqa: D301 - click's \b is that very character
-    users = _read(user)
+    users = _read(user, as_json=as_json)
     settings = settings_module.load()
     with _explained(settings), _eraser(settings) as eraser:
-        found = [eraser.look(each) for each in users] if dry_run or not yes else []
+        found = [eraser.look(each.user) for each in users] if dry_run or not yes else []
         if dry_run:
             _show_found(found, as_json=as_json)
+            _show_unmatched(_unmatched(zip(users, found, strict=True)), err=as_json)
             return
         if not yes:
             _confirm(user, found)
-        erased = _erase(eraser, users, offline=offline, quiet=as_json)
-    if as_json:
-        shown = [{"user_hash": e.user, **{k: v for k, v in e._asdict().items() if k != "user"}} for e in erased]
-        click.echo(json.dumps({"erased": shown, "offline": offline, "failed": len(users) - len(erased)}, indent=2))
-    else:
-        _show_erased(erased, offline=offline)
-    sys.exit(0 if len(erased) == len(users) else 1)
+        done = _erase(eraser, users, offline=offline, quiet=as_json)
+    _show(done, failed=len(users) - len(done), offline=offline, as_json=as_json)
+    sys.exit(0 if len(done) == len(users) else 1)
 
 
-def _read(user: str) -> list[str]:
-    lines = sys.stdin.read().splitlines() if user == "-" else [user]
-    users = list(dict.fromkeys(line for line in lines if line))
+def _read(user: str, *, as_json: bool) -> list[Listed]:
+    listed = user == "-"
+    data = sys.stdin.buffer.read() if listed else b""
+    users = ids.read(data, json_strings=as_json) if listed else ids.given(user)
     if not users:
         raise click.UsageError("there is no id to erase")
     return users
@@ -120,9 +124,9 @@ def _confirm(user: str, found: Sequence[Holdings]) -> None:
         sys.exit(1)
 
 
-def _erase(eraser: Eraser, users: Sequence[str], *, offline: bool, quiet: bool) -> list[Erased]:
+def _erase(eraser: Eraser, users: Sequence[Listed], *, offline: bool, quiet: bool) -> list[tuple[Listed, Erased]]:
     """One after the other; a user that fails does not keep the others."""
-    erased: list[Erased] = []
+    erased: list[tuple[Listed, Erased]] = []
     console = Console(stderr=True, quiet=quiet)
     with console.status("") as status:
         for number, user in enumerate(users, 1):
@@ -130,7 +134,8 @@ def _erase(eraser: Eraser, users: Sequence[str], *, offline: bool, quiet: bool) 
             def progress(what: str, number: int = number) -> None:
                 status.update(f"{number} of {len(users)}: {what}")
 
-            erased += _one(lambda progress=progress, user=user: eraser.erase(user, offline=offline, progress=progress))
+            done = _one(lambda p=progress, user=user: eraser.erase(user.user, offline=offline, progress=p))
+            erased += [(user, each) for each in done]
     return erased
 
 
@@ -148,6 +153,28 @@ def _show_found(found: Sequence[Holdings], *, as_json: bool) -> None:
         click.echo(json.dumps({"users": len(found), **sums}, indent=2))
     else:
         click.echo(f"{len(found)} users: " + _figures(sums) + " are stored of them")
+
+
+def _unmatched(users: Iterable[tuple[Listed, Holdings | Erased]]) -> list[int]:
+    """The lines of the ids of which nothing was stored."""
+    return [each.line for each, had in users if not (had.events or had.sessions or had.letters)]
+
+
+def _show_unmatched(lines: Sequence[int], *, err: bool = False) -> None:
+    if lines:
+        where = ", ".join(map(str, lines))
+        click.echo(f"nothing was stored of {len(lines)} of the ids: is it written right? lines: {where}", err=err)
+
+
+def _show(done: Sequence[tuple[Listed, Erased]], *, failed: int, offline: bool, as_json: bool) -> None:
+    erased = [each for _, each in done]
+    if not as_json:
+        _show_erased(erased, offline=offline)
+        _show_unmatched(_unmatched(done))
+        return
+    shown = [{"user_hash": e.user, **{k: v for k, v in e._asdict().items() if k != "user"}} for e in erased]
+    figures = {"offline": offline, "failed": failed, "matched_nothing": _unmatched(done)}
+    click.echo(json.dumps({"erased": shown, **figures}, indent=2))
 
 
 def _show_erased(erased: Sequence[Erased], *, offline: bool) -> None:
