@@ -22,6 +22,8 @@ Check = Callable[[object, str], None]
 """Raises `Refused` where the value, found at the path, is not what the annotation says."""
 
 _TINY = 5e-324
+# A `$` that means an end, or what may hold one that does not: an escape, a set of characters.
+_DOLLAR = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$\(\?!\\n\)|\$", re.DOTALL)
 
 
 def wrong_type(path: str, expected: str, value: object) -> Refused:
@@ -84,8 +86,13 @@ def _bool(_: shapes.BoolType) -> Check:
     return check
 
 
+def strict_end(pattern: str) -> str:
+    """A pattern whose `$` is the very end, as JSON Schema means it: Python's lets a last line break through."""
+    return _DOLLAR.sub(lambda found: found[0] + r"(?!\n)" if found[0] == "$" else found[0], pattern)
+
+
 def _str(shape: shapes.StrType) -> Check:
-    least, most, pattern = shape.min_length or 0, shape.max_length, re.compile(shape.pattern or "")
+    least, most, pattern = shape.min_length or 0, shape.max_length, re.compile(strict_end(shape.pattern or ""))
 
     def check(value: object, path: str) -> None:
         if not isinstance(value, str):

@@ -10,16 +10,19 @@ validator may ignore, and it sees neither repeated keys nor how long a number is
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from millrace.events.contract import Contract, EventType
 from millrace.events.ids import MAX_CHARACTERS
+from millrace.events.scalars import strict_end
 from millrace.events.timestamps import PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
+# Words of JSON Schema behind which there are values and no schemas.
+_DATA = ("examples", "default", "const", "enum")
 
 
 def schema_of(event_type: EventType) -> dict[str, Any]:
@@ -51,7 +54,29 @@ def schema_of(event_type: EventType) -> dict[str, Any]:
         "required": ["eventId", "type", "timestamp", "payload"],
         "examples": [event_type.example()],
     }
-    return schema | ({"$defs": components} if components else {})
+    return _strict(schema | ({"$defs": components} if components else {}))
+
+
+def _strict(part: Any, *, names: bool = False) -> Any:
+    """The schema with patterns that let no last line break through, in whatever language they are read.
+
+    Args:
+        part: of the schema.
+        names: whether the keys of `part` are names of fields, and not words of JSON Schema.
+    """
+    if isinstance(part, list):
+        return [_strict(each) for each in cast("list[Any]", part)]
+    if not isinstance(part, dict):
+        return part
+    made: dict[str, Any] = {}
+    for key, value in cast("dict[str, Any]", part).items():
+        if not names and key in _DATA:
+            made[key] = value
+        elif not names and key == "pattern":
+            made[key] = strict_end(value)
+        else:
+            made[key] = _strict(value, names=not names and key in ("properties", "$defs"))
+    return made
 
 
 def render(event_type: EventType) -> str:

@@ -58,7 +58,21 @@ def _topics(value: object) -> object:
     bad = [name for name in names if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name)]
     if bad or not names:
         raise ValueError("expected topic names separated by commas (letters, digits, '.', '_', '-')")
+    if dots := {".", ".."} & set(names):
+        raise ValueError(f"{min(dots)} is no name of a topic")
+    _told_apart(names)
     return names
+
+
+def _told_apart(names: tuple[str, ...]) -> None:
+    """Dagster knows a topic by its name with '_' for '.' and '-'; Kafka's own metrics confuse such names too."""
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(re.sub(r"[.-]", "_", name), name)
+        if other == name and names.count(name) > 1:
+            raise ValueError(f"{name} is there twice")
+        if other != name:
+            raise ValueError(f"{other} and {name} differ in '.', '-' and '_' only and cannot be told apart")
 
 
 def _owners(value: object) -> object:

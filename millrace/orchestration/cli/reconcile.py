@@ -14,8 +14,10 @@ import click
 import psycopg
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from millrace.assets.ingest import books
 from millrace.assets.ingest.plan import Place
@@ -31,6 +33,7 @@ from millrace.resources.postgres import describe, is_refusal
 
 _SHOWN = 20
 _COUNTED = ("records", "stored", "duplicates", "dead_letters", "tombstones", "erased", "expired")
+_WIDEST = 10_000
 _RARE = ("erased", "expired", "lost at source", "pending")
 
 
@@ -148,13 +151,16 @@ def show(verdicts: list[Verdict], console: Console) -> None:
     names = [name for name in (*_COUNTED, *_RARE[-2:]) if name not in _RARE or any(row[name] for row in rows)]
     title = "records = stored + duplicates + dead letters + tombstones + erased + expired"
     table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, collapse_padding=True)
-    table.add_column("partition")
+    table.add_column("partition", no_wrap=True)
     for name in names:
         table.add_column(name.replace("_", " "), justify="right")
     table.add_column("verdict")
     for v, row in zip(verdicts, rows, strict=True):
         verdict = "[green]balanced[/]" if v.balanced else "[red]OUT OF BALANCE[/]"
-        table.add_row(f"{v.topic}/{v.partition}", *(f"{row[name]:,}" for name in names), verdict)
+        table.add_row(Text(f"{v.topic}/{v.partition}"), *(f"{row[name]:,}" for name in names), verdict)
+    # Wider than a terminal rather than cut: a name that is cut names nothing.
+    needed = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+    console.width = max(console.width, needed)
     console.print(table)
     for v in verdicts:
         for what, offsets in (("missing", v.missing), ("doubled", v.doubled)):
