@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from millrace.resources.postgres import Connection, Postgres, rollback
+from millrace.resources.warm import is_alive, is_gone
 
 APPLICATION = "millrace-metrics"
 STATEMENT_SECONDS = 10.0
@@ -38,6 +39,10 @@ class Database:
         with _cut_off(connection, seconds):
             try:
                 yield connection
+            except psycopg.Error as error:
+                if is_gone(error):
+                    connection.close()
+                raise
             finally:
                 if connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                     rollback(connection)
@@ -61,7 +66,7 @@ class Database:
             kept[1].close()
 
     def _connected(self) -> Connection:
-        if self._kept is None or self._kept[0] != os.getpid() or self._kept[1].closed:
+        if self._kept is None or self._kept[0] != os.getpid() or not is_alive(self._kept[1]):
             self._kept = None
             self._kept = (os.getpid(), self.postgres.connect(APPLICATION, statement_timeout_seconds=STATEMENT_SECONDS))
         return self._kept[1]

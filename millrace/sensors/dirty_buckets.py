@@ -13,7 +13,8 @@ import dagster as dg
 
 from millrace.assets.aggregates.engine import LOCK
 from millrace.assets.aggregates.refreshing import JOB, QUEUE
-from millrace.resources.postgres import Connection, Postgres
+from millrace.resources.postgres import Postgres
+from millrace.resources.warm import Warm
 from millrace.sensors.kafka_offsets import UNFINISHED, database_now, why_no_run_can_be_sent
 
 NAME = "dirty_buckets"
@@ -73,7 +74,7 @@ class DirtyBuckets:
     postgres: Postgres
     freshness: timedelta
     timeout: timedelta
-    _connection: Connection | None = field(default=None, repr=False)
+    _warm: Warm | None = field(default=None, repr=False)
 
     @property
     def patience(self) -> timedelta:
@@ -86,20 +87,20 @@ class DirtyBuckets:
         Raises:
             psycopg.Error: PostgreSQL cannot be asked.
         """
-        row: Any = self._connected().execute(_MARKS, {"lock": LOCK}).fetchone()
+        row: Any = self._asked().read(lambda connection: connection.execute(_MARKS, {"lock": LOCK}).fetchone())
         oldest = None if row[3] is None else timedelta(seconds=row[3])
         return Waiting(row[0], row[1], row[2], oldest, row[4])
 
     def in_flight(self, instance: dg.DagsterInstance, waiting: Waiting) -> bool:
         """Whether a run that was requested is still expected to take in what waits."""
         records = instance.get_run_records(dg.RunsFilter(job_name=JOB, statuses=UNFINISHED), limit=100)
-        now = database_now(self._connected())
+        now = self._asked().read(database_now)
         return believed([now - record.create_timestamp for record in records], waiting, self.timeout)
 
-    def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = self.postgres.connect("millrace-sensor", statement_timeout_seconds=10)
-        return self._connection
+    def _asked(self) -> Warm:
+        if self._warm is None:
+            self._warm = Warm(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
+        return self._warm
 
 
 def dirty_buckets_sensor(world: DirtyBuckets, interval: timedelta) -> dg.SensorDefinition:

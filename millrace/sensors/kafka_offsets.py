@@ -16,7 +16,8 @@ from millrace.assets.ingest.asset import LANE_TAG, QUEUE, config_of
 from millrace.assets.ingest.plan import BatchPlan, Limits, Place, plan
 from millrace.resources import generations
 from millrace.resources.kafka import Available, Kafka
-from millrace.resources.postgres import Connection, Postgres
+from millrace.resources.postgres import Postgres
+from millrace.resources.warm import Warm
 
 NAME = "kafka_offsets"
 UNFINISHED = [
@@ -56,7 +57,7 @@ class KafkaOffsets:
     limits: Limits
     patience: timedelta
     job_name: str = "ingest"
-    _connection: Connection | None = field(default=None, repr=False)
+    _warm: Warm | None = field(default=None, repr=False)
 
     def evaluate(self, instance: dg.DagsterInstance) -> tuple[list[BatchPlan], list[str]]:
         """The plans of this tick, and the topics that do not exist.
@@ -67,14 +68,13 @@ class KafkaOffsets:
         """
         available = self.kafka.available(self.topics)
         missing = sorted(set(self.topics) - {a.topic for a in available})
-        connection = self._connected()
-        committed = books.committed(connection)
+        committed = self._asked().read(books.committed)
         if not _work(available, committed):
             return [], missing
-        busy = self._busy(instance, connection)
+        busy = self._busy(instance)
         return plan(committed, available, busy, self.limits), missing
 
-    def _busy(self, instance: dg.DagsterInstance, connection: Connection) -> set[int]:
+    def _busy(self, instance: dg.DagsterInstance) -> set[int]:
         records = instance.get_run_records(dg.RunsFilter(job_name=self.job_name, statuses=UNFINISHED), limit=_MOST_RUNS)
         runs = [
             LaneRun(r.dagster_run.run_id, int(r.dagster_run.tags[LANE_TAG]), r.create_timestamp)
@@ -82,13 +82,14 @@ class KafkaOffsets:
             # A re-execution keeps its parent's tags; it is a replay and no reason to wait.
             if LANE_TAG in r.dagster_run.tags and r.dagster_run.parent_run_id is None
         ]
-        progressed = books.last_progress(connection, [r.run_id for r in runs], self.patience) if runs else set[str]()
-        return in_flight(runs, progressed, database_now(connection), self.patience)
+        names = [r.run_id for r in runs]
+        progressed = self._asked().read(lambda c: books.last_progress(c, names, self.patience)) if runs else set[str]()
+        return in_flight(runs, progressed, self._asked().read(database_now), self.patience)
 
-    def _connected(self) -> Connection:
-        if self._connection is None or self._connection.closed:
-            self._connection = self.postgres.connect("millrace-sensor", statement_timeout_seconds=10)
-        return self._connection
+    def _asked(self) -> Warm:
+        if self._warm is None:
+            self._warm = Warm(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
+        return self._warm
 
 
 def _work(available: Iterable[Available], committed: dict[Place, int]) -> bool:

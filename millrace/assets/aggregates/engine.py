@@ -23,6 +23,7 @@ from millrace.assets.aggregates.marks import Arrived, Pending
 from millrace.assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from millrace.assets.aggregates.sql import statement
 from millrace.resources.postgres import Connection, Postgres, commit, is_transient, rollback
+from millrace.resources.warm import Warm
 
 LOCK = 0x4D494C41  # an arbitrary number: one writer of the aggregates at a time
 APPLICATION = "millrace-aggregates"
@@ -61,11 +62,11 @@ class Aggregates:
     audit: AuditRules = field(default_factory=AuditRules)
     events_per_transaction: int = 200_000
     reached: Callable[[str], None] = lambda _: None
-    _kept: Connection | None = field(default=None, repr=False)
+    _kept: Warm | None = field(default=None, repr=False)
 
     def pending(self) -> list[Pending]:
         """What the tables do not hold yet, by day, the newest first."""
-        return marks.pending(self._connection())
+        return self._warm.read(marks.pending)
 
     def refresh(self, days: Collection[date] | None = None) -> Refreshed:
         """Take in every mark (of these days) that is there now, in bounded transactions.
@@ -77,8 +78,8 @@ class Aggregates:
             psycopg.Error: the database failed, also when it was tried again; what was committed stays.
         """
         began, done = time.monotonic(), Refreshed()
-        last = marks.newest(self._connection())
-        while marks.waiting(self._connection(), last, days):
+        last = self._warm.read(marks.newest)
+        while self._warm.read(lambda connection: marks.waiting(connection, last, days)):
             taken = self._refresh_once(days, newest_first=done.transactions % 2 == 0)
             if taken is None:
                 break
@@ -161,15 +162,15 @@ class Aggregates:
 
     def frontier_now(self) -> datetime | None:
         """The frontier of this moment."""
-        return self.frontier(self._connection())
+        return self._warm.read(self.frontier)
 
     def events_by_hour(self, low: datetime, high: datetime) -> dict[datetime, int]:
         """Events of each hour of [low, high) that has any."""
-        return read_events_by_hour(self._connection(), low, high)
+        return self._warm.read(lambda connection: read_events_by_hour(connection, low, high))
 
     def days_with_rows(self, first: date, last: date) -> list[date]:
         """Days between these two, both included, that have events or rows of any aggregate."""
-        return read_days_with_rows(self._connection(), first, last)
+        return self._warm.read(lambda connection: read_days_with_rows(connection, first, last))
 
     def write(self, days: Collection[date], make: Callable[[Connection], Result]) -> Result:
         """Take in all that waits of some days and make something more, in one snapshot and one transaction."""
@@ -200,6 +201,7 @@ class Aggregates:
                 with self.alone() as connection:
                     return work(connection)
             except psycopg.Error as error:
+                self._warm.failed(error)
                 if tries + 1 == _TRIES or not is_transient(error):
                     raise
                 time.sleep(0.1 * 2**tries)
@@ -233,19 +235,13 @@ class Aggregates:
         rollups.follow(connection, self.funnel)
 
     def _connection(self) -> Connection:
-        if self._kept is None or not _alive(self._kept):
-            self._kept = self.postgres.connect(APPLICATION)
-            self._kept.execute(_SESSION)
+        return self._warm.connection()
+
+    @property
+    def _warm(self) -> Warm:
+        if self._kept is None:
+            self._kept = Warm(self.postgres, APPLICATION, prepare=lambda connection: connection.execute(_SESSION))
         return self._kept
-
-
-def _alive(connection: Connection) -> bool:
-    try:
-        connection.execute("select 1")
-    except psycopg.Error:
-        connection.close()
-        return False
-    return True
 
 
 def _whole_days(low: datetime, high: datetime) -> tuple[datetime, datetime]:

@@ -5,16 +5,18 @@ metadata, and the choice between a first execution and a replay. What does not: 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from logging import Logger
 from typing import Any
 
 import dagster as dg
 
 from millrace.assets.ingest import books
+from millrace.assets.ingest.attempt import StorageFailed
 from millrace.assets.ingest.books import RunReport
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.plan import BatchPlan, Range
 from millrace.assets.ingest.replay import Replayed, replay, uncommitted
-from millrace.assets.ingest.run import ingest
+from millrace.assets.ingest.run import ingest, read
 from millrace.assets.ingest.worker import Worker
 from millrace.metrics.resource import Metrics
 
@@ -23,6 +25,7 @@ DEAD_LETTERS = dg.AssetKey(["raw", "dead_letters"])
 OP_NAME = "ingest_ranges"  # not the name of the job: Dagster wants them apart
 LANE_TAG = "millrace/lane"
 QUEUE = "ingest"
+_REPORT_SECONDS = 10.0
 # One version for ever: Dagster would call each hour and day "unsynced" a second after it was made, because the table
 # grew. What an hour lacks is known exactly: `ops.dirty_buckets`.
 _GROWING = dg.DataVersion("growing")
@@ -127,7 +130,7 @@ def _execute(context: dg.AssetExecutionContext, config: IngestConfig, worker: Wo
     run, log = context.run, context.log
     if run.parent_run_id is None:
         ended = ingest(worker, ranges, Author(run.run_id, config.lane, "ingest"), log)
-        return {"ended": ended.why, **_metadata(books.report(worker.database.connection(), run.run_id))}
+        return {"ended": ended.why, **_report(worker, run.run_id, log)}
     earlier = {run.parent_run_id, run.root_run_id or run.parent_run_id}
     replayed = replay(worker, earlier, ranges, Author(run.run_id, config.lane, "replay"), log)
     why = _describe(replayed)
@@ -135,7 +138,16 @@ def _execute(context: dg.AssetExecutionContext, config: IngestConfig, worker: Wo
     if rest:
         ended = ingest(worker, rest, Author(run.run_id, config.lane, "ingest"), log)
         why += f"; the part that was not committed yet: {ended.why}"
-    return {"ended": why, **_metadata(books.report(worker.database.connection(), run.run_id))}
+    return {"ended": why, **_report(worker, run.run_id, log)}
+
+
+def _report(worker: Worker, run_id: str, log: Logger) -> dict[str, Any]:
+    """What the run did, for the page of the asset. All of it is committed: without an answer the run is no failure."""
+    try:
+        return _metadata(read(worker, lambda connection: books.report(connection, run_id), _REPORT_SECONDS))
+    except StorageFailed as error:
+        log.warning("the run is done and its figures cannot be read: %s; they are in ops.batches", error)
+        return {}
 
 
 def _describe(replayed: Replayed) -> str:

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from logging import Logger
 from typing import TypeVar
 
@@ -28,8 +28,8 @@ from millrace.resources.postgres import (
     Postgres,
     describe,
     is_transient,
-    rollback,
 )
+from millrace.resources.warm import Warm
 
 T = TypeVar("T")
 
@@ -41,35 +41,16 @@ class StorageFailed(Exception):
     """A chunk could not be stored; nothing of it was. Its text has no data of any row in it."""
 
 
-@dataclass
-class Database:
+class Database(Warm):
     """A warm connection for storing, made anew when it broke."""
 
-    postgres: Postgres
-    _connection: Connection | None = field(default=None, repr=False)
+    def __init__(self, postgres: Postgres) -> None:
+        """Opens nothing yet."""
+        super().__init__(postgres, INGEST_APPLICATION, prepare=_without_prepared_statements)
 
-    def connection(self) -> Connection:
-        """The connection, outside any transaction.
 
-        Raises:
-            psycopg.OperationalError: PostgreSQL cannot be reached.
-        """
-        if self._connection is None or self._connection.closed:
-            self._connection = self.postgres.connect(INGEST_APPLICATION)
-            # A plan made for one partition's bounds is wrong for the next one's.
-            self._connection.prepare_threshold = None
-        return self._connection
-
-    def reset(self) -> None:
-        """After a failure: roll back, or drop a connection that is broken."""
-        if self._connection is not None:
-            rollback(self._connection)
-
-    def close(self) -> None:
-        """Drop the connection; the next use makes a new one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+def _without_prepared_statements(connection: Connection) -> None:
+    connection.prepare_threshold = None  # a plan made for one partition's bounds is wrong for the next one's
 
 
 @dataclass(frozen=True)
@@ -107,7 +88,7 @@ def until_committed(
                 retried.clear()
                 return made
             except AlreadyCommitted:
-                if not _stands_at_end(database.connection(), prepared.chunk):
+                if not database.read(lambda connection: _stands_at_end(connection, prepared.chunk)):
                     raise
                 return None
             except _INFRASTRUCTURE as error:
@@ -126,6 +107,24 @@ def until_committed(
         pending.add(counted.retries(retried))
 
 
+def read_patiently(database: Database, ask: Callable[[Connection], T], patience: Patience) -> T:
+    """Ask something that changes nothing, again and again while PostgreSQL cannot answer.
+
+    Raises:
+        StorageFailed: a failure that trying again does not mend, or that did not end in time.
+    """
+    began, tries = patience.clock(), 0
+    while True:
+        try:
+            return database.read(ask)
+        except psycopg.Error as error:
+            waited = patience.clock() - began
+            if not is_transient(error) or waited > patience.give_up_after_seconds:
+                raise StorageFailed(f"{describe(error)} (after {waited:.0f} s and {tries} retries)") from None
+        tries += 1
+        _back_off(patience, tries)
+
+
 def _attempt(
     database: Database, work: Callable[[Connection, Prepared], T], prepared: Prepared, patience: Patience
 ) -> T:
@@ -136,8 +135,8 @@ def _attempt(
         older_than = patience.evict_older_than_seconds
         with evicting_blockers(database.postgres, connection, older_than) if blocked else nullcontext():
             return work(connection, prepared)
-    except BaseException:
-        database.reset()
+    except BaseException as error:
+        database.failed(error)
         raise
 
 
@@ -154,7 +153,7 @@ def kind_of(error: Exception) -> str:
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     if state is None:  # no answer from the server, or none that can be right
         return "connection"
-    named = {"40P01": "deadlock", "55P03": _LOCK_TIMEOUT, "25P03": "connection"}
+    named = {"40P01": "deadlock", "55P03": _LOCK_TIMEOUT, "25P03": "connection", "25006": "connection"}
     classes = {"40": "serialization", "08": "connection"}
     if state.startswith("57P0"):
         return "connection"

@@ -15,7 +15,7 @@ from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Chunk, Counts
 from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.pull import Puller, PullLimits
-from millrace.assets.ingest.run import claim, patience, prepare, store_chunk
+from millrace.assets.ingest.run import claim, patience, prepare, read, store_chunk
 from millrace.assets.ingest.store import BooksClosed, Store
 from millrace.assets.ingest.worker import Worker
 from millrace.resources import generations
@@ -38,10 +38,10 @@ class Replayed:
 
 def replay(worker: Worker, runs: Collection[str], ranges: tuple[Range, ...], author: Author, log: Logger) -> Replayed:
     """Replay every batch that the earlier runs committed, or that lies in the ranges of their plan."""
-    done = Replayed(closed=books.closed(worker.database.connection(), ranges))
+    done = Replayed(closed=read(worker, lambda connection: books.closed(connection, ranges)))
     store = Store(author, worker.partitions, worker.reached, worker.verify_generation, worker.pending)
     try:
-        for batch in books.batches_of(worker.database.connection(), runs, ranges):
+        for batch in read(worker, lambda connection: books.batches_of(connection, runs, ranges)):
             _replay(worker, store, batch, done, log)
     finally:
         worker.flush(author.lane, log)
@@ -70,7 +70,7 @@ def _replay(worker: Worker, store: Store, batch: tuple[Range, ...], done: Replay
 
 def uncommitted(worker: Worker, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
     """What no run has committed yet of the ranges: a re-execution of a failed run finishes its plan."""
-    now = books.committed(worker.database.connection())
+    now = read(worker, books.committed)
     rest = [r._replace(start=max(r.start, now.get(r.place, r.start))) for r in ranges]
     return tuple(r for r in rest if r.end > r.start and now.get(r.place, r.start) == r.start)
 

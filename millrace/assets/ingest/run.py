@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from millrace.assets.ingest import anchors, books, frame, logs
 from millrace.assets.ingest.anchors import LogChanged, LogOverwritten
-from millrace.assets.ingest.attempt import Patience, until_committed
+from millrace.assets.ingest.attempt import Patience, read_patiently, until_committed
 from millrace.assets.ingest.claim import Asked, Books, ask, decide
 from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.ledger import Author
@@ -130,7 +130,17 @@ def store_chunk(
 
 
 def _books(worker: Worker) -> Books:
-    return books.read(worker.database.connection())
+    return read(worker, books.read)
+
+
+def read(worker: Worker, ask: Callable[[Connection], T], seconds: float | None = None) -> T:
+    """Ask PostgreSQL something, for as long as a run may be without progress while it does not answer.
+
+    Raises:
+        StorageFailed: it did not answer in time.
+    """
+    given = worker.limits.progress_timeout.total_seconds() if seconds is None else seconds
+    return read_patiently(worker.database, ask, patience(worker, time.monotonic() + given))
 
 
 def _commit(worker: Worker, store: Store, prepared: Prepared, until: float, log: Logger) -> None:

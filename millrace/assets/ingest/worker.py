@@ -114,7 +114,7 @@ class Worker:
             commit(connection)
         except Exception as error:  # noqa: BLE001 - a metric must not fail a run
             log.debug("what waits to be counted waits on: %s", type(error).__name__)
-            self.database.reset()
+            self.database.failed(error)
 
     def close(self) -> None:
         """Close every client."""

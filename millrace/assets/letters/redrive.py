@@ -18,7 +18,7 @@ from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.history import Entry
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Decoded
-from millrace.assets.ingest.run import patience, store_chunk
+from millrace.assets.ingest.run import patience, read, store_chunk
 from millrace.assets.ingest.store import Prepared
 from millrace.assets.ingest.worker import Worker
 from millrace.assets.letters import audit, record
@@ -76,7 +76,7 @@ class Redrive:
             StorageFailed, psycopg.Error: PostgreSQL failed for longer than a run's time.
         """
         connection = self.worker.database.connection
-        found, last = choices.count(connection(), self.choice)
+        found, last = self.worker.database.read(lambda kept: choices.count(kept, self.choice))
         done, tried = Redriven(self.run, found), 0
         try:
             for page in choices.pages(connection, self.choice, last, most=_LETTERS, most_bytes=_BYTES):
@@ -89,7 +89,7 @@ class Redrive:
 
     def _try_page(self, page: list[int], done: Redriven) -> None:
         for _ in range(_MOST_OVERTAKEN):
-            letters = record.read(self.worker.database.connection(), page, self.choice.statuses, self.run)
+            letters = read(self.worker, lambda c: record.read(c, page, self.choice.statuses, self.run))
             if not letters:
                 return
             try:
@@ -137,8 +137,8 @@ class Redrive:
     def _committed(self, letters: Sequence[Letter]) -> dict[int, Entry]:
         """What this redrive itself made of letters when the connection died during COMMIT, and it did commit."""
         asked = {"ids": [x.dead_letter_id for x in letters], "by": self.run}
-        rows: list[tuple[Any, ...]] = (
-            self.worker.database.connection().execute(statement("done_by_run"), asked).fetchall()
+        rows: list[tuple[Any, ...]] = read(
+            self.worker, lambda connection: connection.execute(statement("done_by_run"), asked).fetchall()
         )
         outcomes: dict[int, str] = dict(rows)
         return {
