@@ -16,7 +16,7 @@ from millrace.assets.ingest.asset import LANE_TAG, QUEUE, config_of
 from millrace.assets.ingest.plan import BatchPlan, Limits, Place, plan
 from millrace.resources import generations
 from millrace.resources.kafka import Available, Kafka
-from millrace.resources.postgres import Postgres
+from millrace.resources.postgres import Connection, Postgres
 from millrace.resources.warm import Warm
 
 NAME = "kafka_offsets"

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from millrace.infra.local import doctor
 from millrace.infra.local.harness import Running
 from millrace.orchestration.cli.migrate import migrate as command
 
@@ -34,3 +35,9 @@ def test_migrate_refuses_it_in_one_line(services: Running, database: tuple[str, 
     )
     with psycopg.connect(url) as made:
         assert made.execute("select count(*) from pg_namespace where nspname in ('ops', 'raw')").fetchone() == (0,)
+
+
+def test_the_doctor_refuses_it_too(database: tuple[str, str]) -> None:
+    url, encoding = database
+    found = doctor.database(url)
+    assert (found.level, found.text) == ("FAIL", f"its encoding is {encoding}, not UTF8")

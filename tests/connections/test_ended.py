@@ -10,10 +10,11 @@ import dagster as dg
 import psycopg
 import pytest
 import sqlalchemy
+from sqlalchemy import exc
 
 from millrace.assets.ingest import asset
 from millrace.assets.ingest.plan import Limits
-from millrace.infra.local import ports
+from millrace.infra.local import doctor, ports
 from millrace.infra.postgres.migrate import migrate
 from millrace.metrics.database import Database
 from millrace.orchestration.engine.pool import dagster_url, shared_engine
@@ -35,7 +36,7 @@ def end_sessions(world: World) -> int:
     return int(ended)
 
 
-def make_read_only(world: World, connection: psycopg.Connection[Any]) -> None:
+def make_read_only(connection: psycopg.Connection[Any]) -> None:
     """As if the session had been opened while the server took no writes."""
     connection.execute("set default_transaction_read_only = on")
 
@@ -56,7 +57,7 @@ def users(world: World) -> dict[str, Callable[[], object]]:
 
     return {
         "ingest": lambda: world.produce(encoded(event(), event())) and world.ingest(),
-        "report": lambda: asset._report(world.worker, "run-1", LOG)["stored"],
+        "report": lambda: asset.figures(world.worker, "run-1", LOG)["stored"],
         "dirty buckets": buckets.waiting,
         "offsets": lambda: offsets.evaluate(instance),
         "metrics": asked,
@@ -114,13 +115,14 @@ def test_a_run_that_is_committed_and_whose_figures_cannot_be_read_is_no_failure(
     monkeypatch.setattr(asset, "_REPORT_SECONDS", 0.0)
     worker = world.another_worker()
     worker.postgres = replace(worker.postgres, url=f"postgresql://nobody@127.0.0.1:{ports.free(1)[0]}/none")
-    assert asset._report(worker, "run-1", LOG) == {}
+    assert asset.figures(worker, "run-1", LOG) == {}
 
 
 def test_a_writer_s_session_with_a_server_that_takes_no_writes_is_dropped(world: World) -> None:
     world.produce(encoded(event(), event()))
-    make_read_only(world, world.worker.database.connection())
-    make_read_only(world, world.aggregates._connection())
+    make_read_only(world.worker.database.connection())
+    with world.aggregates.alone() as kept:
+        make_read_only(kept)
     world.ingest()
     world.refresh()
     assert world.totals()["stored"] == 2
@@ -132,7 +134,7 @@ def test_dagster_s_pool_drops_it_too(world: World) -> None:
     write = sqlalchemy.text("create temporary sequence of_a_test")
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text("set default_transaction_read_only = on"))
-        with pytest.raises(sqlalchemy.exc.InternalError, match="read-only") as refused:
+        with pytest.raises(exc.InternalError, match="read-only") as refused:
             connection.execute(sqlalchemy.text("create schema dagster_of_a_test"))
     assert refused.value.connection_invalidated
     with engine.connect() as connection:
@@ -146,14 +148,17 @@ def test_while_the_server_takes_no_writes_no_session_is_opened_and_then_all_goes
     with pytest.raises(psycopg.OperationalError) as ours:
         world.worker.postgres.connect("test")
     assert describe(ours.value) == "OperationalError: PostgreSQL is not ready: session is read-only"
-    with pytest.raises(sqlalchemy.exc.OperationalError, match="read-only"):
+    with pytest.raises(exc.OperationalError, match="read-only"):
         shared_engine(dagster_url(world.settings.postgres_url)).connect()
+    found = doctor.database(world.settings.postgres_url)
+    assert (found.level, found.text) == ("FAIL", "OperationalError: PostgreSQL is not ready: session is read-only")
     plain = "begin read write; alter database {} reset default_transaction_read_only; commit"
     with psycopg.connect(world.settings.postgres_url, autocommit=True) as connection:
         connection.execute(plain.format(name).encode())
     world.ingest()
     world.refresh()
     shared_engine(dagster_url(world.settings.postgres_url)).connect().close()
+    assert doctor.database(world.settings.postgres_url).level == "OK"
     assert world.totals()["stored"] == 1
 
 

@@ -130,7 +130,7 @@ def _execute(context: dg.AssetExecutionContext, config: IngestConfig, worker: Wo
     run, log = context.run, context.log
     if run.parent_run_id is None:
         ended = ingest(worker, ranges, Author(run.run_id, config.lane, "ingest"), log)
-        return {"ended": ended.why, **_report(worker, run.run_id, log)}
+        return {"ended": ended.why, **figures(worker, run.run_id, log)}
     earlier = {run.parent_run_id, run.root_run_id or run.parent_run_id}
     replayed = replay(worker, earlier, ranges, Author(run.run_id, config.lane, "replay"), log)
     why = _describe(replayed)
@@ -138,10 +138,10 @@ def _execute(context: dg.AssetExecutionContext, config: IngestConfig, worker: Wo
     if rest:
         ended = ingest(worker, rest, Author(run.run_id, config.lane, "ingest"), log)
         why += f"; the part that was not committed yet: {ended.why}"
-    return {"ended": why, **_report(worker, run.run_id, log)}
+    return {"ended": why, **figures(worker, run.run_id, log)}
 
 
-def _report(worker: Worker, run_id: str, log: Logger) -> dict[str, Any]:
+def figures(worker: Worker, run_id: str, log: Logger) -> dict[str, Any]:
     """What the run did, for the page of the asset. All of it is committed: without an answer the run is no failure."""
     try:
         return _metadata(read(worker, lambda connection: books.report(connection, run_id), _REPORT_SECONDS))

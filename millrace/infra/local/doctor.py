@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from millrace.infra.local import embedded, machine, observe, plan, ports, postgres, processes, redis, state
 from millrace.infra.local.machine import Finding
 from millrace.infra.local.services import LocalError
+from millrace.resources.postgres import Postgres, describe
+
+_WRITES = (
+    "nothing is lost, events wait in Kafka: see its log; it must not be a standby, default_transaction_read_only "
+    "must be off (alter database, role, system), and there must be room on its disk"
+)
 
 _MEND_REDIS = "make room or mend it: docs/runbook.md, MillraceBrokerDown and MillraceRedisDown"
 
@@ -72,6 +79,8 @@ def _stack(home: Path, application: plan.Application) -> Iterator[Finding]:
     if off := state.load(home).metrics_off:
         level = "OK" if off == application.metrics_off else "WARN"
         yield Finding("monitoring", level, f"off: {off}", "once it is mended: millrace down, millrace up")
+    if "postgres" in known and (address := state.environment(home).get("MILLRACE_POSTGRES_URL")):
+        yield database(address)
     if address := state.environment(home).get("MILLRACE_ANALYST_URL"):
         yield _analysts(address)
 
@@ -81,3 +90,17 @@ def _analysts(address: str) -> Finding:
         return Finding("analysts", "OK", "millrace_analyst reaches the tables: MILLRACE_ANALYST_URL of millrace env")
     advice = "see logs/migrate.log, and what MILLRACE_ANALYST_PASSWORD says in docs/settings.md"
     return Finding("analysts", "WARN", "millrace_analyst cannot log in", advice)
+
+
+def database(address: str) -> Finding:
+    """Whether a session of Millrace's own can be had, holds every text, and can write: down to the log on the disk."""
+    try:
+        with Postgres(address).connect("millrace-doctor", statement_timeout_seconds=5) as connection:
+            encoding = connection.execute("show server_encoding").fetchone()
+            connection.execute("select pg_logical_emit_message(true, 'millrace', '')")
+    except psycopg.Error as error:
+        return Finding("database", "FAIL", describe(error), _WRITES)
+    if encoding != ("UTF8",):
+        advice = "make a database with encoding 'UTF8' template template0, and move what is in this one"
+        return Finding("database", "FAIL", f"its encoding is {encoding and encoding[0]}, not UTF8", advice)
+    return Finding("database", "OK", "takes writes, in UTF8")

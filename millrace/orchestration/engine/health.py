@@ -72,10 +72,13 @@ def last_beat(postgres_url: str) -> datetime | None:
     import psycopg
 
     from millrace.orchestration.engine.sql import statement
+    from millrace.resources.postgres import Postgres
 
-    limit = f"-c statement_timeout={int(ANSWER_SECONDS * 1000)}"
+    database = Postgres(postgres_url)
     try:
-        with psycopg.connect(postgres_url, connect_timeout=2, options=limit) as connection:
+        with database.connect(
+            "millrace-health", statement_timeout_seconds=ANSWER_SECONDS, connect_timeout_seconds=2
+        ) as connection:
             row = connection.execute(statement("sensor_beats")).fetchone()
     except psycopg.Error as error:
         raise UnhealthyError(f"the heartbeats in PostgreSQL: {type(error).__name__} {error.sqlstate or ''}") from None
