@@ -156,7 +156,7 @@ def patiently(worker: Worker, work: Callable[[Connection], T], log: Logger) -> T
         try:
             return work(worker.database.connection())
         except psycopg.Error as error:
-            worker.database.reset()
+            worker.database.failed(error)
             if not is_transient(error) or time.monotonic() > until:
                 raise StorageFailed(describe(error)) from None
             log.warning("trying again (%s)", describe(error))

@@ -77,7 +77,7 @@ def uncommitted(worker: Worker, ranges: tuple[Range, ...]) -> tuple[Range, ...]:
 
 def _readable(worker: Worker, batch: tuple[Range, ...], done: Replayed) -> tuple[Range, ...]:
     """The ranges of a batch that Kafka still holds whole."""
-    known = books.committed(worker.database.connection())
+    known = read(worker, books.committed)
     available = generations.current(worker.kafka.available(sorted({r.topic for r in batch})), known)
     held = {(a.topic_id, a.partition): a.low for a in available}
     readable = tuple(r for r in batch if held.get(r.place, r.end) <= r.start)
