@@ -4,6 +4,7 @@ What belongs here: rows in and rows out, and what they should be. What does not:
 oracle of all tables with the default rules (`oracle`).
 """
 
+import ipaddress
 import json
 import uuid
 from collections.abc import Collection, Sequence
@@ -15,6 +16,7 @@ from millrace.assets.aggregates import login_audit
 from millrace.assets.aggregates.audit_rules import AuditRules
 from millrace.resources.postgres import Connection
 
+TOPIC = uuid.UUID(int=1)
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 Rows = list[tuple[Any, ...]]
 
@@ -31,8 +33,8 @@ class Visit(NamedTuple):
 
     @property
     def event_id(self) -> uuid.UUID:
-        """Ids in the order of the numbers."""
-        return uuid.UUID(int=self.number)
+        """Not in the order of the numbers, which are the offsets."""
+        return uuid.uuid5(TOPIC, str(self.number))
 
 
 def visits(*described: tuple[float, str] | tuple[float, str, dict[str, Any]]) -> list[Visit]:
@@ -55,8 +57,8 @@ class Bench:
         with self.connection.cursor() as cursor:
             cursor.executemany(
                 "insert into raw.events (event_id, occurred_at, type, user_id, payload, kafka_topic_id,"
-                " kafka_partition, kafka_offset) values (%s, %s, %s, %s, %s, %s, 0, 0)",
-                [(v.event_id, v.at, v.action, v.user, _payload(v), v.event_id) for v in some],
+                " kafka_partition, kafka_offset) values (%s, %s, %s, %s, %s, %s, 0, %s)",
+                [(v.event_id, v.at, v.action, v.user, _payload(v), TOPIC, v.number) for v in some],
             )
 
     def take_in(self, some: Collection[Visit]) -> None:
@@ -65,13 +67,14 @@ class Bench:
         self.connection.execute(
             "create temporary table if not exists arrived (event_id uuid not null, occurred_at timestamptz not null,"
             " hour timestamptz not null, day date not null, type text not null, user_id text not null,"
-            " payload jsonb not null) on commit delete rows"
+            " payload jsonb not null, position uuid) on commit delete rows"
         )
         self.connection.execute("truncate arrived")
         with self.connection.cursor() as cursor:
             cursor.executemany(
-                "insert into arrived values (%s, %s, date_trunc('hour', %s, 'UTC'), %s, %s, %s, %s)",
-                [(v.event_id, v.at, v.at, v.at.date(), v.action, v.user, _payload(v)) for v in some],
+                "insert into arrived values (%s, %s, date_trunc('hour', %s, 'UTC'), %s, %s, %s, %s,"
+                " ops.kafka_position(%s, 0, %s))",
+                [(v.event_id, v.at, v.at, v.at.date(), v.action, v.user, _payload(v), TOPIC, v.number) for v in some],
             )
         login_audit.take_in(self.connection, self.rules)
 
@@ -82,7 +85,8 @@ class Bench:
     def audit(self) -> Rows:
         """What login_audit holds."""
         return self.connection.execute(
-            "select occurred_at, event_id, user_id, action, ip, device, flags from analytics.login_audit order by 1, 2"
+            "select occurred_at, event_id, user_id, action, ip, device, flags from analytics.login_audit"
+            " order by occurred_at, position"
         ).fetchall()
 
     def hours(self) -> Rows:
@@ -114,13 +118,18 @@ def expected_hours(rows: Rows) -> Rows:
     for hour in sorted({row[0].replace(minute=0, second=0, microsecond=0) for row in rows}):
         inside = [row for row in rows if hour <= row[0] < hour + timedelta(hours=1)]
         logins = sum(row[3] == "login" for row in inside)
-        distinct = len({row[2] for row in inside}), len({row[4] for row in inside})
+        distinct = len({row[2] for row in inside}), len({str(ipaddress.ip_address(row[4])) for row in inside})
         found.append((hour, logins, len(inside) - logins, *distinct, sum(bool(row[6]) for row in inside)))
     return found
 
 
 def _device(visit: Visit) -> str | None:
     return (visit.device or None) if visit.action == "login" else None
+
+
+def _address(visit: Visit) -> str:
+    found = ipaddress.ip_address(visit.ip)
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def _flags(now: Visit, before: Sequence[Visit], rules: AuditRules) -> list[str]:
@@ -132,9 +141,10 @@ def _flags(now: Visit, before: Sequence[Visit], rules: AuditRules) -> list[str]:
     burst = [v for v in [*logins, now] if v.at > now.at - rules.burst_window]
     found = {
         "burst": len(burst) >= rules.burst_logins,
-        "many_addresses_for_user": len({v.ip for v in recent if v.user == now.user}) >= rules.addresses_per_user,
-        "many_users_from_address": len({v.user for v in recent if v.ip == now.ip}) >= rules.users_per_address,
-        "new_address": bool(logins) and now.ip not in {v.ip for v in logins},
+        "many_addresses_for_user": len({_address(v) for v in recent if v.user == now.user}) >= rules.addresses_per_user,
+        "many_users_from_address": len({v.user for v in recent if _address(v) == _address(now)})
+        >= rules.users_per_address,
+        "new_address": bool(logins) and _address(now) not in {_address(v) for v in logins},
         "new_device": bool(logins) and bool(now.device) and now.device not in {v.device for v in logins},
         "overlapping_sessions": _overlaps(now, mine, rules),
     }
@@ -152,8 +162,8 @@ def _was_open(now: Visit, mine: Sequence[Visit], rules: AuditRules) -> bool:
 
 def _overlaps(now: Visit, mine: Sequence[Visit], rules: AuditRules) -> bool:
     for n, v in enumerate(mine):
-        if v.action == "login" and v.ip != now.ip and v.at > now.at - rules.session:
-            closed = any(later.action == "logout" and later.ip == v.ip for later in mine[n + 1 :])
+        if v.action == "login" and _address(v) != _address(now) and v.at > now.at - rules.session:
+            closed = any(later.action == "logout" and _address(later) == _address(v) for later in mine[n + 1 :])
             if not closed:
                 return True
     return False

@@ -90,7 +90,7 @@ def tables(events: Iterable[Event]) -> Tables:
     frame = _frame(ordered)
     views, clicks, forms = (frame[frame["type"] == kind] for _, kind in _STEPS)
     sessions = _sessions(frame)
-    audit = oracle_logins.audit(sorted(ordered, key=lambda e: (e.occurred_at, e.event_id)))
+    audit = oracle_logins.audit(ordered)
     found = {
         "events_minutely": [row[:-1] for row in _counted(frame, "minute", "type")],
         "events_hourly": _counted(frame, "hour", "type"),
@@ -176,11 +176,15 @@ def _profiles(frame: Any, sessions: list[Row]) -> list[Row]:
     for user, mine in frame.groupby("user_id"):
         of_type = [int((mine["type"] == kind).sum()) for kind in ("login", *(kind for _, kind in _STEPS))]
         number = sum(session[0] == user for session in sessions)
-        usual = (_usual(mine["device"]), _usual(mine["ip"]))
+        usual = (_usual(mine["device"]), _usual(mine["ip"].map(_address)))
         rows.append(
             (user, mine["occurred_at"].iloc[0], mine["occurred_at"].iloc[-1], len(mine), *of_type, number, *usual)
         )
     return rows
+
+
+def _address(written: str | None) -> str | None:
+    return oracle_logins.address(written) if written else written
 
 
 def _usual(values: Any) -> str | None:

@@ -3,6 +3,7 @@
 What belongs here: the flags. What does not: every other table (`oracle`). Nothing of `millrace` is imported.
 """
 
+import ipaddress
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ class _Event(Protocol):
 
 
 def audit(in_order: Sequence[_Event]) -> list[tuple[Any, ...]]:
-    """A row a login or logout, from all events in order of (occurred_at, event_id)."""
+    """A row a login or logout, from all events in order of time and place in Kafka."""
     rows: list[tuple[Any, ...]] = []
     earlier: list[_Event] = []
     for event in in_order:
@@ -52,26 +53,33 @@ def hourly(rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
             sum(row[3] == "login" for row in found),
             sum(row[3] == "logout" for row in found),
             len({row[2] for row in found}),
-            len({row[4] for row in found}),
+            len({address(row[4]) for row in found}),
             sum(bool(row[6]) for row in found),
         )
         for hour, found in hours.items()
     ]
 
 
+def address(written: str) -> str:
+    """Of all spellings of one address the same text; an IPv4-mapped one is the IPv4 address."""
+    found = ipaddress.ip_address(written)
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
 def _of_login(event: _Event, mine: list[_Event], everybody: list[_Event]) -> dict[str, bool]:
-    ip, device = event.payload["ip"], event.payload.get("device")
+    ip, device = address(event.payload["ip"]), event.payload.get("device")
     logins = [e for e in mine if e.type == "login"]
     now_too = [*logins, event]
-    from_here = [e for e in [*everybody, event] if e.type == "login" and e.payload["ip"] == ip]
+    from_here = [e for e in [*everybody, event] if e.type == "login" and address(e.payload["ip"]) == ip]
     return {
         "new_device": bool(device and logins and all(e.payload.get("device") != device for e in logins)),
-        "new_address": bool(logins and all(e.payload["ip"] != ip for e in logins)),
+        "new_address": bool(logins and all(address(e.payload["ip"]) != ip for e in logins)),
         "many_users_from_address": len({e.user_id for e in _within(_HOUR, event, from_here)}) >= _USERS,
-        "many_addresses_for_user": len({e.payload["ip"] for e in _within(_HOUR, event, now_too)}) >= _ADDRESSES,
+        "many_addresses_for_user": len({address(e.payload["ip"]) for e in _within(_HOUR, event, now_too)})
+        >= _ADDRESSES,
         "burst": len(_within(_MINUTE, event, now_too)) >= _LOGINS,
         "overlapping_sessions": any(
-            other.payload["ip"] != ip and not _left(mine[mine.index(other) :], other.payload["ip"])
+            (there := address(other.payload["ip"])) != ip and not _left(mine[mine.index(other) :], there)
             for other in _within(_HALF_DAY, event, logins)
         ),
     }
@@ -88,4 +96,4 @@ def _within(window: timedelta, event: _Event, events: list[_Event]) -> list[_Eve
 
 
 def _left(since: list[_Event], ip: str) -> bool:
-    return any(e.type == "logout" and e.payload["ip"] == ip for e in since)
+    return any(e.type == "logout" and address(e.payload["ip"]) == ip for e in since)

@@ -95,3 +95,24 @@ def test_entry_and_exit_page_of_one_second_are_the_first_and_last_that_were_sent
     assert {row[1] for row in found} == {"/0"}
     assert {row[0]: row[2] for row in found} == {f"user {n}": f"/{len(visit) - 1}" for n, visit in enumerate(visits)}
     assert stage.rebuild() == {}
+
+
+def test_a_login_and_a_logout_of_one_second_are_a_session_that_was_closed(stage: Stage) -> None:
+    stage.send(*(at(NOON, f"user {n}", kind) for n in range(60) for kind in ("login", "logout")))
+    assert stage.settled() == []
+    assert stage.world.one("select count(*) from analytics.login_audit where flags <> '{}'") == 60 - 9  # one address
+    assert stage.world.query("select 1 from analytics.login_audit where 'logout_without_login' = any(flags)") == []
+    assert stage.rebuild() == {}
+
+
+def test_rows_that_an_earlier_release_ordered_by_id_are_put_in_order_by_a_rebuild(stage: Stage) -> None:
+    """Later rows too: whether a logout of the next day closed anything depends on what came last the day before."""
+    late = "2026-07-15T23:50:00"
+    stage.send(*(at(late, f"user {n}", kind) for n in range(30) for kind in ("logout", "login")))
+    stage.send(*(at("2026-07-16T00:10:00", f"user {n}", "logout") for n in range(30)))
+    assert stage.settled() == []
+    before = "update analytics.login_audit set position = event_id, flags = '{logout_without_login}'"
+    stage.world.query(f"{before} where action = 'logout'")
+    assert stage.rebuild()["login_audit"] > 0
+    assert stage.wrong() == []
+    assert stage.rebuild() == {}

@@ -64,14 +64,15 @@ LINEAGE: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "occurred_at": _TIME,
             "user_id": _USER,
             "action": _TYPE,
-            **dict.fromkeys(("ip", "device"), _PAYLOAD),
+            **dict.fromkeys(("ip", "device", "address"), _PAYLOAD),
+            "position": f"{_E}kafka_topic_id {_E}kafka_partition {_E}kafka_offset",
             "flags": f"{_USER} {_TIME} {_TYPE} {_PAYLOAD}",
         },
         "logins_hourly": {
             "hour": f"{_L}occurred_at",
             **dict.fromkeys(("logins", "logouts"), f"{_L}action"),
             "users": f"{_L}user_id",
-            "addresses": f"{_L}ip",
+            "addresses": f"{_L}address",
             "flagged": f"{_L}flags",
         },
     }

@@ -1,7 +1,9 @@
 """The tables `login_audit` and `logins_hourly`: what is unusual about logins, kept exact whatever comes late.
 
 One row for each event of type login or logout: action (its type), ip, device (null when missing or empty; logouts have
-none), and flags in alphabetical order. Order of rows everywhere: (occurred_at, event_id); "earlier" is smaller in it.
+none), and flags in alphabetical order. Order of rows everywhere: (occurred_at, position), position being the event's
+place in Kafka: topic id, partition, offset; "earlier" is smaller in it. Addresses are compared as addresses, not as
+they are written: `address` is the canonical text of `ip`, of an IPv4-mapped IPv6 address the IPv4 one.
 "Within W before t": occurred_at > t - W. What has no ip or no device is never flagged for it.
 
 - `burst` (login): within `burst_window` up to and including this login the user logged in `burst_logins` times or more.
@@ -61,7 +63,9 @@ def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditR
     with psycopg.ClientCursor(connection) as cursor:  # puts literals into the text: only these partitions are planned
         cursor.execute(statement("login_audit_truth"), bounds)
     _analyze(connection, "audit_truth")
-    if _run(connection, "login_audit_differences", bounds):
+    differences = _run(connection, "login_audit_differences", bounds)
+    _run(connection, "login_audit_order")
+    if differences:
         _analyze(connection, "audit_changed")
         _run(connection, "login_audit_merge")
     _run(connection, "login_audit_range", bounds)

@@ -19,7 +19,7 @@ from millrace.assets.aggregates.markdown import bars, markdown_table, spark, tex
 from millrace.infra.postgres.tables import metadata
 from millrace.resources.postgres import Connection
 
-_PERSONAL = frozenset({"user_id", "session_id", "event_id", "ip", "usual_ip"})
+_PERSONAL = frozenset({"user_id", "session_id", "event_id", "ip", "address", "usual_ip"})
 _ROWS = 10
 _COUNTED = 10_000  # a table of fewer rows is counted, of a larger one the estimate is shown
 

@@ -62,7 +62,7 @@ with fresh as (
     from ({source}) as e
     cross join lateral (
         values ('device', jsonb_typeof(e.payload -> 'device'), e.payload ->> 'device'),
-            ('ip', jsonb_typeof(e.payload -> 'ip'), e.payload ->> 'ip')
+            ('ip', jsonb_typeof(e.payload -> 'ip'), ops.canonical_address(e.payload ->> 'ip'))
     ) as v (kind, shape, value)
     where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
     group by e.user_id, e.day, v.kind, v.value

@@ -9,6 +9,6 @@ from analytics.login_audit
 where
     $__timeFilter(occurred_at) and cardinality(flags) > 0
     and (${user:sqlstring} = '' or user_id = ${user:sqlstring})
-    and (${address:sqlstring} = '' or ip = ${address:sqlstring})
+    and (${address:sqlstring} = '' or ip = ${address:sqlstring} or address = ${address:sqlstring})
 order by occurred_at desc, event_id
 limit 200

@@ -1,5 +1,5 @@
 -- The events of the marks that are taken. The bounds are there for the planner: it leaves partitions out by them.
-insert into arrived (event_id, occurred_at, hour, day, type, user_id, payload)
+insert into arrived (event_id, occurred_at, hour, day, type, user_id, payload, position)
 select
     e.event_id,
     e.occurred_at,
@@ -7,7 +7,8 @@ select
     (w.hour at time zone 'UTC')::date as day,
     e.type,
     e.user_id,
-    e.payload
+    e.payload,
+    ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as position
 from (
     select
         t.hour,

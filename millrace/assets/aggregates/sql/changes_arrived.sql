@@ -44,7 +44,7 @@ cross join
     lateral (
         values
         ('device', jsonb_typeof(x.payload -> 'device'), x.payload ->> 'device'),
-        ('ip', jsonb_typeof(x.payload -> 'ip'), x.payload ->> 'ip')
+        ('ip', jsonb_typeof(x.payload -> 'ip'), ops.canonical_address(x.payload ->> 'ip'))
     ) as v (kind, shape, value)
 -- Any event may bring a field of this name, of any kind and length; the contract bounds those that count.
 where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200

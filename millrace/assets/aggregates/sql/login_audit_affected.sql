@@ -2,7 +2,7 @@
 -- only the next login with it can change; what a session or an address adds to a window ends where the next one of
 -- the same user and address begins. `offset 0` keeps each lookup a lookup, one index range a changed row. A row too
 -- many (equal times) costs a look, never a wrong flag.
-insert into audit_affected (occurred_at, event_id, user_id, action, ip, device, flags)
+insert into audit_affected (occurred_at, event_id, position, user_id, action, address, device, flags)
 with changed as materialized (
     select
         c.*,
@@ -20,17 +20,17 @@ with changed as materialized (
         select n.occurred_at as at
         from analytics.login_audit as n
         where
-            n.user_id = c.user_id and n.ip = c.ip and n.action = 'login'
-            and (n.occurred_at, n.event_id) > (c.occurred_at, c.event_id)
-        order by n.occurred_at, n.event_id limit 1
+            n.user_id = c.user_id and n.address = c.address and n.action = 'login'
+            and (n.occurred_at, n.position) > (c.occurred_at, c.position)
+        order by n.occurred_at, n.position limit 1
     ) as next_login on true
     left join lateral (
         select n.occurred_at as at
         from analytics.login_audit as n
         where
-            n.user_id = c.user_id and n.ip = c.ip and n.action = 'logout'
-            and (n.occurred_at, n.event_id) > (c.occurred_at, c.event_id)
-        order by n.occurred_at, n.event_id limit 1
+            n.user_id = c.user_id and n.address = c.address and n.action = 'logout'
+            and (n.occurred_at, n.position) > (c.occurred_at, c.position)
+        order by n.occurred_at, n.position limit 1
     ) as next_logout on true
 ),
 
@@ -38,18 +38,18 @@ with changed as materialized (
 reaches as (
     select
         c.user_id,
-        null as ip,
+        null as address,
         unnest(range_agg(tstzrange(c.occurred_at, greatest(c.open_until, c.counted_until), '[]'))) as reach
     from changed as c
     group by c.user_id
     union all
     select
         null as user_id,
-        c.ip,
+        c.address,
         unnest(range_agg(tstzrange(c.occurred_at, c.counted_until, '[]'))) as reach
     from changed as c
-    where c.is_login and c.ip is not null
-    group by c.ip
+    where c.is_login and c.address is not null
+    group by c.address
 ),
 
 affected as (
@@ -71,8 +71,8 @@ affected as (
             from analytics.login_audit as n
             where
                 n.user_id = c.user_id and n.action = 'logout'
-                and (n.occurred_at, n.event_id) > (c.occurred_at, c.event_id)
-            order by n.occurred_at, n.event_id limit 1
+                and (n.occurred_at, n.position) > (c.occurred_at, c.position)
+            order by n.occurred_at, n.position limit 1
         ) as l
     union
     -- new_device, new_address: the user's next login, which may have been the first or may be so now
@@ -88,8 +88,8 @@ affected as (
             from analytics.login_audit as n
             where
                 n.user_id = c.user_id and n.action = 'login'
-                and (n.occurred_at, n.event_id) > (c.occurred_at, c.event_id)
-            order by n.occurred_at, n.event_id limit 1
+                and (n.occurred_at, n.position) > (c.occurred_at, c.position)
+            order by n.occurred_at, n.position limit 1
         ) as l
     where c.is_login
     union
@@ -106,8 +106,8 @@ affected as (
             from analytics.login_audit as n
             where
                 n.user_id = c.user_id and n.device = c.device
-                and (n.occurred_at, n.event_id) > (c.occurred_at, c.event_id)
-            order by n.occurred_at, n.event_id limit 1
+                and (n.occurred_at, n.position) > (c.occurred_at, c.position)
+            order by n.occurred_at, n.position limit 1
         ) as l
     where c.is_login
     union
@@ -123,9 +123,9 @@ affected as (
                 n.event_id
             from analytics.login_audit as n
             where
-                n.user_id = c.user_id and n.ip = c.ip and n.action = 'login'
-                and (n.occurred_at, n.event_id) > (c.occurred_at, c.event_id)
-            order by n.occurred_at, n.event_id limit 1
+                n.user_id = c.user_id and n.address = c.address and n.action = 'login'
+                and (n.occurred_at, n.position) > (c.occurred_at, c.position)
+            order by n.occurred_at, n.position limit 1
         ) as l
     where c.is_login
     union
@@ -142,9 +142,9 @@ affected as (
             from analytics.login_audit as n
             where
                 n.user_id = c.user_id and n.action = 'login'
-                and (n.occurred_at, n.event_id) > (c.occurred_at, c.event_id)
+                and (n.occurred_at, n.position) > (c.occurred_at, c.position)
                 and n.occurred_at < c.occurred_at + %(audit_burst_window)s
-            order by n.occurred_at, n.event_id limit %(audit_burst_logins)s
+            order by n.occurred_at, n.position limit %(audit_burst_logins)s
         ) as l
     where c.is_login
     union
@@ -162,7 +162,7 @@ affected as (
             where
                 n.user_id = s.user_id and n.action = 'login'
                 and n.occurred_at >= lower(s.reach) and n.occurred_at <= upper(s.reach)
-            order by n.occurred_at, n.event_id offset 0
+            order by n.occurred_at, n.position offset 0
         ) as l
     where s.user_id is not null
     union
@@ -178,11 +178,11 @@ affected as (
                 n.event_id
             from analytics.login_audit as n
             where
-                n.ip = s.ip and n.action = 'login'
+                n.address = s.address and n.action = 'login'
                 and n.occurred_at >= lower(s.reach) and n.occurred_at <= upper(s.reach)
-            order by n.occurred_at, n.event_id offset 0
+            order by n.occurred_at, n.position offset 0
         ) as l
-    where s.ip is not null
+    where s.address is not null
 )
 
 select l.*
@@ -192,13 +192,14 @@ cross join
         select
             n.occurred_at,
             n.event_id,
+            n.position,
             n.user_id,
             n.action,
-            n.ip,
+            n.address,
             n.device,
             n.flags
         from analytics.login_audit as n
         where n.occurred_at = a.occurred_at and n.event_id = a.event_id
-        order by n.occurred_at, n.event_id offset 0
+        order by n.occurred_at, n.position offset 0
     ) as l
 on conflict (occurred_at, event_id) do nothing

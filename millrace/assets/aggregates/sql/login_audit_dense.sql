@@ -5,10 +5,10 @@ insert into audit_dense (kind, occurred_at, event_id, many)
 with affected as (
     select
         'address' as kind,
-        r.ip as subject,
+        r.address as subject,
         r.occurred_at
     from audit_affected as r
-    where r.action = 'login' and r.ip is not null
+    where r.action = 'login' and r.address is not null
     union all
     select
         'user' as kind,
@@ -55,10 +55,11 @@ logins as (
             select
                 n.occurred_at,
                 n.event_id,
+                n.position,
                 n.user_id as counted
             from analytics.login_audit as n
-            where n.ip = s.subject and n.action = 'login' and n.occurred_at > s.low and n.occurred_at <= s.high
-            order by n.occurred_at, n.event_id offset 0
+            where n.address = s.subject and n.action = 'login' and n.occurred_at > s.low and n.occurred_at <= s.high
+            order by n.occurred_at, n.position offset 0
         ) as l
     where s.kind = 'address'
     union all
@@ -71,12 +72,13 @@ logins as (
             select
                 n.occurred_at,
                 n.event_id,
-                n.ip as counted
+                n.position,
+                n.address as counted
             from analytics.login_audit as n
             where
                 n.user_id = s.subject and n.action = 'login' and n.occurred_at > s.low and n.occurred_at <= s.high
-                and n.ip is not null
-            order by n.occurred_at, n.event_id offset 0
+                and n.address is not null
+            order by n.occurred_at, n.position offset 0
         ) as l
     where s.kind = 'user'
 ),
@@ -85,9 +87,9 @@ paired as (
     select
         l.*,
         lead(l.occurred_at) over w as next_at,
-        lead(l.event_id) over w as next_id
+        lead(l.position) over w as next_position
     from logins as l
-    window w as (partition by l.kind, l.subject, l.stretch, l.counted order by l.occurred_at, l.event_id)
+    window w as (partition by l.kind, l.subject, l.stretch, l.counted order by l.occurred_at, l.position)
 ),
 
 steps as (
@@ -97,6 +99,7 @@ steps as (
         p.stretch,
         p.occurred_at,
         p.event_id,
+        p.position,
         1 as step
     from paired as p
     union all
@@ -105,10 +108,11 @@ steps as (
         p.subject,
         p.stretch,
         least(p.next_at, p.occurred_at + %(audit_window)s) as occurred_at,
+        p.event_id,
         case
-            when p.next_at < p.occurred_at + %(audit_window)s then p.next_id
+            when p.next_at < p.occurred_at + %(audit_window)s then p.next_position
             else '00000000-0000-0000-0000-000000000000'
-        end as event_id,
+        end as position,
         -1 as step
     from paired as p
 ),
@@ -117,7 +121,7 @@ counts as (
     select
         s.*,
         sum(s.step) over (
-            partition by s.kind, s.subject, s.stretch order by s.occurred_at, s.event_id
+            partition by s.kind, s.subject, s.stretch order by s.occurred_at, s.position
             range between unbounded preceding and current row
         ) as things
     from steps as s

@@ -1,7 +1,7 @@
 -- The rows of erased users go as far as their event is gone: what a user does while being erased stays, and stands in
 -- audit_own. Rows that were deleted in this transaction still stand in every index, so from here on nothing looks a
 -- user's rows up one by one in login_audit: they are all read once.
-insert into audit_own (occurred_at, event_id, user_id, action, ip, device, flags)
+insert into audit_own (occurred_at, event_id, position, user_id, action, ip, device, flags)
 with left_over as materialized (
     select
         e.occurred_at,
@@ -19,6 +19,7 @@ rows_of_users as materialized (
 select
     a.occurred_at,
     a.event_id,
+    a.position,
     a.user_id,
     a.action,
     a.ip,
@@ -37,16 +38,18 @@ with going as (
             select 1 from audit_own as o
             where o.occurred_at = l.occurred_at and o.event_id = l.event_id
         )
-    returning l.occurred_at, l.event_id, l.user_id, l.action, l.ip, l.device
+    returning l.occurred_at, l.event_id, l.position, l.user_id, l.action, l.ip, l.address, l.device
 )
 
-insert into audit_changed (occurred_at, event_id, user_id, action, ip, device)
+insert into audit_changed (occurred_at, event_id, position, user_id, action, ip, address, device)
 select
     g.occurred_at,
     g.event_id,
+    g.position,
     g.user_id,
     g.action,
     g.ip,
+    g.address,
     g.device
 from going as g;
 

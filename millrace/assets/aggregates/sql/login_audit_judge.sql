@@ -1,5 +1,5 @@
 -- The flags of the affected rows, each by index lookups around it; kept are those that differ from what stands there.
--- "Within W before t": occurred_at > t - W. "Earlier": smaller by (occurred_at, event_id).
+-- "Within W before t": occurred_at > t - W. "Earlier": smaller by (occurred_at, position).
 insert into audit_judged (occurred_at, event_id, flags)
 select
     j.occurred_at,
@@ -36,9 +36,9 @@ from (
                 from analytics.login_audit as s
                 where
                     r.action = 'login' and s.user_id = r.user_id and s.action = 'login'
-                    and (s.occurred_at, s.event_id) <= (r.occurred_at, r.event_id)
+                    and (s.occurred_at, s.position) <= (r.occurred_at, r.position)
                     and s.occurred_at > r.occurred_at - %(audit_burst_window)s
-                order by s.occurred_at, s.event_id limit %(audit_burst_logins)s
+                order by s.occurred_at, s.position limit %(audit_burst_logins)s
             ) as few
         ) as burst
     -- logout_without_login: the user's last login before it is out of the session, or a logout came since
@@ -50,14 +50,14 @@ from (
                 from analytics.login_audit as o
                 where
                     o.user_id = r.user_id and o.action = 'logout'
-                    and (o.occurred_at, o.event_id) > (s.occurred_at, s.event_id)
-                    and (o.occurred_at, o.event_id) < (r.occurred_at, r.event_id)
+                    and (o.occurred_at, o.position) > (s.occurred_at, s.position)
+                    and (o.occurred_at, o.position) < (r.occurred_at, r.position)
             ) as open
         from analytics.login_audit as s
         where
             r.action = 'logout' and s.user_id = r.user_id and s.action = 'login'
-            and (s.occurred_at, s.event_id) < (r.occurred_at, r.event_id)
-        order by s.occurred_at desc, s.event_id desc limit 1
+            and (s.occurred_at, s.position) < (r.occurred_at, r.position)
+        order by s.occurred_at desc, s.position desc limit 1
     ) as opened on true
     -- new_device, new_address: the user has logged in before, never with it; what is null is never new
     cross join
@@ -68,21 +68,21 @@ from (
                     from analytics.login_audit as s
                     where
                         s.user_id = r.user_id and s.action = 'login'
-                        and (s.occurred_at, s.event_id) < (r.occurred_at, r.event_id)
+                        and (s.occurred_at, s.position) < (r.occurred_at, r.position)
                 ) as user_is_known,
-                r.ip is null or exists (
+                r.address is null or exists (
                     select 1
                     from analytics.login_audit as s
                     where
-                        s.user_id = r.user_id and s.ip = r.ip and s.action = 'login'
-                        and (s.occurred_at, s.event_id) < (r.occurred_at, r.event_id)
+                        s.user_id = r.user_id and s.address = r.address and s.action = 'login'
+                        and (s.occurred_at, s.position) < (r.occurred_at, r.position)
                 ) as ip_is_known,
                 r.device is null or exists (
                     select 1
                     from analytics.login_audit as s
                     where
                         s.user_id = r.user_id and s.device = r.device
-                        and (s.occurred_at, s.event_id) < (r.occurred_at, r.event_id)
+                        and (s.occurred_at, s.position) < (r.occurred_at, r.position)
                 ) as device_is_known
         ) as known
     -- many_addresses_for_user, many_users_from_address: the last logins of the window decide nearly always; only when
@@ -90,23 +90,23 @@ from (
     cross join
         lateral (
             select
-                count(distinct s.ip) >= %(audit_addresses_per_user)s
+                count(distinct s.address) >= %(audit_addresses_per_user)s
                 or count(*) = %(audit_addresses_per_user)s * 8 and (
-                    select count(distinct w.ip) >= %(audit_addresses_per_user)s
+                    select count(distinct w.address) >= %(audit_addresses_per_user)s
                     from analytics.login_audit as w
                     where
                         w.user_id = r.user_id and w.action = 'login'
-                        and (w.occurred_at, w.event_id) <= (r.occurred_at, r.event_id)
+                        and (w.occurred_at, w.position) <= (r.occurred_at, r.position)
                         and w.occurred_at > r.occurred_at - %(audit_window)s
                 ) as many
             from (
-                select l.ip
+                select l.address
                 from analytics.login_audit as l
                 where
                     r.action = 'login' and dense_user.many is null and l.user_id = r.user_id and l.action = 'login'
-                    and (l.occurred_at, l.event_id) <= (r.occurred_at, r.event_id)
+                    and (l.occurred_at, l.position) <= (r.occurred_at, r.position)
                     and l.occurred_at > r.occurred_at - %(audit_window)s
-                order by l.occurred_at desc, l.event_id desc limit %(audit_addresses_per_user)s * 8
+                order by l.occurred_at desc, l.position desc limit %(audit_addresses_per_user)s * 8
             ) as s
         ) as addresses
     cross join
@@ -117,18 +117,18 @@ from (
                     select count(distinct w.user_id) >= %(audit_users_per_address)s
                     from analytics.login_audit as w
                     where
-                        w.ip = r.ip and w.action = 'login'
-                        and (w.occurred_at, w.event_id) <= (r.occurred_at, r.event_id)
+                        w.address = r.address and w.action = 'login'
+                        and (w.occurred_at, w.position) <= (r.occurred_at, r.position)
                         and w.occurred_at > r.occurred_at - %(audit_window)s
                 ) as many
             from (
                 select l.user_id
                 from analytics.login_audit as l
                 where
-                    r.action = 'login' and dense_address.many is null and l.ip = r.ip and l.action = 'login'
-                    and (l.occurred_at, l.event_id) <= (r.occurred_at, r.event_id)
+                    r.action = 'login' and dense_address.many is null and l.address = r.address and l.action = 'login'
+                    and (l.occurred_at, l.position) <= (r.occurred_at, r.position)
                     and l.occurred_at > r.occurred_at - %(audit_window)s
-                order by l.occurred_at desc, l.event_id desc limit %(audit_users_per_address)s * 8
+                order by l.occurred_at desc, l.position desc limit %(audit_users_per_address)s * 8
             ) as s
         ) as users
     -- overlapping_sessions: a login from another address without its logout; of the last logins, or, when those are
@@ -137,67 +137,67 @@ from (
         select
             coalesce(bool_or(s.is_open), false)
             or count(*) = 16 and exists (
-                with recursive address (ip) as (
+                with recursive known_address (address) as (
                     (
-                        select l.ip from analytics.login_audit as l
-                        where l.user_id = r.user_id and l.ip is not null
-                        order by l.ip limit 1
+                        select l.address from analytics.login_audit as l
+                        where l.user_id = r.user_id and l.address is not null
+                        order by l.address limit 1
                     )
                     union all
                     select (
-                        select l.ip from analytics.login_audit as l
-                        where l.user_id = r.user_id and l.ip > a.ip
-                        order by l.ip limit 1
-                    ) as ip
-                    from address as a
-                    where a.ip is not null
+                        select l.address from analytics.login_audit as l
+                        where l.user_id = r.user_id and l.address > a.address
+                        order by l.address limit 1
+                    ) as address
+                    from known_address as a
+                    where a.address is not null
                 )
 
                 select 1
-                from address as a
+                from known_address as a
                 cross join
                     lateral (
                         select
                             l.occurred_at,
-                            l.event_id
+                            l.position
                         from analytics.login_audit as l
                         where
-                            l.user_id = r.user_id and l.ip = a.ip and l.action = 'login'
-                            and (l.occurred_at, l.event_id) < (r.occurred_at, r.event_id)
+                            l.user_id = r.user_id and l.address = a.address and l.action = 'login'
+                            and (l.occurred_at, l.position) < (r.occurred_at, r.position)
                             and l.occurred_at > r.occurred_at - %(audit_session)s
-                        order by l.occurred_at desc, l.event_id desc limit 1
+                        order by l.occurred_at desc, l.position desc limit 1
                     ) as l
                 -- not "not exists": the planner would make a join of it, over all logouts of the user
                 left join lateral (
                     select
                         o.occurred_at,
-                        o.event_id
+                        o.position
                     from analytics.login_audit as o
                     where
-                        o.user_id = r.user_id and o.ip = a.ip and o.action = 'logout'
-                        and (o.occurred_at, o.event_id) > (l.occurred_at, l.event_id)
-                        and (o.occurred_at, o.event_id) < (r.occurred_at, r.event_id)
-                    order by o.occurred_at, o.event_id limit 1
+                        o.user_id = r.user_id and o.address = a.address and o.action = 'logout'
+                        and (o.occurred_at, o.position) > (l.occurred_at, l.position)
+                        and (o.occurred_at, o.position) < (r.occurred_at, r.position)
+                    order by o.occurred_at, o.position limit 1
                 ) as o on true
-                where a.ip <> r.ip and o.event_id is null
+                where a.address <> r.address and o.position is null
             ) as found
         from (
             select
-                l.ip <> r.ip
+                l.address <> r.address
                 and not exists (
                     select 1
                     from analytics.login_audit as o
                     where
-                        o.user_id = r.user_id and o.ip = l.ip and o.action = 'logout'
-                        and (o.occurred_at, o.event_id) > (l.occurred_at, l.event_id)
-                        and (o.occurred_at, o.event_id) < (r.occurred_at, r.event_id)
+                        o.user_id = r.user_id and o.address = l.address and o.action = 'logout'
+                        and (o.occurred_at, o.position) > (l.occurred_at, l.position)
+                        and (o.occurred_at, o.position) < (r.occurred_at, r.position)
                 ) as is_open
             from analytics.login_audit as l
             where
                 r.action = 'login' and l.user_id = r.user_id and l.action = 'login'
-                and (l.occurred_at, l.event_id) < (r.occurred_at, r.event_id)
+                and (l.occurred_at, l.position) < (r.occurred_at, r.position)
                 and l.occurred_at > r.occurred_at - %(audit_session)s
-            order by l.occurred_at desc, l.event_id desc limit 16
+            order by l.occurred_at desc, l.position desc limit 16
         ) as s
     ) as overlap
 ) as j

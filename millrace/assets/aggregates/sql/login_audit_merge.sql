@@ -11,10 +11,11 @@ with gone as (
         )
 )
 
-insert into analytics.login_audit as l (occurred_at, event_id, user_id, action, ip, device, flags)
+insert into analytics.login_audit as l (occurred_at, event_id, position, user_id, action, ip, device, flags)
 select
     t.occurred_at,
     t.event_id,
+    t.position,
     t.user_id,
     t.action,
     t.ip,
@@ -29,4 +30,9 @@ where
     )
 order by t.occurred_at, t.event_id
 on conflict (occurred_at, event_id) do update
-    set user_id = excluded.user_id, action = excluded.action, ip = excluded.ip, device = excluded.device
+    set
+        position = excluded.position,
+        user_id = excluded.user_id,
+        action = excluded.action,
+        ip = excluded.ip,
+        device = excluded.device

@@ -3,9 +3,11 @@
 create temporary table if not exists audit_changed (
     occurred_at timestamptz not null,
     event_id uuid not null,
+    position uuid not null,
     user_id text not null,
     action text not null,
     ip text,
+    address text,
     device text
 ) on commit delete rows;
 
@@ -13,9 +15,10 @@ create temporary table if not exists audit_changed (
 create temporary table if not exists audit_affected (
     occurred_at timestamptz not null,
     event_id uuid not null,
+    position uuid not null,
     user_id text not null,
     action text not null,
-    ip text,
+    address text,
     device text,
     flags text[] not null,
     primary key (occurred_at, event_id)

@@ -13,7 +13,7 @@ with counted as materialized (
             count(*) filter (where a.action = 'login') as logins,
             count(*) filter (where a.action = 'logout') as logouts,
             count(distinct a.user_id) as users,
-            count(distinct a.ip) as addresses,
+            count(distinct a.address) as addresses,
             count(*) filter (where a.flags <> '{}') as flagged
         from analytics.login_audit as a
         where a.occurred_at >= h.hour and a.occurred_at < h.hour + interval '1 hour'

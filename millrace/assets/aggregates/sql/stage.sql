@@ -32,7 +32,8 @@ create temporary table if not exists arrived (
     day date not null,
     type text not null,
     user_id text not null,
-    payload jsonb not null
+    payload jsonb not null,
+    position uuid
 ) on commit delete rows;
 
 -- Events that were deleted from raw.events by an erasure.

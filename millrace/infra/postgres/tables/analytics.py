@@ -3,7 +3,19 @@
 What belongs here: the tables. What does not: the views, which follow from the event types (`infra.postgres.views`).
 """
 
-from sqlalchemy import BigInteger, Boolean, Date, Double, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Computed,
+    Date,
+    Double,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    func,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from millrace.infra.postgres.tables.model import TIME, column, key, metadata
@@ -123,7 +135,7 @@ user_profiles = Table(
     column("form_submits", BigInteger, "form_submit events"),
     column("sessions", BigInteger, "Sessions"),
     column("usual_device", Text, "Device of most events that name one; among equals the first by bytes", null=True),
-    column("usual_ip", Text, "Address of most events that name one; among equals the first by bytes", null=True),
+    column("usual_ip", Text, "Canonical address of most events that name one; of equals the first by bytes", null=True),
     schema="analytics",
     comment="One row a user, over all time.",
 )
@@ -163,18 +175,31 @@ login_audit = Table(
     column("occurred_at", TIME, "When it happened"),
     column("user_id", Text, "The user"),
     column("action", Text, "login or logout"),
-    column("ip", Text, "The address", null=True),
+    column("ip", Text, "The address, as it was sent", null=True),
     column("device", Text, "The device; logouts have none", null=True),
     column("flags", ARRAY(Text), "What is unusual about it, in alphabetical order; see docs/analysts.md"),
+    column(
+        "address",
+        Text,
+        "The address in its one canonical spelling, IPv4-mapped IPv6 as IPv4: what flags and counts compare",
+        Computed("ops.canonical_address(ip)", persisted=True),
+        null=True,
+    ),
+    column(
+        "position",
+        UUID(),
+        "Place in Kafka (topic id, partition, offset) in one value: the order of rows of one time",
+        server_default=func.gen_random_uuid(),
+    ),
     PrimaryKeyConstraint("occurred_at", "event_id"),
     schema="analytics",
     comment="Every login and logout, with what is unusual about it.",
 )
 # What the flags are looked up by; each in the order of the rows.
 _AUDIT = login_audit.c
-_IN_ORDER = (_AUDIT.occurred_at, _AUDIT.event_id)
+_IN_ORDER = (_AUDIT.occurred_at, _AUDIT.position)
 Index("login_audit_user_id_idx", _AUDIT.user_id, _AUDIT.action, *_IN_ORDER)
-Index("login_audit_user_id_ip_idx", _AUDIT.user_id, _AUDIT.ip, _AUDIT.action, *_IN_ORDER)
+Index("login_audit_user_id_address_idx", _AUDIT.user_id, _AUDIT.address, _AUDIT.action, *_IN_ORDER)
 Index(
     "login_audit_user_id_device_idx",
     _AUDIT.user_id,
@@ -182,7 +207,9 @@ Index(
     *_IN_ORDER,
     postgresql_where=_AUDIT.device.is_not(None),
 )
-Index("login_audit_ip_idx", _AUDIT.ip, _AUDIT.action, *_IN_ORDER)
+Index("login_audit_address_idx", _AUDIT.address, _AUDIT.action, *_IN_ORDER)
+# For analysts, and for the release before this one, which counts by the text.
+Index("login_audit_ip_idx", _AUDIT.ip, _AUDIT.action, _AUDIT.occurred_at)
 
 logins_hourly = Table(
     "logins_hourly",
