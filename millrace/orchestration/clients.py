@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from millrace.assets.aggregates.audit_rules import AuditRules
 from millrace.assets.aggregates.engine import Aggregates
-from millrace.assets.aggregates.funnel import read
+from millrace.assets.aggregates.funnel_file import read
 from millrace.assets.ingest.failpoints import Failpoints
 from millrace.assets.ingest.worker import IngestLimits, Worker
 from millrace.events.contract import Contract

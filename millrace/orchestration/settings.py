@@ -107,6 +107,17 @@ def _options(value: object) -> object:
     return options
 
 
+def _funnel(path: Path) -> Path:
+    """Read here as well, so that a wrong file is said before anything starts."""
+    from millrace.assets.aggregates.funnel_file import FunnelError, read
+
+    try:
+        read(path)
+    except FunnelError as error:
+        raise ValueError(str(error)) from None
+    return path
+
+
 class _Twice(ValueError):
     """A name stands twice in a JSON object: which of the two is meant, nobody can tell."""
 
@@ -316,10 +327,10 @@ class Settings(BaseSettings):
         "setting the rows that are there follow when they are rebuilt.",
         examples=["12h"],
     )
-    funnel: Path | None = Field(
+    funnel: Annotated[Path, AfterValidator(_funnel)] | None = Field(
         default=None,
         description="A file with the steps of the funnel, in the shape of millrace/assets/aggregates/funnel.toml, "
-        "which is the default.",
+        "which is the default. After a change the days that there are follow by themselves, the newest first.",
         examples=["funnel.toml"],
     )
     analyst_password: SecretStr | None = Field(

@@ -18,7 +18,8 @@ import psycopg
 
 from millrace.assets.aggregates import hourly, login_audit, marks, rollups, sessions, user_days
 from millrace.assets.aggregates.audit_rules import AuditRules
-from millrace.assets.aggregates.funnel import Funnel, read
+from millrace.assets.aggregates.funnel import Funnel
+from millrace.assets.aggregates.funnel_file import read
 from millrace.assets.aggregates.marks import Arrived, Pending
 from millrace.assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from millrace.assets.aggregates.sql import statement

@@ -1,23 +1,16 @@
-"""The funnel: its steps, read from one file, and the SQL that says how far a user came on a day.
+"""The funnel: its steps, and the SQL that says how far a user came on a day.
 
-What belongs here: the file's shape and what follows from it. What does not: counting users (`sql/funnel_daily.sql`).
+What belongs here: what follows from the steps. What does not: reading their file (`funnel_file`), and counting users
+(`sql/rebuild_funnel.sql`).
 """
 
+import hashlib
 import json
-import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from psycopg import sql
-
-_MOST_STEPS = 20
-
-
-class FunnelError(Exception):
-    """The funnel's file cannot be used; the text says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +41,12 @@ class Funnel:
     def names(self) -> list[str]:
         """Of the steps, in order."""
         return [step.name for step in self.steps]
+
+    @cached_property
+    def definition(self) -> str:
+        """The same for the same steps, another for any others: what rows are known to be made by."""
+        text = json.dumps([[s.name, s.type, s.payload] for s in self.steps], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
     def any_step(self) -> sql.Composed:
@@ -121,22 +120,3 @@ def _taken(rows: sql.Composed, n: int) -> sql.Composed:
     return sql.SQL(_TAKEN).format(
         rows=rows, counts=counts, low=names["low"], high=names["high"], in_tie=in_tie, in_tie_now=names["in_tie"]
     )
-
-
-def read(path: Path | None = None) -> Funnel:
-    """The funnel of a file, by default the one that Millrace brings.
-
-    Raises:
-        FunnelError: the file is not there, is no TOML, or names no steps.
-    """
-    try:
-        text = path.read_text() if path else resources.files(__package__ or "").joinpath("funnel.toml").read_text()
-        found = tomllib.loads(text)
-        steps = tuple(Step(**each) for each in found["step"])
-    except OSError as error:
-        raise FunnelError(f"the funnel's file cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise FunnelError(f"the funnel's file must have [[step]] tables with name, type, payload: {error}") from None
-    if not 1 <= len(steps) <= _MOST_STEPS:
-        raise FunnelError(f"a funnel has 1 to {_MOST_STEPS} steps, not {len(steps)}")
-    return Funnel(steps)
