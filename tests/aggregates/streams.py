@@ -28,7 +28,15 @@ _PAGES = ["/", "/home", "/cart", "/Ä?q=ß 'x\"\\", "/home ", _LONG]
 _REFERRERS = ["", None, ..., "https://search.example/?q=a", "https://news.example/", _LONG]
 _DEVICES = ["Chrome on macOS", "chrome on macOS", "Ärzte-Tablet", "Zebra", "aardvark", "", None, ...]
 _BUTTONS, _FORMS = ["buy", "Buy", "b" * 200], ["signup", "search"]
-_ADDRESSES = ["203.0.113.45", "203.0.113.5", "192.0.2.9", "2001:db8::1", "2001:DB8:0::1", "::ffff:192.0.2.9"]
+_ADDRESSES = [
+    "203.0.113.45",
+    "203.0.113.5",
+    "192.0.2.9",
+    "2001:db8::1",
+    "2001:DB8:0::1",
+    "10.0.0.1",
+    "::ffff:192.0.2.9",
+]
 _INVALID = [
     *(b"garbage", b"", b"\xff\xfe", b"[]", b'{"eventId": "x"}', b"null"),
     b'{"eventId":"y","type":"purchase","timestamp":"2026-06-01T00:00:00Z","payload":{"userId":"u"}}',
