@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from millrace.assets.aggregates.engine import Aggregates
+from millrace.assets.erasure import reach
+from millrace.assets.ingest import gate
 from millrace.orchestration.cli.erase import erase
 from tests.erasure.support import SECRET, of, traces
 from tests.support.world import World, encoded
@@ -57,6 +60,27 @@ def test_a_list_erases_who_is_on_it_and_says_which_lines_matched_nothing(world: 
     assert found["matched_nothing"] == [3]
     assert "secret" not in done.output
     assert world.query("select user_id from raw.events order by 1") == [("second-secret",), (SECRET,)]
+
+
+def test_a_list_asks_kafka_once_pauses_the_ingest_once_and_refreshes_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    for owner, name in ((reach, "ends"), (gate, "changing_rules"), (Aggregates, "refresh")):
+        kept = getattr(owner, name)
+
+        def counted(*given: Any, kept: Any = kept, name: str = name, **named: Any) -> Any:
+            asked.append(name)
+            return kept(*given, **named)
+
+        monkeypatch.setattr(owner, name, counted)
+    users = [f"user-{n}" for n in range(30)]
+    world.produce(encoded(*(of(user) for user in users)))
+    world.ingest()
+    done = run(world, "--user", "-", "--yes", "--json", stdin="\n".join(users))
+    assert [each["events"] for each in json.loads(done.stdout)["erased"]] == [1] * 30
+    assert sorted(asked) == ["changing_rules", "ends", "refresh"]
+    assert world.one("select count(*) from raw.events") == 0
 
 
 def test_it_says_what_it_cannot_reach(world: World) -> None:

@@ -9,7 +9,7 @@ the user's records are kept out already; erasing again does the rest.
 
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -89,17 +89,40 @@ class Eraser:
             GateBusy: the ingest kept it out; nothing was done.
             EraseFailed: nothing was deleted; what comes in is kept out already.
         """
-        began = time.monotonic()
+        [hashed] = self.ask([user_id], offline=offline, progress=progress)
+        return self.remove(user_id, hashed, progress=progress)
+
+    def ask(
+        self, users: Sequence[str], *, offline: bool = False, progress: Progress = lambda _: None
+    ) -> Sequence[bytes]:
+        """Keep away what was sent of users up to now: Kafka is asked once and the ingest paused once for all of them.
+
+        Returns:
+            The hash that stands for each.
+        """
         with self.postgres.connect(APPLICATION) as connection:
             progress("asking Kafka how far to erase" if not offline else "reading how far was ingested")
             topics = {*self.topics, *reach.topics_ever(connection)}
             logs = {} if offline else reach.ends(self.kafka, topics)
-            hashed = reach.ask(self.postgres, connection, user_id, logs)
+            hashes = reach.ask(self.postgres, connection, users, logs)
         self.reached("erase_asked")
+        return hashes
+
+    def remove(
+        self, user_id: str, hashed: bytes, *, refresh: bool = True, progress: Progress = lambda _: None
+    ) -> Erased:
+        """Delete what is stored of a user who was asked for.
+
+        Args:
+            user_id: the user.
+            hashed: from `ask`.
+            refresh: whether the aggregates are brought up to date at once, or only if the user's events wait.
+            progress: called with what is being done.
+        """
+        began = time.monotonic()
         for tries in range(_TRIES):
-            progress("bringing the aggregates up to date")
             with self._standstill() if tries >= _TRIES_BESIDE_INGEST else _beside():
-                gone = self._try(user_id, hashed, progress)
+                gone = self._try(user_id, hashed, progress, refresh=refresh or tries > 0)
             if gone is not None:
                 return Erased(hashed.hex(), *gone, time.monotonic() - began)
             time.sleep(0.1 * 2**tries if tries < _TRIES_BESIDE_INGEST else 0)
@@ -113,9 +136,11 @@ class Eraser:
             with gate.changing_rules(self.postgres, connection):
                 yield
 
-    def _try(self, user_id: str, hashed: bytes, progress: Progress) -> Holdings | None:
+    def _try(self, user_id: str, hashed: bytes, progress: Progress, *, refresh: bool) -> Holdings | None:
         """None if something came in between."""
-        self.aggregates.refresh()
+        if refresh:
+            progress("bringing the aggregates up to date")
+            self.aggregates.refresh()
         progress("deleting")
         try:
             with self.aggregates.alone() as connection:

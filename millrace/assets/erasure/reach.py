@@ -4,12 +4,11 @@ What belongs here: asking Kafka and PostgreSQL for it, and writing it down. What
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from millrace.assets.erasure.sql import statement
 from millrace.assets.ingest import erasures, gate
 from millrace.assets.ingest.plan import Place
-from millrace.resources import generations
 from millrace.resources.kafka import Kafka
 from millrace.resources.postgres import Connection, Postgres
 
@@ -33,37 +32,38 @@ def topics_ever(connection: Connection) -> set[str]:
     return {topic for (topic,) in connection.execute("select distinct topic from ops.offsets")}
 
 
-def ask(postgres: Postgres, connection: Connection, user_id: str, logs: Mapping[Place, int]) -> bytes:
-    """Write down that the user is erased; every transaction that stores has seen it, or was committed before.
+def ask(postgres: Postgres, connection: Connection, users: Sequence[str], logs: Mapping[Place, int]) -> list[bytes]:
+    """Write down that users are erased, in one pause of the ingest.
+
+    Every transaction that stores has seen it, or was committed before.
 
     Args:
         postgres: the database.
         connection: outside of any transaction.
-        user_id: the user.
+        users: their ids.
         logs: where logs end; of others, as far as they are committed.
 
     Returns:
-        The hash that stands for the user.
+        The hash that stands for each user.
 
     Raises:
         GateBusy: the ingest did not let it in.
     """
     with gate.changing_rules(postgres, connection):
         connection.execute(statement("keep_key"), {"key": secrets.token_bytes(32)})
-        hashed = hash_of(connection, user_id)
+        hashes = [hash_of(connection, user) for user in users]
         places = {Place(topic_id, p): end for topic_id, p, end in connection.execute(statement("known_places"))}
-        now = {p._replace(topic_id=generations.current_id(*p, places)): end for p, end in logs.items()}
-        reach = {place: max(places.get(place, 0), now.get(place, 0)) for place in {*places, *now}}
+        reach = {place: max(places.get(place, 0), logs.get(place, 0)) for place in {*places, *logs}}
         connection.execute(
             statement("ask"),
             {
-                "hashed": hashed,
+                "keys": hashes,
                 "topic_ids": [place.topic_id for place in reach],
                 "partitions": [place.partition for place in reach],
                 "up_to": list(reach.values()),
             },
         )
-    return hashed
+    return hashes
 
 
 def hash_of(connection: Connection, user_id: str) -> bytes:

@@ -7,7 +7,7 @@ never printed, logged or put into an error: it may be personal data itself.
 import json
 import sys
 import uuid
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -125,26 +125,24 @@ def _confirm(user: str, found: Sequence[Holdings]) -> None:
 
 
 def _erase(eraser: Eraser, users: Sequence[Listed], *, offline: bool, quiet: bool) -> list[tuple[Listed, Erased]]:
-    """One after the other; a user that fails does not keep the others."""
+    """All are kept out at once, then removed one after the other; one that fails does not keep the others."""
     erased: list[tuple[Listed, Erased]] = []
-    console = Console(stderr=True, quiet=quiet)
-    with console.status("") as status:
-        for number, user in enumerate(users, 1):
+    with Console(stderr=True, quiet=quiet).status("") as status:
+        try:
+            hashes = eraser.ask([each.user for each in users], offline=offline, progress=status.update)
+        except GateBusy as error:
+            click.echo(f"nobody was erased: {error}", err=True)
+            return []
+        for number, (user, hashed) in enumerate(zip(users, hashes, strict=True), 1):
 
             def progress(what: str, number: int = number) -> None:
                 status.update(f"{number} of {len(users)}: {what}")
 
-            done = _one(lambda p=progress, user=user: eraser.erase(user.user, offline=offline, progress=p))
-            erased += [(user, each) for each in done]
+            try:
+                erased.append((user, eraser.remove(user.user, hashed, refresh=number == 1, progress=progress)))
+            except (GateBusy, EraseFailed) as error:
+                click.echo(f"the user of line {user.line} was not erased: {error or EraseFailed.__doc__}", err=True)
     return erased
-
-
-def _one(work: Callable[[], Erased]) -> list[Erased]:
-    try:
-        return [work()]
-    except (GateBusy, EraseFailed) as error:
-        click.echo(f"one user was not erased: {error or EraseFailed.__doc__}", err=True)
-        return []
 
 
 def _show_found(found: Sequence[Holdings], *, as_json: bool) -> None:
