@@ -59,6 +59,7 @@ class Kafka:
             KafkaUnavailable: no broker answered within 5 s; with the reason, where TLS or SASL is it.
         """
         found: dict[str, tuple[UUID, int]] = {}
+        refused: KafkaException | None = None
         futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_REQUEST_SECONDS)
         for topic, future in futures.items():
             try:
@@ -66,8 +67,13 @@ class Kafka:
             except KafkaException as error:
                 if _kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
+                if _kafka_error(error).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and len(topics) > 1:
+                    refused = error  # one topic without rights must not keep the others from being read
+                    continue
                 raise self._unavailable(error) from None
             found[topic] = (_uuid(described.topic_id), len(described.partitions))
+        if refused is not None and not found:
+            raise self._unavailable(refused)
         return found
 
     def available(self, topics: Sequence[str]) -> list[Available]:
@@ -119,13 +125,16 @@ class Kafka:
             return {}
         futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=_REQUEST_SECONDS)
         found: dict[tuple[str, int], int] = {}
+        refused: KafkaException | None = None
         for where, future in futures.items():
             try:
                 found[where.topic, where.partition] = future.result().offset
             except KafkaException as error:
-                # A partition without a leader must not keep the others from being read.
+                # A partition without a leader, or without rights, must not keep the others from being read.
                 if not _kafka_error(error).retriable() and not _leaderless(error):
-                    raise self._unavailable(error) from None
+                    refused = error
+        if not found and refused is not None:
+            raise self._unavailable(refused)
         if not found:
             raise KafkaUnavailable(f"no broker at {self.bootstrap_servers} told its offsets")
         return found

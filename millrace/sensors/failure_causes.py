@@ -9,6 +9,7 @@ never of an error's text, which may quote data. So there are few, and each can b
   out of memory), `interrupted` (its worker was told to end), `launch failed: <Exception>` (it never got to a worker),
   `marked as failed` (by a person, or by Dagster without a reason);
 - `StorageFailed: <what>` and `DatabaseFailed: <what>`: `connection`, `lock timeout`, or psycopg's name of the SQLSTATE;
+- `PartitionUnreadable: <topic>/<partition> at offset <offset>: <name of Kafka's error>`;
 - `<Exception>` for exceptions of our own, `<Exception> in <module of ours>` for all others.
 """
 
@@ -22,6 +23,7 @@ from dagster._core.events import EngineEventData, JobFailureData, RunFailureReas
 from dagster_shared.error import SerializableErrorInfo
 
 from millrace.assets.ingest.attempt import StorageFailed
+from millrace.assets.ingest.pull import PartitionUnreadable
 from millrace.assets.ingest.rows import PartitionMissing
 from millrace.resources.kafka import KafkaUnavailable
 from millrace.resources.postgres import CommitLost, DatabaseFailed
@@ -106,6 +108,9 @@ def of_error(error: SerializableErrorInfo) -> str:
     """The cause of a run that ended with an exception."""
     error = _innermost(error)
     name = _name(error)
+    if name == PartitionUnreadable.__name__:
+        # Names of ours and of Kafka's, and an offset that stands still: the same for as long as it cannot be read.
+        return f"{name}: {error.message.partition(': ')[2].strip()[:500]}"
     if name in _DESCRIBED:
         what = _described(error.message.partition(": ")[2])
         return f"{name}: {what}" if what else name

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError
 
 from millrace.assets.ingest.model import Chunk
 from millrace.assets.ingest.plan import Place, Range
-from millrace.assets.ingest.pull import Puller, PullLimits
+from millrace.assets.ingest.pull import PartitionUnreadable, Puller, PullLimits
 from millrace.resources.kafka import Kafka, KafkaUnavailable
 
 TOPIC = UUID(int=1)
@@ -17,8 +17,9 @@ TOPIC = UUID(int=1)
 class Said:
     """A record, or the end of a partition."""
 
-    def __init__(self, partition: int, offset: int, *, end: bool = False) -> None:
-        self._partition, self._offset, self._end = partition, offset, end
+    def __init__(self, partition: int, offset: int, *, end: bool = False, code: int | None = None) -> None:
+        self._partition, self._offset = partition, offset
+        self._code = KafkaError._PARTITION_EOF if end else code
 
     def topic(self) -> str:
         return "t"
@@ -33,7 +34,7 @@ class Said:
         return b"x"
 
     def error(self) -> KafkaError | None:
-        return KafkaError(KafkaError._PARTITION_EOF) if self._end else None
+        return None if self._code is None else KafkaError(self._code)
 
 
 def records(partition: int, start: int, end: int) -> list[Said]:
@@ -49,6 +50,8 @@ class Scripted:
     def assign(self, _partitions: object) -> None: ...
 
     def unassign(self) -> None: ...
+
+    def incremental_unassign(self, _partitions: object) -> None: ...
 
     def consume(self, _most: int, _seconds: float) -> list[Said]:
         return self._batches.pop(0) if self._batches else []
@@ -116,3 +119,18 @@ def test_a_chunk_is_cut_by_bytes_too() -> None:
 def test_silence_is_an_infrastructure_fault_and_not_an_end() -> None:
     with pytest.raises(KafkaUnavailable, match="no record came"):
         pulled((rng(0, 0, 5),), records(0, 0, 2))
+
+
+@pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError.TOPIC_AUTHORIZATION_FAILED])
+def test_a_partition_that_cannot_be_read_ends_where_it_stands_and_the_others_are_read(code: int) -> None:
+    """The run gets all that could be read, then is told which partition could not, where and why."""
+    broken = [Said(0, -1, code=code)]
+    batches = [[*records(0, 0, 3), *broken], [*records(1, 0, 5), *broken], broken, records(1, 5, 9)]
+    consumer = Scripted(*batches)
+    bounds = PullLimits(chunk_events=1_000, chunk_bytes=1 << 20, stall_seconds=0.05)
+    puller = Puller(Kafka("nowhere:1"), cast("Any", consumer), (rng(0, 0, 9), rng(1, 0, 9)), bounds)
+    chunks: list[Chunk] = []
+    with pytest.raises(PartitionUnreadable, match=rf"t/0 at offset 3: {KafkaError(code).name()}"):
+        chunks += puller.chunks()
+    assert offsets(chunks) == [*((0, n) for n in range(3)), *((1, n) for n in range(9))]
+    assert covered(chunks) == [(0, 0, 3), (1, 0, 9)]

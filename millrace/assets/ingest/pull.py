@@ -25,6 +25,12 @@ _POLL_SECONDS = 0.1
 # Commits cost more than they gain below this distance; it is a quarter of what the sensor can do.
 _LINGER_CHUNK_SECONDS = 0.25
 _REGRESSION_RECHECK_SECONDS = 2.0
+# What the other partitions delivered waits no longer than this for one that is silent.
+_QUIET_SECONDS = 1.0
+
+
+class PartitionUnreadable(KafkaUnavailable):
+    """Partitions that answer ListOffsets and not Fetch; all that could be read beside them is committed."""
 
 
 class TopicReplaced(Exception):
@@ -87,13 +93,18 @@ class Puller:
         self._bound = [_NO_BOUND if limits.linger_seconds else r.end for r in ranges]
         self._start = [r.start for r in ranges]  # where the next chunk begins
         self._position = [r.start for r in ranges]  # up to where everything was seen
-        self._trouble = ""  # what librdkafka said last of what it tries again by itself
+        # By partition: polled for so long without news, and what librdkafka said last of what it tries again by itself.
+        self._silent = [0.0 for _ in ranges]
+        self._trouble = ["" for _ in ranges]
+        self._aside: set[int] = set()  # could not be read: not asked for any more
+        self._all_silent = 0.0
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """Chunks until every range is done, then, while lingering, what arrives.
 
         Raises:
-            KafkaUnavailable: no record and no end came for `stall_seconds`.
+            KafkaUnavailable: no partition delivered anything, nor said why, for `stall_seconds`.
+            PartitionUnreadable: at the end, when everything else was read: some partitions could not be.
             TopicReplaced: it is not the topic that was planned any more.
             LogOverwritten: a log ends before what is committed, or holds another record there.
         """
@@ -107,17 +118,38 @@ class Puller:
             yield from self._lingering()
         finally:
             self._consumer.unassign()
+        if self._aside:
+            raise PartitionUnreadable("; ".join(self._told(source) for source in sorted(self._aside)))
 
     def _planned_chunk(self) -> Chunk:
         collected, began = _Collected(), self._clock()
-        heard = began
-        while not self._full(collected) and (left := self._planned_left()):
+        while not self._full(collected) and self._planned_left():
             # Asking for no more than is left returns as soon as it is there instead of waiting for the time to pass.
-            if self._poll(collected, _POLL_SECONDS, left):
-                heard = self._clock()
-            elif self._clock() - heard > self._limits.stall_seconds:
-                raise KafkaUnavailable(f"no record came for {self._limits.stall_seconds:.0f} s{self._trouble}")
+            lively = self._planned_left(quiet_for=_QUIET_SECONDS)
+            if not lively and (collected.records or collected.gaps):
+                break
+            self._poll(collected, _POLL_SECONDS, lively or _POLL_RECORDS)
+            self._put_aside()
         return self._cut(collected, began)
+
+    def _put_aside(self) -> None:
+        """Give up, for this run, what was silent for too long: its range ends where it stands."""
+        found = [
+            source
+            for source, silent in enumerate(self._silent)
+            if source not in self._aside and self._left(source) and silent > self._limits.stall_seconds
+        ]
+        all_silent = self._all_silent > self._limits.stall_seconds
+        if found and all_silent and not any(self._trouble[source] for source in found):
+            raise KafkaUnavailable(f"no record came for {self._limits.stall_seconds:.0f} s: {self._told(found[0])}")
+        for source in found:
+            self._aside.add(source)
+            r = self._ranges[source]
+            self._consumer.incremental_unassign([TopicPartition(r.topic, r.place.partition)])
+
+    def _told(self, source: int) -> str:
+        r, said = self._ranges[source], self._trouble[source] or "no answer to Fetch"
+        return f"{r.topic}/{r.place.partition} at offset {self._position[source]}: {said}"
 
     def _lingering(self) -> Iterator[Chunk]:
         until = self._clock() + self._limits.linger_seconds
@@ -132,22 +164,32 @@ class Puller:
             if chunk.moves:
                 yield chunk
 
-    def _poll(self, collected: _Collected, seconds: float, most: int) -> bool:
-        """Take what Kafka has; True if anything moved."""
+    def _poll(self, collected: _Collected, seconds: float, most: int) -> None:
+        """Take what Kafka has. Only time spent here is a partition's silence, not that of decoding or storing."""
+        began, before = self._clock(), list(self._position)
+        self._take(collected, seconds, most)
+        spent = self._clock() - began
+        self._all_silent = self._all_silent + spent if before == self._position else 0.0
+        for source, (was, at) in enumerate(zip(before, self._position, strict=True)):
+            if was == at:
+                self._silent[source] += spent
+            else:
+                self._silent[source], self._trouble[source] = 0.0, ""
+
+    def _take(self, collected: _Collected, seconds: float, most: int) -> None:
         most = min(most, _POLL_RECORDS, self._limits.chunk_events - len(collected.records))
         messages: list[Any] = self._consumer.consume(most, seconds)
-        index, position, moved = self._index, self._position, False
+        index, position = self._index, self._position
         for message in messages:
             error = message.error()
             if error is not None:
-                moved |= self._event(error, message, collected)
+                self._event(error, message, collected)
                 continue
             source = index.get((message.topic(), message.partition()))
             offset = message.offset()
             if source is None or offset < position[source]:
                 self._compare(source, message)
                 continue  # not asked for, or seen already: nothing is accounted for twice, whatever the client does
-            moved = True
             if offset >= self._bound[source]:
                 # Not ours, but it proves that nothing before it is missing: what lies between is a hole.
                 self._reach(source, offset)
@@ -156,7 +198,6 @@ class Puller:
             collected.records.append(message)
             collected.sources.append(source)
             collected.bytes += len(message.value() or b"")
-        return moved
 
     def _first(self, source: int) -> int:
         return self._known[source].offset if source in self._known else self._ranges[source].start
@@ -169,28 +210,28 @@ class Puller:
             raise LogOverwritten(self._ranges[source])
         del self._known[source]
 
-    def _event(self, error: KafkaError, message: Any, collected: _Collected) -> bool:
+    def _event(self, error: KafkaError, message: Any, collected: _Collected) -> None:
         """What comes in place of a record: an end, an offset that is gone, or trouble."""
         if error.fatal():
             raise KafkaException(error)
         code, source = error.code(), self._index.get((message.topic(), message.partition()))
-        if source is None:
-            return False  # about a broker: librdkafka goes on trying by itself, the stall time-out is what ends it
+        if source is None or source in self._aside:
+            return  # about a broker: librdkafka goes on trying by itself, the stall time-out is what ends it
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own names for its local codes
             self._reach(source, message.offset())
-            return True
+            return
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            return self._expired(source, collected)
+            self._expired(source, collected)
+            return
         if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
             verify_generation(self._kafka, (self._ranges[source],))
-        self._trouble = f" ({error.str()})"
-        return False
+        self._trouble[source] = error.name()  # not its text, which librdkafka may fill with anything
 
     def _reach(self, source: int, offset: int) -> None:
         """Everything before `offset` was seen. What lies behind a bound was left out: the range must not cover it."""
         self._position[source] = max(self._position[source], min(offset, self._bound[source]))
 
-    def _expired(self, source: int, collected: _Collected) -> bool:
+    def _expired(self, source: int, collected: _Collected) -> None:
         """The position is outside the log: record what is lost up to the first offset that is left."""
         r, lost_from = self._ranges[source], self._position[source]
         where = TopicPartition(r.topic, r.place.partition)
@@ -206,7 +247,6 @@ class Puller:
         self._consumer.incremental_unassign([where])
         if self._position[source] < self._bound[source]:
             self._consumer.incremental_assign([TopicPartition(r.topic, r.place.partition, self._position[source])])
-        return low > lost_from
 
     def _look_for_regressions(self) -> None:
         """Partitions whose log ends before what is committed: believed only if it is still so a little later."""
@@ -221,8 +261,16 @@ class Puller:
                 raise LogOverwritten(r)
             self._position[source] = r.start
 
-    def _planned_left(self) -> int:
-        return sum(max(0, r.end - at) for at, r in zip(self._position, self._ranges, strict=True))
+    def _planned_left(self, quiet_for: float | None = None) -> int:
+        """What is left of the plan; without that of partitions that were silent for `quiet_for`."""
+        return sum(
+            self._left(source)
+            for source in range(len(self._ranges))
+            if source not in self._aside and (quiet_for is None or self._silent[source] < quiet_for)
+        )
+
+    def _left(self, source: int) -> int:
+        return max(0, self._ranges[source].end - self._position[source])
 
     def _full(self, collected: _Collected) -> bool:
         return len(collected.records) >= self._limits.chunk_events or collected.bytes >= self._limits.chunk_bytes
