@@ -51,6 +51,8 @@ class Scripted:
 
     def unassign(self) -> None: ...
 
+    def incremental_assign(self, _partitions: object) -> None: ...
+
     def incremental_unassign(self, _partitions: object) -> None: ...
 
     def consume(self, _most: int, _seconds: float) -> list[Said]:
@@ -134,3 +136,14 @@ def test_a_partition_that_cannot_be_read_ends_where_it_stands_and_the_others_are
         chunks += puller.chunks()
     assert offsets(chunks) == [*((0, n) for n in range(3)), *((1, n) for n in range(9))]
     assert covered(chunks) == [(0, 0, 3), (1, 0, 9)]
+
+
+def test_what_follows_a_damaged_batch_is_not_believed() -> None:
+    """librdkafka reads its next offset out of the damaged bytes; a record from there would hide others."""
+    damage = [Said(0, 3, code=KafkaError._BAD_MSG), Said(0, 7), Said(0, 8, code=KafkaError._AUTO_OFFSET_RESET)]
+    bounds = PullLimits(chunk_events=1_000, chunk_bytes=1 << 20, stall_seconds=0.05)
+    consumer = cast("Any", Scripted([*records(0, 0, 3), *damage]))
+    puller, chunks = Puller(Kafka("nowhere:1"), consumer, (rng(0, 0, 9),), bounds), list[Chunk]()
+    with pytest.raises(PartitionUnreadable, match="t/0 at offset 3: _BAD_MSG"):
+        chunks += puller.chunks()
+    assert covered(chunks) == [(0, 0, 3)]

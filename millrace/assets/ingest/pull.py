@@ -27,6 +27,10 @@ _LINGER_CHUNK_SECONDS = 0.25
 _REGRESSION_RECHECK_SECONDS = 2.0
 # What the other partitions delivered waits no longer than this for one that is silent.
 _QUIET_SECONDS = 1.0
+# After a batch that librdkafka cannot parse, its own position is a number out of the damaged bytes: what it says
+# next is not to be believed, be it a record or an offset out of range. It begins anew at ours, after a pause.
+_DAMAGED = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED)  # noqa: SLF001 - so named
+_DAMAGE_PAUSE_SECONDS = 1.0
 
 
 class PartitionUnreadable(KafkaUnavailable):
@@ -97,6 +101,8 @@ class Puller:
         self._silent = [0.0 for _ in ranges]
         self._trouble = ["" for _ in ranges]
         self._aside: set[int] = set()  # could not be read: not asked for any more
+        self._damaged: dict[int, int] = {}  # at which offset
+        self._paused: dict[int, float] = {}  # damaged: until when nothing is asked of it
         self._all_silent = 0.0
 
     def chunks(self) -> Generator[Chunk, None, None]:
@@ -145,7 +151,21 @@ class Puller:
         for source in found:
             self._aside.add(source)
             r = self._ranges[source]
-            self._consumer.incremental_unassign([TopicPartition(r.topic, r.place.partition)])
+            if self._paused.pop(source, None) is None:
+                self._consumer.incremental_unassign([TopicPartition(r.topic, r.place.partition)])
+
+    def _pause(self, source: int) -> None:
+        r = self._ranges[source]
+        self._consumer.incremental_unassign([TopicPartition(r.topic, r.place.partition)])
+        self._damaged[source] = self._position[source]
+        self._paused[source] = self._clock() + _DAMAGE_PAUSE_SECONDS
+
+    def _resume(self) -> None:
+        for source in [source for source, until in self._paused.items() if self._clock() >= until]:
+            del self._paused[source]
+            r = self._ranges[source]
+            at = self._first(source) if source in self._known else self._position[source]
+            self._consumer.incremental_assign([TopicPartition(r.topic, r.place.partition, at)])
 
     def _told(self, source: int) -> str:
         r, said = self._ranges[source], self._trouble[source] or "no answer to Fetch"
@@ -166,6 +186,7 @@ class Puller:
 
     def _poll(self, collected: _Collected, seconds: float, most: int) -> None:
         """Take what Kafka has. Only time spent here is a partition's silence, not that of decoding or storing."""
+        self._resume()
         began, before = self._clock(), list(self._position)
         self._take(collected, seconds, most)
         spent = self._clock() - began
@@ -174,7 +195,9 @@ class Puller:
             if was == at:
                 self._silent[source] += spent
             else:
-                self._silent[source], self._trouble[source] = 0.0, ""
+                self._silent[source] = 0.0
+                if source not in self._paused:
+                    self._trouble[source] = ""
 
     def _take(self, collected: _Collected, seconds: float, most: int) -> None:
         most = min(most, _POLL_RECORDS, self._limits.chunk_events - len(collected.records))
@@ -187,6 +210,8 @@ class Puller:
                 continue
             source = index.get((message.topic(), message.partition()))
             offset = message.offset()
+            if source in self._paused or source in self._aside:
+                continue
             if source is None or offset < position[source]:
                 self._compare(source, message)
                 continue  # not asked for, or seen already: nothing is accounted for twice, whatever the client does
@@ -215,16 +240,21 @@ class Puller:
         if error.fatal():
             raise KafkaException(error)
         code, source = error.code(), self._index.get((message.topic(), message.partition()))
-        if source is None or source in self._aside:
+        if source is None or source in self._aside or source in self._paused:
             return  # about a broker: librdkafka goes on trying by itself, the stall time-out is what ends it
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own names for its local codes
             self._reach(source, message.offset())
             return
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+            if self._damaged.get(source) == self._position[source]:
+                self._pause(source)
+                return
             self._expired(source, collected)
             return
         if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
             verify_generation(self._kafka, (self._ranges[source],))
+        if code in _DAMAGED:
+            self._pause(source)
         self._trouble[source] = error.name()  # not its text, which librdkafka may fill with anything
 
     def _reach(self, source: int, offset: int) -> None:
