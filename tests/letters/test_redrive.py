@@ -187,7 +187,7 @@ def test_an_id_that_was_redriven_is_remembered_by_redis_as_any_other(world: Worl
     one = purchase(timestamp="2026-05-18T14:00:00Z")
     refused(world, one)
     redriven(world)
-    world.produce(encoded({**one, "timestamp": "2026-05-19T14:00:00Z"}))
+    world.produce(encoded({**one, "timestamp": "2026-05-18T14:00:30Z"}))
     worker = make_worker(world.settings, TODAY)
     world.ingest(worker)
     worker.close()

@@ -7,23 +7,18 @@ valid event from before the frontier of retention is expired. Without rules that
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pandas as pd
 
-from millrace.assets.ingest import erasures
+from millrace.assets.ingest import erasures, kept
 from millrace.assets.ingest import frame as frames
 from millrace.assets.ingest.erasures import Reach
 from millrace.assets.ingest.gate import Rules
-from millrace.assets.ingest.model import Accepted, Chunk, Claimed, Decoded, Outcome
-from millrace.assets.ingest.partitions import detached, on_table
+from millrace.assets.ingest.kept import Shown
+from millrace.assets.ingest.model import Chunk, Claimed, Decoded, Outcome
 from millrace.assets.ingest.plan import Place
-from millrace.assets.ingest.sql import statement
 from millrace.events.decode import Event
 from millrace.resources.postgres import Connection
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -116,29 +111,11 @@ def _expired(
 
 def _leave_what_is_there(connection: Connection, decoded: Decoded, kept_out: Outcome) -> None:
     wanted = {*kept_out.erased, *kept_out.expired}
-    events = [accepted for accepted in decoded.accepted if accepted.position in wanted]
-    there = _stored(connection, decoded.chunk, events) if events else set[int]()
+    shown = [Shown(p, event.event_id, event.occurred_at) for p, event in decoded.accepted if p in wanted]
+    there = kept.there(connection, decoded.chunk, shown)
     kept_out.present = sorted(there)
     kept_out.erased = [p for p in kept_out.erased if p not in there]
     kept_out.expired = [p for p in kept_out.expired if p not in there]
-
-
-def _stored(connection: Connection, chunk: Chunk, events: Collection[Accepted]) -> set[int]:
-    """Those of the events that stand in raw.events, or in a partition on its way out, under their own coordinates."""
-    found: set[int] = set()
-    at = [_coordinate(chunk, position) for position, _ in events]
-    arguments = {
-        "positions": [position for position, _ in events],
-        "times": [_EPOCH + timedelta(microseconds=event.occurred_at) for _, event in events],
-        "ids": [UUID(bytes=event.event_id) for _, event in events],
-        "topic_ids": [place.topic_id for place, _ in at],
-        "partitions": [place.partition for place, _ in at],
-        "offsets": [offset for _, offset in at],
-    }
-    for table in ("raw.events", *detached(connection)):
-        query = on_table(statement("still_there"), table)
-        found.update(position for (position,) in connection.execute(query, arguments))
-    return found
 
 
 def _without(

@@ -58,18 +58,25 @@ def read(connection: Connection, chunk: Chunk) -> dict[int, Known]:
     return {position: letters[key] for position, key in enumerate(at) if key in letters} if letters else {}
 
 
-def settled(decoded: Decoded, known: Mapping[int, Known]) -> Outcome:
+def settled(decoded: Decoded, known: Mapping[int, Known], stored: Collection[int]) -> Outcome:
     """Which records of a replay stay what they are, whatever today's code says of them.
 
-    A record that was discarded stays a dead letter, also if it is valid by now: somebody decided that. One whose
-    letter was resolved stays stored, or a duplicate, also if it would be refused.
+    What is stored stays stored. A record that was discarded stays a dead letter, also if it is valid by now: somebody
+    decided that. One whose letter was resolved as a duplicate, say, stays one, also if it would be refused.
+
+    Args:
+        decoded: the chunk.
+        known: its letters.
+        stored: those that would be refused, or were discarded, and that are stored.
     """
-    stays, refused = Outcome(), {r.position for r in decoded.refused}
+    stays, refused, there = Outcome(present=sorted(stored)), {r.position for r in decoded.refused}, set(stored)
     for position, found in known.items():
+        if position in there:
+            continue
         if found.status == "discarded":
             stays.refused.append(Refused(position, RejectionCode(found.code), found.reason))
-        elif found.status == "resolved" and position in refused:
-            getattr(stays, _LISTED.get(found.outcome or "", "present")).append(position)
+        elif found.status == "resolved" and position in refused and found.outcome in _LISTED:
+            getattr(stays, _LISTED[found.outcome]).append(position)
     return stays
 
 

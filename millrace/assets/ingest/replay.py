@@ -1,7 +1,8 @@
 """A replay: the offsets of an earlier run, pulled and decoded again with today's code. Moves no offset.
 
-What belongs here: which batches are replayed, and the loop over them. What does not: the transaction (`store.replay`).
-It adds what is missing, resolves dead letters that are valid now, and books signed differences in the ledger.
+What belongs here: which batches are replayed, and the loop over them. What does not: the transaction (`restore`).
+It adds what is missing, resolves dead letters that are valid now, takes back nothing that was accepted, and books
+signed differences in the ledger.
 """
 
 import time
@@ -9,14 +10,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from logging import Logger
 
-from millrace.assets.ingest import books
+from millrace.assets.ingest import again, books
 from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Chunk, Counts
 from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.pull import Puller, PullLimits
-from millrace.assets.ingest.run import claim, patience, prepare, read, store_chunk
-from millrace.assets.ingest.store import BooksClosed, Store
+from millrace.assets.ingest.restore import BooksClosed, Restore
+from millrace.assets.ingest.run import patience, read, store_chunk
 from millrace.assets.ingest.worker import Worker
 from millrace.resources import generations
 
@@ -39,7 +40,7 @@ class Replayed:
 def replay(worker: Worker, runs: Collection[str], ranges: tuple[Range, ...], author: Author, log: Logger) -> Replayed:
     """Replay every batch that the earlier runs committed, or that lies in the ranges of their plan."""
     done = Replayed(closed=read(worker, lambda connection: books.closed(connection, ranges)))
-    store = Store(author, worker.partitions, worker.reached, worker.verify_generation, worker.pending)
+    store = Restore(author, worker.partitions, worker.reached, worker.verify_generation, worker.pending)
     try:
         for batch in read(worker, lambda connection: books.batches_of(connection, runs, ranges)):
             _replay(worker, store, batch, done, log)
@@ -48,7 +49,7 @@ def replay(worker: Worker, runs: Collection[str], ranges: tuple[Range, ...], aut
     return done
 
 
-def _replay(worker: Worker, store: Store, batch: tuple[Range, ...], done: Replayed, log: Logger) -> None:
+def _replay(worker: Worker, store: Restore, batch: tuple[Range, ...], done: Replayed, log: Logger) -> None:
     readable = _readable(worker, batch, done)
     if not readable:
         return
@@ -57,15 +58,17 @@ def _replay(worker: Worker, store: Store, batch: tuple[Range, ...], done: Replay
         done.gone.extend(readable)
         return
     decoded = decode(worker.decoder, chunk)
-    prepared = prepare(worker, decoded, claim(worker, decoded))
+    prepared = again.prepare(worker, decoded)
     until = time.monotonic() + worker.limits.budget_seconds
     try:
-        counts = store_chunk(worker, store.replay, prepared, patience(worker, until), log)
+        found = store_chunk(worker, store.replay, prepared, patience(worker, until), log)
     except BooksClosed:  # between the question and the transaction
         done.closed.extend(readable)
         return
     done.batches += 1
-    done.difference += counts or Counts()
+    if found is not None:
+        done.difference += found.counts
+        again.claim(worker, decoded, found.stored)
 
 
 def uncommitted(worker: Worker, ranges: tuple[Range, ...]) -> tuple[Range, ...]:

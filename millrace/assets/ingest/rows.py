@@ -125,6 +125,8 @@ def _settle(connection: Connection, rows: Rows, part: pd.DataFrame, outcome: Out
     # The joins look a few thousand keys up; a plan that reads whole partitions instead would be worse every time.
     connection.execute("set local enable_hashjoin = off; set local enable_mergejoin = off")
     groups = rows.partitions.groups(part["occurred_at"].tolist())
+    for bounds in groups if claimed else ():
+        _judge(connection, "settle_own", bounds, outcome, set())
     for foreign in (False, True):
         if foreign and not claimed:
             break

@@ -4,6 +4,7 @@ What belongs here: the order of these steps and what ends them. What does not: h
 again (`attempt`). One lock order everywhere, so that lanes never deadlock: fences by partition, events by key, dead
 letters by coordinate, counts by minute and type, totals by their key, these last before COMMIT. Totals belong to the
 lane; a replay may add to those of the lane that an ingest adds to, and who holds one asks for nothing but the next.
+What a replay does instead of moving offsets is in `restore`.
 """
 
 import time
@@ -38,10 +39,6 @@ class AlreadyCommitted(Exception):
     """Somebody else moved the offsets of this chunk; there is nothing left to do."""
 
 
-class BooksClosed(Exception):
-    """The ledger knows these ranges as a sum only; what a replay would book cannot be told."""
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A chunk that is ready to be stored."""
@@ -63,8 +60,8 @@ class Prepared:
     def less(self, stays: Outcome) -> "Prepared":
         """The same without the records that stay what they are."""
         decoded, claimed = history.without(self.decoded, self.claimed, stays)
-        kept = self.frame["position"].isin([row.position for row in claimed.rows])
-        return replace(self, decoded=decoded, claimed=claimed, frame=self.frame[kept], stays=stays)
+        rows = self.frame["position"].isin([row.position for row in claimed.rows])
+        return replace(self, decoded=decoded, claimed=claimed, frame=self.frame[rows], stays=self.stays + stays)
 
 
 class Booked(NamedTuple):
@@ -100,41 +97,13 @@ class Store:
         decoded, prepared = prepared.decoded, self._admit(connection, prepared, rules)
         clean = not prepared.claimed.degraded and not prepared.claimed.undecided
         outcome, tally = self._bring_in(connection, prepared, optimistic=clean)
-        fresh = letters.store(connection, prepared.chunk, _refused(prepared, outcome), self.author.run_id)
+        fresh = letters.store(connection, prepared.chunk, refused(prepared, outcome), self.author.run_id)
         moved = [(r, c) for r, c in zip(prepared.chunk.ranges, tally.by_range, strict=True) if r.start != r.end]
         booked = self._book(connection, prepared, outcome, moved, began)
         became = outcome + prepared.stays
         totals = counted.ingested(decoded, prepared.claimed, became, booked.seconds, booked.waited, gaps)
         self._commit(connection, prepared, Written(booked.events, fresh), totals)
         return tally.total
-
-    def replay(self, connection: Connection, prepared: Prepared) -> Counts:
-        """Store what is missing of a chunk that was committed long ago; books the difference, moves no offset.
-
-        The chunk's ranges must be ranges of the ledger, so that what is booked already is known of each.
-
-        Raises:
-            BooksClosed: they are not any more; nothing was changed.
-        """
-        began = time.monotonic()
-        rules = self._prepare(connection, prepared)
-        self._hold(connection, prepared.chunk)
-        if books.closed(connection, prepared.chunk.ranges):
-            raise BooksClosed
-        known = history.read(connection, prepared.chunk)
-        decoded, stays = prepared.decoded, history.settled(prepared.decoded, known)
-        prepared = self._admit(connection, prepared.less(stays), rules)
-        outcome, tally = self._bring_in(connection, prepared, optimistic=False)
-        letters_open = {p: k for p, k in known.items() if k.status == "open"}
-        fresh = self._try_letters(connection, prepared, outcome, letters_open)
-        ranges = zip(prepared.chunk.ranges, tally.by_range, strict=True)
-        booked = [(r, _by_postgres(c) - books.booked(connection, r)) for r, c in ranges]
-        difference = sum((c for _, c in booked), Counts())
-        events = self._book(connection, prepared, outcome, booked, began).events
-        became = outcome + prepared.stays
-        totals = counted.replayed(decoded, prepared.claimed, became, difference, letters_open)
-        self._commit(connection, prepared, Written(events, fresh), totals)
-        return difference
 
     def _prepare(self, connection: Connection, prepared: Prepared) -> Rules:
         today = datetime.now(UTC).date()
@@ -166,19 +135,6 @@ class Store:
                 "select 1 from ops.offsets where topic_id = %s and partition = %s for update",
                 (place.topic_id, place.partition),
             )
-
-    def _try_letters(
-        self, connection: Connection, prepared: Prepared, outcome: Outcome, known: dict[int, history.Known]
-    ) -> dict[str, int]:
-        """Try the letters that are known again, and write those that are not; how many of these, by code."""
-        refused = _refused(prepared, outcome)
-        history.begin(connection, [k.letter for k in known.values()])
-        fresh = letters.store(connection, prepared.chunk, refused, self.author.run_id)
-        accepted = {row.position for row in prepared.decoded.accepted} - {r.position for r in outcome.refused}
-        letters.resolve(connection, prepared.chunk, sorted(accepted), self.author.run_id)
-        made = history.entries(known, prepared.claimed, outcome, refused)
-        history.write(connection, made.values(), self.author.run_id)
-        return fresh
 
     def _fence(self, connection: Connection, chunk: Chunk) -> list[Gap]:
         """Move the offsets; returns what is lost at the source, as recorded."""
@@ -264,13 +220,9 @@ def _last(chunk: Chunk) -> dict[Place, Anchor]:
     return {chunk.ranges[source].place: anchor for source, anchor in anchors.of_chunk(chunk).items()}
 
 
-def _refused(prepared: Prepared, outcome: Outcome) -> list[Refused]:
+def refused(prepared: Prepared, outcome: Outcome) -> list[Refused]:
+    """The records that end as dead letters, but those that were discarded before."""
     return sorted((*prepared.decoded.refused, *outcome.refused))
-
-
-def _by_postgres(counts: Counts) -> Counts:
-    """The ledger keeps no source of duplicates by range: compare them as one sum."""
-    return replace(counts, duplicates_redis=0, duplicates_postgres=counts.duplicates)
 
 
 def _in_order(chunk: Chunk) -> list[Range]:

@@ -1,25 +1,20 @@
 """Dead letters are tried again with today's code, from the bytes that were kept: Kafka may have forgotten them.
 
 What belongs here: the loop over the chosen letters, chunk by chunk. What does not: the transaction (`transaction`).
-A chunk is claimed in Redis after its COMMIT only: the offsets of letters are committed, so a claim made before would
-be believed although nothing is stored yet.
 """
 
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from logging import Logger
 from typing import Any
 
-from millrace.assets.ingest import claim, frame
-from millrace.assets.ingest.claim import Books
+from millrace.assets.ingest import again
 from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.history import Entry
 from millrace.assets.ingest.ledger import Author
-from millrace.assets.ingest.model import Decoded
 from millrace.assets.ingest.run import patience, read, store_chunk
-from millrace.assets.ingest.store import Prepared
 from millrace.assets.ingest.worker import Worker
 from millrace.assets.letters import audit, record
 from millrace.assets.letters import choice as choices
@@ -30,7 +25,6 @@ from millrace.assets.letters.transaction import LetterStore, Overtaken, Rehearsa
 from millrace.metrics.totals import NO_LANE
 
 _LETTERS, _BYTES = 2_000, 32 * 1024 * 1024
-_MILLISECONDS = 1_000
 _MOST_OVERTAKEN = 100
 
 Progress = Callable[[int, int], None]
@@ -101,7 +95,7 @@ class Redrive:
 
     def _try(self, letters: Sequence[Letter]) -> dict[int, Entry]:
         decoded = decode(self.worker.decoder, record.chunk_of(letters))
-        prepared, limits = self._prepare(decoded), self.worker.limits
+        prepared, limits = again.prepare(self.worker, decoded), self.worker.limits
         until = time.monotonic() + limits.budget_seconds
         author = Author(self.run, 0, "redrive")
         call = audit.Call(self.run, audit.actor(), "redrive", str(self.choice))
@@ -118,21 +112,8 @@ class Redrive:
             became = store_chunk(self.worker, store.redrive, prepared, patience(self.worker, until), self.log)
         except Rehearsed as rehearsed:
             return rehearsed.became
-        self._claim(decoded, became or {})
+        again.claim(self.worker, decoded, [p for p, entry in (became or {}).items() if entry.outcome == "stored"])
         return became or {}
-
-    def _prepare(self, decoded: Decoded) -> Prepared:
-        """Ready to store. What Redis says is a hint where to look: whether something is stored, PostgreSQL decides."""
-        asked = claim.look(self.worker.redis, decoded)
-        claimed = replace(claim.decide(decoded, asked, lambda: Books({}, {})), rows=decoded.accepted, duplicates=[])
-        began = time.monotonic()
-        built = frame.build(decoded, claimed)
-        return Prepared(decoded, claimed, built, frame_seconds=time.monotonic() - began)
-
-    def _claim(self, decoded: Decoded, became: dict[int, Entry]) -> None:
-        stored = [a for a in decoded.accepted if became[a.position].outcome == "stored"]
-        window = int(self.worker.limits.dedup_window.total_seconds() * _MILLISECONDS)
-        claim.ask(self.worker.redis, replace(decoded, accepted=stored), window)
 
     def _committed(self, letters: Sequence[Letter]) -> dict[int, Entry]:
         """What this redrive itself made of letters when the connection died during COMMIT, and it did commit."""

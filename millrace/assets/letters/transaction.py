@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from millrace.assets.ingest import counted, history
+from millrace.assets.ingest import counted, history, kept
 from millrace.assets.ingest.counted import Written
 from millrace.assets.ingest.gate import Rules
 from millrace.assets.ingest.history import Entry
-from millrace.assets.ingest.model import Counts
+from millrace.assets.ingest.model import Counts, Outcome
 from millrace.assets.ingest.partitions import Partitions
 from millrace.assets.ingest.plan import Range
 from millrace.assets.ingest.store import Prepared, Store
@@ -63,7 +63,9 @@ class LetterStore(Store):
         self._hold(connection, prepared.chunk)
         if connection.execute(statement("still_chosen"), chosen).fetchone() != (len(letters),):
             raise Overtaken
-        decoded, prepared = prepared.decoded, self._admit(connection, prepared, rules)
+        decoded, refused_now = prepared.decoded, [r.position for r in prepared.decoded.refused]
+        stays = Outcome(present=kept.stored(connection, prepared.chunk, refused_now))
+        prepared = self._admit(connection, prepared.less(stays), rules)
         outcome, tally = self._bring_in(connection, prepared, optimistic=False)
         refused = [*prepared.decoded.refused, *outcome.refused]
         known = {position: letter.known() for position, letter in enumerate(letters)}

@@ -21,6 +21,7 @@ from millrace.assets.ingest.pull import Puller, PullLimits
 from millrace.assets.quality import marks
 from millrace.assets.quality.marks import Marks
 from millrace.events.decode import Decoder, Event
+from millrace.events.identity import Identity, identity
 from millrace.resources import generations
 from millrace.resources.kafka import Available, Kafka
 from millrace.resources.postgres import Connection, Postgres
@@ -205,17 +206,22 @@ def _mark_chunk(connection: Connection, decoder: Decoder, at: Marks, chunk: Chun
     at.put(offsets, marks.SEEN)
     empty = [r.offset() for r in chunk.records if r.value() is None]
     at.put(np.array(empty, dtype=np.int64), marks.TOMBSTONE)
-    events: dict[int, Event] = {}
+    events: dict[int, Identity] = {}
     names: dict[int, set[str]] = {}
     for record in chunk.records:
         if record.value() is not None and at.flags[record.offset() - at.base] == marks.SEEN:
             found = decoder.decode(record.value(), 1 << 62)
             if isinstance(found, Event):
-                events[record.offset()], names[record.offset()] = found, {found.user_id}
-            elif rules.erasures:
+                events[record.offset()] = Identity(found.event_id, found.occurred_at)
+                names[record.offset()] = {found.user_id}
+                continue
+            if (shown := identity(record.value())) is not None:  # accepted once, when rules were less strict
+                events[record.offset()] = shown
+            if rules.erasures:
                 names[record.offset()] = erasures.names_in(record.key(), record.value())
     erased = _erased(connection, at.place, names) if rules.erasures else set[int]()
-    expired = {o for o, e in events.items() if e.occurred_at < (rules.frontier or _NEVER)} - erased
+    before = _NEVER if rules.frontier is None else rules.frontier
+    expired = {o for o, e in events.items() if e.occurred_at is not None and e.occurred_at < before} - erased
     suspects = {offset: event for offset, event in events.items() if offset not in erased and offset not in expired}
     duplicates = _stored_elsewhere(connection, suspects)
     for mark, found in ((marks.ERASED, erased), (marks.EXPIRED, expired), (marks.DUPLICATE, duplicates)):
@@ -235,12 +241,12 @@ where exists (select 1 from raw.events as e where e.occurred_at = c.occurred_at 
 _BY_ID = "select distinct event_id from raw.events where event_id = any(%s)"
 
 
-def _stored_elsewhere(connection: Connection, suspects: dict[int, Event]) -> set[int]:
+def _stored_elsewhere(connection: Connection, suspects: dict[int, Identity]) -> set[int]:
     """Those offsets whose event is stored, under the same key or, for one that was sent with two times, its id."""
     if not suspects:
         return set()
     ids = {offset: _uuid(event.event_id) for offset, event in suspects.items()}
-    times = [_time(event.occurred_at) for event in suspects.values()]
+    times = [None if event.occurred_at is None else _time(event.occurred_at) for event in suspects.values()]
     found = {row[0] for row in connection.execute(_BY_KEY, (list(ids), times, list(ids.values())))}
     rest = {offset: event_id for offset, event_id in ids.items() if offset not in found}
     if rest:

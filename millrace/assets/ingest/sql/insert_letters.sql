@@ -1,4 +1,4 @@
--- How many of them are new, by code: those at their first attempt.
+-- How many of them are new, by code: those at their first attempt. One that was resolved is open again.
 with written as (
     insert into raw.dead_letters as d (
         topic, topic_id, partition, kafka_offset, key, value, header_names, header_values, kafka_timestamp, code, reason, run_id
@@ -23,6 +23,7 @@ with written as (
             code = excluded.code,
             reason = excluded.reason,
             run_id = excluded.run_id,
+            status = case d.status when 'resolved' then 'open' else d.status end,
             attempts = d.attempts + 1,
             last_attempt_at = now()
     returning d.code, d.attempts
