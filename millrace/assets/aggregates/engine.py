@@ -21,6 +21,7 @@ from millrace.assets.aggregates.audit_rules import AuditRules
 from millrace.assets.aggregates.funnel import Funnel
 from millrace.assets.aggregates.funnel_file import read
 from millrace.assets.aggregates.marks import Arrived, Pending
+from millrace.assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED, Bounds, Pace, ended_after
 from millrace.assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from millrace.assets.aggregates.sql import statement
 from millrace.resources.postgres import Connection, Postgres, commit, is_transient, rollback
@@ -28,17 +29,21 @@ from millrace.resources.warm import Warm
 
 LOCK = 0x4D494C41  # an arbitrary number: one writer of the aggregates at a time
 APPLICATION = "millrace-aggregates"
-_TRIES = 5
-# A writer that is frozen loses its lock: the server ends a session that is silent for so long.
+_TRIES, _TIMED_OUT_TRIES = 5, 3
+# A writer that is frozen loses its lock: the server ends a session that is silent for so long. One that is killed loses
+# it too, in the middle of a statement: the server looks whether the client is there, and a statement ends before a
+# run's maximum (two hours; a refresh has a shorter one). A plan is made for the tables as they are in the transaction.
 _SESSION = """
 set idle_in_transaction_session_timeout = '2min';
 set idle_session_timeout = '10min';
+set client_connection_check_interval = '5s';
+set statement_timeout = '110min';
+set plan_cache_mode = 'force_custom_plan';
 set jit = off;
 set work_mem = '64MB';
 """
 _BEGIN = "begin isolation level repeatable read"
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
-_ALL = 1 << 62
 
 Result = TypeVar("Result")
 
@@ -62,25 +67,31 @@ class Aggregates:
     funnel: Funnel = field(default_factory=read)
     audit: AuditRules = field(default_factory=AuditRules)
     events_per_transaction: int = 200_000
+    longest: float = LONGEST_SECONDS
     reached: Callable[[str], None] = lambda _: None
+    pace: Pace = field(default_factory=Pace, repr=False)
     _kept: Warm | None = field(default=None, repr=False)
 
     def pending(self) -> list[Pending]:
         """What the tables do not hold yet, by day, the newest first."""
         return self._warm.read(marks.pending)
 
-    def refresh(self, days: Collection[date] | None = None) -> Refreshed:
-        """Take in every mark (of these days) that is there now, in bounded transactions.
+    def refresh(self, days: Collection[date] | None = None, within: float = float("inf")) -> Refreshed:
+        """Take in every mark (of these days) that is there now, in transactions of a few seconds each.
 
         Every other transaction takes the newest hours first, so that neither the current hour nor a late one waits
         behind a backlog. Marks that come meanwhile may be taken in as well.
+
+        Args:
+            days: whose marks; None for all.
+            within: seconds after which no further transaction begins.
 
         Raises:
             psycopg.Error: the database failed, also when it was tried again; what was committed stays.
         """
         began, done = time.monotonic(), Refreshed()
         last = self._warm.read(marks.newest)
-        while self._warm.read(lambda connection: marks.waiting(connection, last, days)):
+        while done.seconds < within and self._warm.read(lambda connection: marks.waiting(connection, last, days)):
             taken = self._refresh_once(days, newest_first=done.transactions % 2 == 0)
             if taken is None:
                 break
@@ -179,7 +190,7 @@ class Aggregates:
         def work(connection: Connection) -> Result:
             self._begin(connection)
             if days:
-                self._take(connection, days, _ALL, newest_first=True)
+                self._take(connection, days, UNBOUNDED, newest_first=True)
             made = make(connection)
             self._commit(connection)
             return made
@@ -188,14 +199,18 @@ class Aggregates:
 
     def _refresh_once(self, days: Collection[date] | None, *, newest_first: bool) -> Arrived | None:
         def work(connection: Connection) -> Arrived | None:
+            began = time.monotonic()
             self._begin(connection)
-            taken = self._take(connection, days, self.events_per_transaction, newest_first=newest_first)
-            self._commit(connection)
+            with ended_after(connection, self.longest):
+                most = self.pace.bounds(self.events_per_transaction)
+                taken = self._take(connection, days, most, newest_first=newest_first)
+                self._commit(connection)
+            self.pace.took(time.monotonic() - began)
             return taken
 
-        return self._try(work)
+        return self._try(work, self.pace.failed)
 
-    def _try(self, work: Callable[[Connection], Result]) -> Result:
+    def _try(self, work: Callable[[Connection], Result], failed: Callable[[], None] = lambda: None) -> Result:
         """Do one transaction as the only writer; again if it failed for a reason that passes."""
         for tries in range(_TRIES):
             try:
@@ -203,7 +218,9 @@ class Aggregates:
                     return work(connection)
             except psycopg.Error as error:
                 self._warm.failed(error)
-                if tries + 1 == _TRIES or not is_transient(error):
+                failed()
+                timed_out = isinstance(error, psycopg.errors.QueryCanceled)
+                if tries + 1 >= (_TIMED_OUT_TRIES if timed_out else _TRIES) or not is_transient(error):
                     raise
                 time.sleep(0.1 * 2**tries)
         raise AssertionError
@@ -217,7 +234,7 @@ class Aggregates:
         commit(connection)
 
     def _take(
-        self, connection: Connection, days: Collection[date] | None, most: int, *, newest_first: bool
+        self, connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool
     ) -> Arrived | None:
         taken = marks.take(connection, days, most, newest_first=newest_first)
         if taken is not None:

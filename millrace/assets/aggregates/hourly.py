@@ -11,6 +11,7 @@ from psycopg import sql
 
 from millrace.assets.aggregates.catalog import COUNTED, Aggregate
 from millrace.assets.aggregates.drift import Drift
+from millrace.assets.aggregates.plans import joined_by_hash
 from millrace.assets.aggregates.sql import statement
 from millrace.resources.postgres import Connection
 
@@ -23,16 +24,16 @@ with old as (select distinct {keys}, user_id from (with events as (select * from
 new as (select {keys}, user_id, count(*) as n from (with events as (select * from arrived) {facts}) as f
     group by {keys}, user_id)
 insert into {table} as t ({keys}, {count}, users)
-select {keys}, sum(n), count(*) filter (where not exists (select 1 from old where {same_user}))
-from new group by {keys} order by {keys}
+select {new_keys}, sum(new.n), count(*) filter (where old.user_id is null)
+from new left join old on {same_user} group by {new_keys} order by {new_keys}
 on conflict ({keys}) do update set {count} = t.{count} + excluded.{count}, users = t.users + excluded.users
 """
 _SUBTRACT = """
 with old as (select distinct {keys}, user_id from (with events as (select * from earlier) {facts}) as f),
 new as (select {keys}, user_id, count(*) as n from (with events as (select * from gone where hour >= {low}) {facts})
     as f group by {keys}, user_id),
-less as (select {keys}, sum(n) as n, count(*) filter (where not exists (select 1 from old where {same_user})) as users
-    from new group by {keys})
+less as (select {new_keys}, sum(new.n) as n, count(*) filter (where old.user_id is null) as users
+    from new left join old on {same_user} group by {new_keys})
 update {table} as t set {count} = t.{count} - less.n, users = t.users - less.users
 from less where {same_row}
 """
@@ -59,8 +60,9 @@ select (select count(*) from fresh), (select count(*) from stale) + (select coun
 
 def take_in(connection: Connection) -> None:
     """Add what arrived to every table; `earlier` tells which users were counted before."""
-    for each in COUNTED:
-        connection.execute(_filled(_ADD, each))
+    with joined_by_hash(connection):
+        for each in COUNTED:
+            connection.execute(_filled(_ADD, each))
 
 
 def rebuild(connection: Connection, table: Aggregate, low: datetime, high: datetime) -> Drift:
@@ -86,6 +88,7 @@ def _filled(text: LiteralString, table: Aggregate, **bounds: sql.Composable) -> 
         table=sql.Identifier(table.schema, table.name),
         count=sql.Identifier(table.count or ""),
         keys=sql.SQL(", ").join(keys),
+        new_keys=sql.SQL(", ").join(sql.SQL("new.{}").format(k) for k in keys),
         facts=_file(table.name),
         same_user=pairs.join(sql.SQL("old.{0} = new.{0}").format(k) for k in [*keys, sql.Identifier("user_id")]),
         same_row=pairs.join(sql.SQL("less.{0} = t.{0}").format(k) for k in keys),

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from psycopg import sql
 
+from millrace.assets.aggregates.pace import Bounds
+from millrace.assets.aggregates.plans import joined_by_hash
 from millrace.assets.aggregates.sql import statement
 from millrace.resources.postgres import Connection
 
@@ -22,6 +24,7 @@ _TAKEN = "select count(*), min(low), max(high), array_agg(distinct hour) from ta
 _WAITING = """
 select exists (select 1 from ops.dirty_buckets where mark_id <= {last} and {days})
 """
+_MARKS = "select * from ops.dirty_buckets where {days} order by {order} limit {marks}"
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,11 @@ def newest(connection: Connection) -> int:
 
 def waiting(connection: Connection, last: int, days: Collection[date] | None) -> bool:
     """Whether any mark up to `last` is left, of these days or of all."""
-    wanted = sql.SQL("true") if days is None else sql.SQL("(hour at time zone 'UTC')::date = any({})").format([*days])
-    [[found]] = connection.execute(sql.SQL(_WAITING).format(last=last, days=wanted)).fetchall()
+    [[found]] = connection.execute(sql.SQL(_WAITING).format(last=last, days=_of(days))).fetchall()
     return found
 
 
-def take(connection: Connection, days: Collection[date] | None, most: int, *, newest_first: bool) -> Arrived | None:
+def take(connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool) -> Arrived | None:
     """Choose marks and fill `arrived` with their events; None when no mark is left.
 
     Of each hour the marks are taken in the order of their numbers: an event that was stored later under an offset of an
@@ -71,21 +73,35 @@ def take(connection: Connection, days: Collection[date] | None, most: int, *, ne
     Args:
         connection: in a REPEATABLE READ transaction of the only writer.
         days: whose marks; None for all.
-        most: events at once, one mark at least.
+        most: events, marks and hours at once; one mark at least.
         newest_first: the newest hours first, or in the order of arrival.
     """
-    chosen = {"days": None if days is None else list(days), "most": most, "newest_first": newest_first}
-    connection.execute(statement("take_marks"), chosen)
+    _choose(connection, days, most, newest_first=newest_first)
     [[count, low, high, hours]] = connection.execute(_TAKEN).fetchall()
     if not count:
         return None
-    connection.execute(statement("spans"))
-    connection.execute("analyze taken; analyze spans; analyze listed")
+    connection.execute("analyze taken")
+    with joined_by_hash(connection):
+        connection.execute(statement("spans"))
+    connection.execute("analyze spans; analyze listed")
     high += timedelta(microseconds=1)
     bounds = {"low": sql.Literal(low.isoformat()), "high": sql.Literal(high.isoformat())}
-    events = connection.execute(_bound("arrived", bounds)).rowcount
+    with joined_by_hash(connection):
+        events = connection.execute(_bound("arrived", bounds)).rowcount
     connection.execute("analyze arrived")
     return Arrived(count, events, frozenset(hours), low, high)
+
+
+def _choose(connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool) -> None:
+    order = sql.SQL("hour desc, mark_id" if newest_first else "mark_id")
+    wanted = sql.SQL(_MARKS).format(days=_of(days), order=order, marks=most.marks)
+    bounds = {"events": most.events, "hours": most.hours, "newest_first": newest_first}
+    text = statement("take_marks").decode().replace("/* marks */", wanted.as_string(connection).replace("%", "%%"))
+    connection.execute(text.encode(), bounds)
+
+
+def _of(days: Collection[date] | None) -> sql.Composable:
+    return sql.SQL("true") if days is None else sql.SQL("(hour at time zone 'UTC')::date = any({})").format([*days])
 
 
 def find_earlier(connection: Connection, low: datetime, high: datetime) -> None:
@@ -94,7 +110,8 @@ def find_earlier(connection: Connection, low: datetime, high: datetime) -> None:
         "low": sql.Literal(low.replace(minute=0, second=0, microsecond=0).isoformat()),
         "high": sql.Literal((high + timedelta(hours=1)).isoformat()),
     }
-    connection.execute(_bound("earlier", whole_hours))
+    with joined_by_hash(connection):
+        connection.execute(_bound("earlier", whole_hours))
     connection.execute("analyze earlier")
 
 

@@ -20,6 +20,8 @@ from millrace.resources.postgres import Postgres, describe, no_rows_in_errors
 JOB = "refresh_aggregates"
 OP_NAME = "take_in_what_waits"
 QUEUE = "aggregates"
+# What waits on is the next run's: together with the tries of one more transaction this is less than a run may last.
+_WITHIN = 120.0
 
 
 class RefreshConfig(dg.Config):
@@ -46,7 +48,7 @@ def take_in(
 def _take_in(context: dg.OpExecutionContext, config: RefreshConfig, aggregates: Aggregates, postgres: Postgres) -> None:
     days = [date.fromisoformat(day) for day in config.days] or None
     with no_rows_in_errors():
-        refreshed = aggregates.refresh(days)
+        refreshed = aggregates.refresh(days, within=_WITHIN)
     if not refreshed.marks:
         context.log.info("nothing waits: every table is settled")
         return

@@ -9,6 +9,7 @@ from datetime import date
 
 from millrace.assets.aggregates.drift import Drift
 from millrace.assets.aggregates.funnel import Funnel
+from millrace.assets.aggregates.plans import joined_by_hash
 from millrace.assets.aggregates.sql import statement
 from millrace.resources.postgres import Connection
 
@@ -18,9 +19,11 @@ def follow(connection: Connection, funnel: Funnel) -> None:
     connection.execute("analyze session_changes")
     connection.execute(statement("user_changes"))
     connection.execute("analyze user_changes")
-    days = [row[0] for row in connection.execute(statement("active_days"))]
+    with joined_by_hash(connection):
+        days = [row[0] for row in connection.execute(statement("active_days"))]
     _publish_active_days(connection, days)
-    cohorts = sorted({row[0] for row in connection.execute(statement("retention_weekly"))})
+    with joined_by_hash(connection):
+        cohorts = sorted({row[0] for row in connection.execute(statement("retention_weekly"))})
     connection.execute(statement("retention_users"), {"cohorts": cohorts})
     connection.execute(statement("retention_empty"), {"cohorts": cohorts})
     connection.execute(statement("funnel_changes"), {"names": funnel.names})

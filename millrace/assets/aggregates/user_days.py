@@ -10,6 +10,7 @@ from datetime import datetime
 from psycopg import sql
 
 from millrace.assets.aggregates.funnel import Funnel
+from millrace.assets.aggregates.plans import joined_by_hash
 from millrace.assets.aggregates.sql import statement
 from millrace.resources.postgres import Connection
 
@@ -18,15 +19,22 @@ _CAME_FURTHER = """
 update changes as c set funnel_steps = f.steps from ({furthest}) as f
 where c.user_id = f.user_id and c.day = f.day and f.steps > c.funnel_steps
 """
-# Only users who are not through the funnel yet, and who took some step just now, can have come further.
+# Only users who are not through the funnel yet, and who took some step just now, can have come further. Their days are
+# looked up one by one (`offset 0`): joined by the user alone, one with many days would be all days times all events.
 _CANDIDATES = """
 select c.user_id, c.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
-from changes as c
-inner join raw.events as e on e.user_id = c.user_id
-    and e.occurred_at >= c.day::timestamp at time zone 'UTC'
-    and e.occurred_at < (c.day + 1)::timestamp at time zone 'UTC'
-where c.funnel_steps < {most} and e.occurred_at >= {low} and e.occurred_at < {high}
-    and (c.user_id, c.day) in (select e.user_id, e.day from arrived as e where {any_step})
+from (
+    select t.user_id, t.day from changes as t
+    where t.funnel_steps < {most}
+        and (t.user_id, t.day) in (select e.user_id, e.day from arrived as e where {any_step})
+) as c
+cross join lateral (
+    select r.occurred_at, r.kafka_topic_id, r.kafka_partition, r.kafka_offset, r.type, r.payload from raw.events as r
+    where r.user_id = c.user_id and r.occurred_at >= c.day::timestamp at time zone 'UTC'
+        and r.occurred_at < (c.day + 1)::timestamp at time zone 'UTC'
+        and r.occurred_at >= {low} and r.occurred_at < {high}
+    offset 0
+) as e
 """
 _EVENTS = """
 select r.user_id, (r.occurred_at at time zone 'UTC')::date as day, r.occurred_at, r.kafka_topic_id,
@@ -83,7 +91,8 @@ def take_in(connection: Connection, low: datetime, high: datetime, funnel: Funne
     connection.execute(_ANALYZE)
     bounds = {"low": _literal(low), "high": _literal(high)}
     candidates = sql.SQL(_CANDIDATES).format(most=len(funnel.steps), any_step=funnel.any_step, **bounds)
-    connection.execute(sql.SQL(_CAME_FURTHER).format(furthest=funnel.furthest(candidates)))
+    with joined_by_hash(connection):
+        connection.execute(sql.SQL(_CAME_FURTHER).format(furthest=funnel.furthest(candidates)))
     connection.execute(statement("write_user_days"))
 
 
@@ -104,7 +113,8 @@ def forget(connection: Connection, users: Sequence[str], frontier: datetime, fun
 def _differences(connection: Connection, events: sql.Composed, rows: sql.Composed, funnel: Funnel) -> None:
     source = sql.SQL(_EVENTS).format(events=events)
     furthest = funnel.furthest(source)
-    connection.execute(sql.SQL(_DIFFERENCES).format(source=source, furthest=furthest, rows=rows))
+    with joined_by_hash(connection):
+        connection.execute(sql.SQL(_DIFFERENCES).format(source=source, furthest=furthest, rows=rows))
     connection.execute(sql.SQL(_TRAIT_DIFFERENCES).format(source=source, rows=rows))
     connection.execute(_ANALYZE)
     connection.execute(statement("write_user_days"))

@@ -10,21 +10,27 @@ with moved as (
     where c.was <> c.stays
 ),
 
+-- What a day changes ends 28 days beside it: stretches of time, so that days far apart are not joined by all between.
 reach as (
     select
         m.user_id,
-        min(m.day) - 28 as low,
-        max(m.day) + 28 as high
+        unnest(range_agg(daterange(m.day - 28, m.day + 28, '[]'))) as days
     from moved as m
     group by m.user_id
 ),
 
 active_after as (
     select
-        d.user_id,
+        r.user_id,
         d.day
     from reach as r
-    inner join ops.user_days as d on r.user_id = d.user_id and d.day between r.low and r.high
+    cross join
+        lateral (
+            select u.day
+            from ops.user_days as u
+            where u.user_id = r.user_id and u.day >= lower(r.days) and u.day < upper(r.days)
+            offset 0
+        ) as d
 ),
 
 active_before as (
@@ -77,17 +83,27 @@ steps as (
     having sum(s.week) <> 0 or sum(s.month) <> 0
 ),
 
+-- Between two steps the change is the same. Where it is not zero, intervals reach over every day: none is further than
+-- 28 days from a day that changed, and days where nothing changes are left out, be it two thousand years of them.
+runs as (
+    select
+        s.day,
+        sum(s.week) over w as wau,
+        sum(s.month) over w as mau,
+        lead(s.day) over w as next_day
+    from steps as s
+    window w as (order by s.day)
+),
+
 windows as (
     select
         g.day::date as day,
-        sum(coalesce(s.week, 0)) over (order by g.day) as wau,
-        sum(coalesce(s.month, 0)) over (order by g.day) as mau
-    from (select
-        min(steps.day) as low,
-        max(steps.day) as high
-    from steps) as bounds
-    cross join lateral generate_series(bounds.low::timestamp, bounds.high::timestamp, interval '1 day') as g (day)
-    left join steps as s on s.day = g.day::date
+        r.wau,
+        r.mau
+    from runs as r
+    cross join
+        lateral generate_series(r.day::timestamp, (r.next_day - 1)::timestamp, interval '1 day') as g (day)
+    where r.wau <> 0 or r.mau <> 0
 ),
 
 days as (

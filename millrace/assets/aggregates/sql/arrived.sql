@@ -1,41 +1,61 @@
 -- The events of the marks that are taken. The bounds are there for the planner: it leaves partitions out by them.
+-- Each hour is one index range (`offset 0` keeps the lookup a lookup), and what an hour's marks name is found by
+-- equality: the cost is that of the events in these ranges, however many hours there are.
 insert into arrived (event_id, occurred_at, hour, day, type, user_id, payload, position)
-select
-    e.event_id,
-    e.occurred_at,
-    w.hour,
-    (w.hour at time zone 'UTC')::date as day,
-    e.type,
-    e.user_id,
-    e.payload,
-    ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as position
-from (
+with windows as materialized (
     select
         t.hour,
         min(t.low) as low,
         max(t.high) as high
     from taken as t
     group by t.hour
-) as w
-inner join raw.events as e on w.low <= e.occurred_at and w.high >= e.occurred_at
-where
-    e.occurred_at >= %(low)s and e.occurred_at < %(high)s
-    and (
-        -- An event that was stored later, under an offset of such a batch, has a mark of its own that lists it.
-        exists (
-            select 1 from spans as s
+),
+
+there as (
+    select
+        w.hour,
+        e.*
+    from windows as w
+    cross join
+        lateral (
+            select
+                r.event_id,
+                r.occurred_at,
+                r.type,
+                r.user_id,
+                r.payload,
+                r.kafka_topic_id,
+                r.kafka_partition,
+                r.kafka_offset
+            from raw.events as r
             where
-                s.taken and s.hour = w.hour and s.topic_id = e.kafka_topic_id and s.partition = e.kafka_partition
-                and e.kafka_offset <@ s.offsets
-        )
-        and (w.hour, e.event_id) not in (select
-            l.hour,
-            l.event_id
-        from listed as l
-        where not l.taken)
-        or (w.hour, e.event_id) in (select
-            l.hour,
-            l.event_id
-        from listed as l
-        where l.taken)
-    )
+                r.occurred_at >= w.low and r.occurred_at <= w.high
+                and r.occurred_at >= %(low)s and r.occurred_at < %(high)s
+            offset 0
+        ) as e
+)
+
+select
+    e.event_id,
+    e.occurred_at,
+    e.hour,
+    (e.hour at time zone 'UTC')::date as day,
+    e.type,
+    e.user_id,
+    e.payload,
+    ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as position
+from there as e
+left join spans as s
+    on
+        s.taken and e.hour = s.hour and e.kafka_topic_id = s.topic_id and e.kafka_partition = s.partition
+        and e.kafka_offset <@ s.offsets
+left join (
+    select
+        l.hour,
+        l.event_id,
+        bool_or(l.taken) as taken
+    from listed as l
+    group by l.hour, l.event_id
+) as n on e.hour = n.hour and e.event_id = n.event_id
+-- An event that was stored later, under an offset of such a batch, has a mark of its own that lists it.
+where coalesce(n.taken, s.hour is not null)

@@ -27,7 +27,12 @@ weeks as (
         m.cohort,
         date_trunc('week', d.day)::date as week
     from movers as m
-    inner join ops.user_days as d on m.user_id = d.user_id
+    cross join
+        lateral (
+            select u.day from ops.user_days as u
+            where u.user_id = m.user_id
+            offset 0
+        ) as d
     where m.cohort is distinct from m.old_cohort
 ),
 
@@ -38,10 +43,11 @@ presence as (
             select 1 from ops.user_days as d
             where
                 d.user_id = w.user_id and d.day between w.week and w.week + 6
-                and not exists (
-                    select 1 from changes as c
-                    where c.user_id = d.user_id and c.day = d.day and not c.was
-                )
+                -- A value and not "not exists", of which the planner may make a join over all changes for each week.
+                and coalesce((
+                    select c.was from changes as c
+                    where c.user_id = d.user_id and c.day = d.day
+                ), true)
         )
         or exists (
             select 1 from changes as c

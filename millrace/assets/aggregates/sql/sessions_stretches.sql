@@ -97,6 +97,14 @@ select
     s.session_id,
     s.user_id
 from session_stretches as x
-inner join analytics.sessions as s on x.user_id = s.user_id and x.low <= s.started_at and x.high >= s.started_at;
+cross join
+    lateral (
+        select
+            o.session_id,
+            o.user_id
+        from analytics.sessions as o
+        where o.user_id = x.user_id and o.started_at >= x.low and o.started_at <= x.high
+        offset 0
+    ) as s;
 
 analyze session_stretches;

@@ -1,22 +1,56 @@
 -- Where the events of marks are, of all marks on the hours that are taken, whether they are taken themselves or not.
 insert into spans (taken, hour, topic_id, partition, offsets)
+with here as materialized (
+    select
+        m.mark_id,
+        x.hour,
+        m.batch_id
+    from (select distinct t.hour from taken as t) as x
+    cross join
+        lateral (
+            select
+                d.mark_id,
+                d.batch_id
+            from ops.dirty_buckets as d
+            where d.hour = x.hour and d.batch_id is not null
+            offset 0
+        ) as m
+)
+
 select
     t.mark_id is not null as is_taken,
     m.hour,
     r.topic_id,
     r.partition,
     range_agg(int8range(r.start_offset, r.end_offset)) as offsets
-from ops.dirty_buckets as m
-inner join ops.batch_ranges as r on m.batch_id = r.batch_id
+from here as m
+cross join
+    lateral (
+        select
+            b.topic_id,
+            b.partition,
+            b.start_offset,
+            b.end_offset
+        from ops.batch_ranges as b
+        where b.batch_id = m.batch_id
+        offset 0
+    ) as r
 left join taken as t on m.mark_id = t.mark_id
-where m.hour in (select x.hour from taken as x)
 group by is_taken, m.hour, r.topic_id, r.partition;
 
 insert into listed (taken, hour, event_id)
 select
     t.mark_id is not null as is_taken,
-    m.hour,
+    x.hour,
     unnest(m.event_ids) as event_id
-from ops.dirty_buckets as m
-left join taken as t on m.mark_id = t.mark_id
-where m.event_ids is not null and m.hour in (select x.hour from taken as x);
+from (select distinct y.hour from taken as y) as x
+cross join
+    lateral (
+        select
+            d.mark_id,
+            d.event_ids
+        from ops.dirty_buckets as d
+        where d.hour = x.hour and d.event_ids is not null
+        offset 0
+    ) as m
+left join taken as t on m.mark_id = t.mark_id;

@@ -1,4 +1,5 @@
--- Marks to take in, at most so many events (but one mark at least), either the newest hours first or as they came.
+-- Marks to take in, the newest hours first or as they came: at most so many marks, so many events (but one mark at
+-- least) and so many hours. Only marks that may be taken are looked at, however many wait.
 insert into taken (mark_id, hour, low, high, batch_id, event_ids)
 select
     m.mark_id,
@@ -9,11 +10,17 @@ select
     m.event_ids
 from (
     select
-        d.*,
-        sum(d.events) over (
-            order by case when %(newest_first)s then d.hour end desc nulls last, d.mark_id
-        ) - d.events as before
-    from ops.dirty_buckets as d
-    where %(days)s::date[] is null or (d.hour at time zone 'UTC')::date = any(%(days)s::date[])
+        n.*,
+        sum(n.events) over in_order - n.events as before,
+        count(*) filter (where n.nth_of_hour = 1) over in_order as hours
+    from (
+        select
+            d.*,
+            row_number() over (partition by d.hour order by d.mark_id) as nth_of_hour
+        from (
+            /* marks */
+        ) as d
+    ) as n
+    window in_order as (order by case when %(newest_first)s then n.hour end desc nulls last, n.mark_id)
 ) as m
-where m.before = 0 or m.before + m.events <= %(most)s
+where m.before = 0 or m.before + m.events <= %(events)s and m.hours <= %(hours)s
