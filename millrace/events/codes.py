@@ -38,3 +38,4 @@ class RejectionCode(StrEnum):
         "An event with this id, but other content or another time, is stored already.",
     )
     STORAGE_REJECTED = "storage_rejected", "The event is valid, and PostgreSQL refused its row all the same."
+    TIMESTAMP_TOO_OLD = "timestamp_too_old", "All is well but the timestamp, which is before MILLRACE_MIN_TIMESTAMP."

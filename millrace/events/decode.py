@@ -4,7 +4,7 @@ What belongs here: the decoder. What does not: the rules (`strict`), the short c
 without a value never comes here).
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from millrace.events import strict
 from millrace.events.codes import RejectionCode
@@ -16,16 +16,22 @@ __all__ = ["Decoder", "Event", "Rejection", "RejectionCode"]
 
 MAX_VALUE_BYTES = 1024 * 1024
 MAX_FUTURE = timedelta(minutes=5)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 class Decoder:
     """Decodes Kafka values by a contract, within limits. Pure: the clock is handed in. Safe to share by threads."""
 
     def __init__(
-        self, contract: Contract, max_value_bytes: int = MAX_VALUE_BYTES, max_future: timedelta = MAX_FUTURE
+        self,
+        contract: Contract,
+        max_value_bytes: int = MAX_VALUE_BYTES,
+        max_future: timedelta = MAX_FUTURE,
+        min_timestamp: datetime | None = None,
     ) -> None:
         self.contract = contract
-        self.limits = Limits(max_value_bytes, max_future // timedelta(microseconds=1))
+        oldest = None if min_timestamp is None else (min_timestamp - _EPOCH) // _MICROSECOND
+        self.limits = Limits(max_value_bytes, max_future // _MICROSECOND, oldest)
         self._fast = fast_path(contract, self.limits)
 
     def decode(self, value: bytes, now_us: int) -> Event | Rejection:

@@ -28,6 +28,7 @@ from millrace.events.shortcuts import Shortcut, shortcut
 from millrace.events.types import Payload
 
 _SHALLOW = 4096  # a document of fewer bytes cannot nest so deep that it troubles a parser that guards its stack
+_BEFORE_ALL = -(1 << 63)  # microseconds: before year 1
 _BACKSLASH = 92
 _NUL_ESCAPE = b"\\u0000"
 _EXPONENT = re.compile(rb"[0-9][eE]")
@@ -51,6 +52,7 @@ def fast_path(contract: Contract, limits: Limits) -> Callable[[bytes, int], Even
     shortcuts = {name: cut for name, cut in made.items() if cut is not None}
     decode_envelope = msgspec.json.Decoder(_Envelope).decode
     max_value_bytes, max_future_us = limits.max_value_bytes, limits.max_future_us
+    oldest_us = _BEFORE_ALL if limits.min_timestamp_us is None else limits.min_timestamp_us
     quick_timestamp, quick_id = timestamps.quick, ids.quick
 
     def decode(value: bytes, now_us: int) -> Event | None:
@@ -62,7 +64,9 @@ def fast_path(contract: Contract, limits: Limits) -> Callable[[bytes, int], Even
             fields = cut.decode(envelope.payload)
             payload = bytes(envelope.payload)
             occurred_at = quick_timestamp(envelope.timestamp)
-            if occurred_at is None or occurred_at - now_us > max_future_us or not _certain(value, payload, cut, fields):
+            if occurred_at is None or occurred_at < oldest_us or occurred_at - now_us > max_future_us:
+                return None
+            if not _certain(value, payload, cut, fields):
                 return None
             event_id = quick_id(envelope.event_id)
             if event_id is not None:

@@ -47,3 +47,4 @@ class Limits(msgspec.Struct, frozen=True):
 
     max_value_bytes: int
     max_future_us: int
+    min_timestamp_us: int | None = None

@@ -7,13 +7,15 @@ When several things are wrong, the first of these is reported:
 2. eventId, type, timestamp, payload in this order: missing_field, wrong_type, then what the field itself must be;
 3. within the payload, text and keys that PostgreSQL cannot store, then numbers too long for it, in document order;
 4. the payload's fields in the order of the struct;
-5. timestamp_in_future: the only fault that time heals stands last, so such a record is valid once its time comes.
+5. timestamp_too_old, by a setting;
+6. timestamp_in_future: the only fault that time heals stands last, so such a record is valid once its time comes.
 
 Unknown fields of the envelope are ignored and not stored: they must be JSON without repeated keys, no more. Unknown
 fields of the payload are stored, and held to rule 3.
 """
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from millrace.events import ids, timestamps
@@ -30,6 +32,7 @@ from millrace.events.scalars import wrong_type
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SECOND = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decode(value: bytes, now_us: int, contract: Contract, limits: Limits) -> Event | Rejection:
@@ -77,6 +80,7 @@ def _event(document: Document, now_us: int, contract: Contract, limits: Limits) 
     if document.unfit:
         _refuse_unfit(payload.value)
     event_type.check(payload.value, "$.payload")
+    _refuse_old(occurred_at, timestamp, limits)
     _refuse_future(occurred_at, timestamp, now_us, limits)
     user_id = cast("str", payload.value["userId"])
     return Event(event_id, source_event_id, event_type.name, occurred_at, user_id, payload.text.encode())
@@ -127,6 +131,12 @@ def _refuse_unfit(value: object) -> None:
         steps, number = fault
         expected = f"a number of at most {MAX_DIGITS} digits before and after the point when written out"
         raise Refused(RejectionCode.INVALID_VALUE, path_of(steps, "$.payload"), expected, show(number))
+
+
+def _refuse_old(occurred_at: int, timestamp: str, limits: Limits) -> None:
+    if limits.min_timestamp_us is not None and occurred_at < limits.min_timestamp_us:
+        oldest = (_EPOCH + timedelta(microseconds=limits.min_timestamp_us)).isoformat()
+        raise Refused(RejectionCode.TIMESTAMP_TOO_OLD, "$.timestamp", f"a time at or after {oldest}", show(timestamp))
 
 
 def _refuse_future(occurred_at: int, timestamp: str, now_us: int, limits: Limits) -> None:

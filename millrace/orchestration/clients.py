@@ -39,7 +39,8 @@ def make_kafka(settings: Settings) -> Kafka:
 def make_worker(settings: Settings, contract: Contract | None = None) -> Worker:
     """The clients of an ingest worker by the settings; nothing is opened yet."""
     limits = IngestLimits(**{name: getattr(settings, name) for name in IngestLimits.__dataclass_fields__})
-    decoder = Decoder(contract or Contract(), settings.max_value_bytes, settings.max_future)
+    known = contract or Contract()
+    decoder = Decoder(known, settings.max_value_bytes, settings.max_future, settings.min_timestamp)
     worker = Worker(make_kafka(settings), Redis(settings.redis_url), Postgres(settings.postgres_url), decoder, limits)
     if settings.failpoints is not None:
         worker.reached = Failpoints(settings.failpoints)

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -130,6 +130,21 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+def _moment(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.lower() == "off":
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or (found.tzinfo is None and len(text) > len("2000-01-01")):
+        raise ValueError("expected a date such as 2000-01-01, a time with an offset (2000-01-01T00:00:00Z), or off")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _host_and_port(value: str) -> str:
     if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", value):
         raise ValueError("expected host:port")
@@ -236,6 +251,12 @@ class Settings(BaseSettings):
         default=timedelta(minutes=5),
         description="How far ahead of the clock an event's timestamp may be.",
         examples=["5m"],
+    )
+    min_timestamp: Annotated[datetime | None, NoDecode, BeforeValidator(_moment)] = Field(
+        default=datetime(2000, 1, 1, tzinfo=UTC),
+        description="The oldest timestamp accepted, as a date or an ISO 8601 time with an offset; an older event is "
+        "dead-lettered as timestamp_too_old (the zero time of many languages is year 1). `off` accepts all years.",
+        examples=["2000-01-01", "off"],
     )
     dedup_window: Duration = Field(
         default=timedelta(hours=1),

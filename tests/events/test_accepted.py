@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from millrace.events.decode import Decoder, Event
+from millrace.events.decode import Decoder, Event, Rejection
 from millrace.events.fast import fast_path
 from tests.events.cases import SIMPLE
 from tests.events.making import CONTRACT, DECODER, NOW_US, decode, events, read, same, write
@@ -140,6 +140,18 @@ def test_a_timestamp_is_in_the_future_only_beyond_the_allowance():
     at = "2025-06-15T15:11:40"  # NOW_US and five minutes
     assert accepted(SIMPLE.replace("2025-05-18T14:00:00", at)).occurred_at == NOW_US + 300_000_000
     assert not isinstance(decode(SIMPLE.replace("2025-05-18T14:00:00", at + ".000001")), Event)
+
+
+@pytest.mark.parametrize("escaped", [False, True], ids=["fast", "strict"])
+def test_a_timestamp_is_too_old_only_before_the_oldest_that_is_set(escaped: bool):
+    oldest = datetime(2025, 5, 18, 14, tzinfo=UTC)
+    text = SIMPLE.replace('"type"', '"\\u0074ype"') if escaped else SIMPLE
+    decoder = Decoder(CONTRACT, min_timestamp=oldest)
+    assert isinstance(decoder.decode(text.encode(), NOW_US), Event)
+    before = decoder.decode(text.replace("2025-05-18T14:00:00", "2025-05-18T13:59:59.999999").encode(), NOW_US)
+    assert isinstance(before, Rejection)
+    assert (before.code, "2025-05-18T14:00:00+00:00" in before.reason) == ("timestamp_too_old", True)
+    assert isinstance(Decoder(CONTRACT).decode(text.replace("2025", "0001").encode(), NOW_US), Event)
 
 
 def test_unknown_fields_of_the_envelope_are_ignored_whatever_they_hold():

@@ -131,6 +131,7 @@ def test_the_codes_are_stable_and_each_has_a_meaning():
             "unstorable_text",
             "event_id_conflict",
             "storage_rejected",
+            "timestamp_too_old",
         ]
     )
     assert all(re.fullmatch(r"[A-Z].{20,110}\.", code.meaning) for code in RejectionCode)

@@ -12,9 +12,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from millrace.assets.ingest.partitions import day_of
+from millrace.assets.ingest.replay import replay
 from millrace.resources.kafka import KafkaUnavailable
 from tests.support.raw_producer import library, produce_with_header
-from tests.support.world import World, encoded, event, out_of_balance
+from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
 
@@ -157,7 +158,7 @@ def test_a_retry_with_a_new_time_is_a_duplicate_while_redis_remembers_the_id(wor
 def test_a_forged_time_under_a_known_id_suppresses_no_event(world: World) -> None:
     true = event(timestamp="2026-03-01T00:00:00Z")
     forged = [
-        {**true, "timestamp": t} for t in ("2026-01-01T00:00:00Z", "2026-03-01T00:01:01Z", "0001-01-01T00:00:00Z")
+        {**true, "timestamp": t} for t in ("2026-01-01T00:00:00Z", "2026-03-01T00:01:01Z", "2001-01-01T00:00:00Z")
     ]
     world.produce(encoded(forged[0], true, forged[1]))
     world.ingest()
@@ -172,11 +173,23 @@ def test_a_forged_time_under_a_known_id_suppresses_no_event(world: World) -> Non
 def test_events_of_any_day_find_a_partition(world: World) -> None:
     times = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "2025-01-01T00:00:00+05:30"]
     world.produce(encoded(*(event(timestamp=t) for t in times), event()))
-    world.ingest()
+    world.ingest(world.another_worker(min_timestamp=None))
     assert world.totals()["stored"] == 4
     assert world.one("select count(*) from raw.events_old") == 3
     today = world.one("select to_char(now() at time zone 'utc', 'YYYYMMDD')")
     assert world.one(f"select count(*) from raw.events_{today}") == 1
+
+
+def test_an_event_of_year_one_is_a_dead_letter_that_a_lower_setting_accepts(world: World) -> None:
+    world.produce(encoded(event(timestamp="0001-01-01T00:00:00Z"), event(timestamp="1999-12-31T23:59:59.999999Z")))
+    world.produce(encoded(event(timestamp="2000-01-01T00:00:00Z"), event()))
+    ranges = world.plans()[0]
+    world.ingest()
+    assert world.letters() == [(0, "timestamp_too_old"), (1, "timestamp_too_old")]
+    lenient = world.another_worker(min_timestamp=None)
+    replay(lenient, ("run-1",), ranges, world.author("replay"), LOG)
+    assert world.letters() == []
+    assert world.totals()["stored"] == 4
 
 
 def test_a_partition_that_vanished_is_made_again(world: World) -> None:
