@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import click
 
-from benchmarks import aggregates, beside, footprint, history, latency, memory, throughput
+from benchmarks import aggregates, beside, footprint, history, hours, latency, memory, throughput
 from benchmarks.rig import rig
 
-_ALL = ("throughput", "memory", "latency", "refresh", "backfill", "beside", "history", "footprint")
+_ALL = ("throughput", "memory", "latency", "refresh", "backfill", "hours", "beside", "history", "footprint")
 
 
 @click.command()
@@ -35,6 +35,9 @@ def bench(events: int, rows: int, rounds: int, rate: int, seconds: int, quick: b
     if {"refresh", "backfill"} & {*chosen}:
         print(f"\nAggregates, {rows:,} events over 30 days")
         aggregates.measure(rows, chosen)
+    if "hours" in chosen:
+        print("\nAn import of history")
+        hours.measure(rows // 100)
     if "history" in chosen:
         with rig() as fresh:
             runs = 3_000 if quick else 10_000

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,25 @@ def test_durations_lists_and_objects_are_written_as_people_write_them() -> None:
         ("a", "b"),
         {"socket.keepalive.enable": "true"},
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "oldest"),
+    [
+        ("", datetime(2000, 1, 1, tzinfo=UTC)),
+        ("1995-05-23", datetime(1995, 5, 23, tzinfo=UTC)),
+        ("1995-05-23T02:00:00+02:00", datetime(1995, 5, 23, tzinfo=UTC)),
+        ("off", None),
+    ],
+)
+def test_the_oldest_timestamp_is_a_date_a_time_or_off(text: str, oldest: datetime | None) -> None:
+    assert load({**GOOD, "MILLRACE_MIN_TIMESTAMP": text}).min_timestamp == oldest
+
+
+@pytest.mark.parametrize("text", ["2000", "never", "2000-01-01T00:00:00", "2000-13-01", "0"])
+def test_an_oldest_timestamp_that_is_none_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"MILLRACE_MIN_TIMESTAMP: expected a date such as 2000-01-01"):
+        load({**GOOD, "MILLRACE_MIN_TIMESTAMP": text})
 
 
 @pytest.mark.parametrize("command", ["reconcile", "migrate", "worker", "daemon"])

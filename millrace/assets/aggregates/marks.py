@@ -24,7 +24,7 @@ _TAKEN = "select count(*), min(low), max(high), array_agg(distinct hour) from ta
 _WAITING = """
 select exists (select 1 from ops.dirty_buckets where mark_id <= {last} and {days})
 """
-_MARKS = "select * from ops.dirty_buckets where {days} order by {order} limit {marks}"
+_WHICH = "where {days} order by {order} limit {marks}"
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ def take(connection: Connection, days: Collection[date] | None, most: Bounds, *,
 
 def _choose(connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool) -> None:
     order = sql.SQL("hour desc, mark_id" if newest_first else "mark_id")
-    wanted = sql.SQL(_MARKS).format(days=_of(days), order=order, marks=most.marks)
+    wanted = sql.SQL(_WHICH).format(days=_of(days), order=order, marks=most.marks)
     bounds = {"events": most.events, "hours": most.hours, "newest_first": newest_first}
-    text = statement("take_marks").decode().replace("/* marks */", wanted.as_string(connection).replace("%", "%%"))
+    text = statement("take_marks").decode().replace("-- which", wanted.as_string(connection).replace("%", "%%"))
     connection.execute(text.encode(), bounds)
 
 

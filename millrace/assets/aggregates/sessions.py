@@ -113,6 +113,7 @@ def _further(edge: datetime, span: timedelta, frontier: datetime | None) -> date
 
 def _merge(cursor: psycopg.ClientCursor[Any]) -> Drift:
     cursor.execute(statement("sessions_merge"))
-    cursor.nextset()
+    while cursor.nextset():  # the last of its statements has the result
+        pass
     [[rows, drift]] = cursor.fetchall()
     return Drift(rows, drift)

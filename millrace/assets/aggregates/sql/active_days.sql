@@ -29,7 +29,7 @@ active_after as (
             select u.day
             from ops.user_days as u
             where u.user_id = r.user_id and u.day >= lower(r.days) and u.day < upper(r.days)
-            offset 0
+            offset 0  -- noqa: AM09
         ) as d
 ),
 

@@ -31,8 +31,17 @@ there as (
             where
                 r.occurred_at >= w.low and r.occurred_at <= w.high
                 and r.occurred_at >= %(low)s and r.occurred_at < %(high)s
-            offset 0
+            offset 0  -- noqa: AM09
         ) as e
+),
+
+named as (
+    select
+        l.hour,
+        l.event_id,
+        bool_or(l.taken) as taken
+    from listed as l
+    group by l.hour, l.event_id
 )
 
 select
@@ -49,13 +58,6 @@ left join spans as s
     on
         s.taken and e.hour = s.hour and e.kafka_topic_id = s.topic_id and e.kafka_partition = s.partition
         and e.kafka_offset <@ s.offsets
-left join (
-    select
-        l.hour,
-        l.event_id,
-        bool_or(l.taken) as taken
-    from listed as l
-    group by l.hour, l.event_id
-) as n on e.hour = n.hour and e.event_id = n.event_id
+left join named as n on e.hour = n.hour and e.event_id = n.event_id
 -- An event that was stored later, under an offset of such a batch, has a mark of its own that lists it.
 where coalesce(n.taken, s.hour is not null)

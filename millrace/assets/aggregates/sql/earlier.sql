@@ -35,7 +35,7 @@ from (
             where
                 r.user_id = u.user_id and r.occurred_at >= u.hour and r.occurred_at < u.hour + interval '1 hour'
                 and r.occurred_at >= %(low)s and r.occurred_at < %(high)s
-            offset 0
+            offset 0  -- noqa: AM09
         ) as r
 ) as e
 where

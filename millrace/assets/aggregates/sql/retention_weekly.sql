@@ -31,7 +31,7 @@ weeks as (
         lateral (
             select u.day from ops.user_days as u
             where u.user_id = m.user_id
-            offset 0
+            offset 0  -- noqa: AM09
         ) as d
     where m.cohort is distinct from m.old_cohort
 ),

@@ -17,13 +17,17 @@ from (
 group by c.user_id
 having sum(c.change) <> 0;
 
+analyze session_old;
+
+analyze session_new;
+
 with removed as (
-    delete from analytics.sessions as s using session_old as o
+    delete from analytics.sessions as s
     where
-        s.session_id = o.session_id
-        and not exists (
-            select 1 from session_new as n
-            where n.session_id = o.session_id
+        s.session_id in (
+            select o.session_id from session_old as o
+            except
+            select n.session_id from session_new as n
         )
     returning 1
 ),

@@ -25,6 +25,6 @@ cross join
         where
             r.user_id = x.user_id and r.occurred_at >= x.low and r.occurred_at <= x.high and r.occurred_at > x.floor
             and r.occurred_at >= %(low)s and r.occurred_at <= %(high)s
-        offset 0
+        offset 0  -- noqa: AM09
     ) as e
 where x.low >= %(low)s and x.high <= %(high)s

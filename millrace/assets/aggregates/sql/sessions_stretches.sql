@@ -104,7 +104,7 @@ cross join
             o.user_id
         from analytics.sessions as o
         where o.user_id = x.user_id and o.started_at >= x.low and o.started_at <= x.high
-        offset 0
+        offset 0  -- noqa: AM09
     ) as s;
 
 analyze session_stretches;

@@ -13,7 +13,7 @@ with here as materialized (
                 d.batch_id
             from ops.dirty_buckets as d
             where d.hour = x.hour and d.batch_id is not null
-            offset 0
+            offset 0  -- noqa: AM09
         ) as m
 )
 
@@ -33,7 +33,7 @@ cross join
             b.end_offset
         from ops.batch_ranges as b
         where b.batch_id = m.batch_id
-        offset 0
+        offset 0  -- noqa: AM09
     ) as r
 left join taken as t on m.mark_id = t.mark_id
 group by is_taken, m.hour, r.topic_id, r.partition;
@@ -51,6 +51,6 @@ cross join
             d.event_ids
         from ops.dirty_buckets as d
         where d.hour = x.hour and d.event_ids is not null
-        offset 0
+        offset 0  -- noqa: AM09
     ) as m
 left join taken as t on m.mark_id = t.mark_id;

@@ -18,7 +18,9 @@ from (
             d.*,
             row_number() over (partition by d.hour order by d.mark_id) as nth_of_hour
         from (
-            /* marks */
+            select w.*
+            from ops.dirty_buckets as w
+            -- which
         ) as d
     ) as n
     window in_order as (order by case when %(newest_first)s then n.hour end desc nulls last, n.mark_id)
