@@ -30,9 +30,7 @@ offsets = Table(
     column("next_offset", BigInteger, "Everything before it is accounted for; the next transaction starts here"),
     column("updated_at", TIME, "When it moved last", server_default=func.now()),
     column("replaced_at", TIME, "When the topic was found re-created under another id", null=True),
-    column(
-        "last_offset", BigInteger, "Offset of the last record that was committed; null before there is one", null=True
-    ),
+    column("last_offset", BigInteger, "Offset of the last record that was committed; null without one", null=True),
     column(
         "last_digest",
         BYTEA,
