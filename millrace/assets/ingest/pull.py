@@ -221,7 +221,8 @@ class Puller:
                 self._reach(source, message.offset())
             return
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            self._expired(source, collected)
+            if source not in self._suspect:  # behind an error the client may ask for an offset that it made up
+                self._expired(source, collected)
             return
         if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
             verify_generation(self._kafka, (self._ranges[source],))
