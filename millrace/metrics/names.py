@@ -114,7 +114,10 @@ METRICS: Mapping[MetricName, Metric] = MappingProxyType(
             "totals", "counter", (), "Offsets that were lost at the source, where their number is known."
         ),
         "millrace_gaps_total": Metric(
-            "totals", "counter", ("reason",), "Losses at the source: expired, recreated, went_backwards, overwritten."
+            "totals",
+            "counter",
+            ("reason",),
+            "Losses at the source: expired, recreated, went_backwards, overwritten, unreadable.",
         ),
         "millrace_login_anomalies_total": Metric(
             "totals",

@@ -32,7 +32,7 @@ _KNOWN: Mapping[MetricName, tuple[tuple[str, ...], ...]] = MappingProxyType(
         ),
         "millrace_redrives_total": (("stored", "duplicate", "refused", "erased", "expired"),),
         "millrace_gap_offsets_total": (),
-        "millrace_gaps_total": (("expired", "recreated", "went_backwards", "overwritten"),),
+        "millrace_gaps_total": (("expired", "recreated", "went_backwards", "overwritten", "unreadable"),),
         "millrace_login_anomalies_total": (LOGIN_FLAGS, ("recent", "late")),
         "millrace_push_failures_total": (("unreachable", "timeout", "refused"),),
         "millrace_end_to_end_seconds": ((INFINITY,),),

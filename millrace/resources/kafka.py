@@ -52,14 +52,18 @@ class Kafka:
         # Our own come last: whatever the options say, exactness stands on these.
         return Consumer({**self._common, **kafka_options.CONSUMER, "group.id": self.group_id, **more})
 
-    def topic_ids(self, topics: Sequence[str]) -> dict[str, tuple[UUID, int]]:
+    def topic_ids(self, topics: Sequence[str], troubles: dict[str, str] | None = None) -> dict[str, tuple[UUID, int]]:
         """The id and the number of partitions of each topic that exists.
 
+        Args:
+            topics: by name.
+            troubles: takes what Kafka says of single topics that it does not describe, while it describes others.
+
         Raises:
-            KafkaUnavailable: no broker answered within 5 s; with the reason, where TLS or SASL is it.
+            KafkaUnavailable: no broker answered within 5 s; with the reason, where TLS or SASL is it. Without
+                `troubles` also where one topic is not described.
         """
         found: dict[str, tuple[UUID, int]] = {}
-        refused: KafkaException | None = None
         futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_REQUEST_SECONDS)
         for topic, future in futures.items():
             try:
@@ -67,25 +71,30 @@ class Kafka:
             except KafkaException as error:
                 if _kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
-                if _kafka_error(error).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED and len(topics) > 1:
-                    refused = error  # one topic without rights must not keep the others from being read
-                    continue
-                raise self._unavailable(error) from None
+                if troubles is None or _of_everybody(error):
+                    raise self._unavailable(error) from None
+                troubles[topic] = _kafka_error(error).str()
+                continue
             found[topic] = (_uuid(described.topic_id), len(described.partitions))
-        if refused is not None and not found:
-            raise self._unavailable(refused)
         return found
 
-    def available(self, topics: Sequence[str]) -> list[Available]:
+    def available(self, topics: Sequence[str], troubles: dict[str, str] | None = None) -> list[Available]:
         """What can be read now of every partition of the topics that exist; ends are those of committed records.
 
+        Args:
+            topics: by name.
+            troubles: takes what Kafka says of topics and of partitions (`topic/0`) that are left out, by their names.
+
         Raises:
-            KafkaUnavailable: no broker answered within 5 s.
+            KafkaUnavailable: no broker answered within 5 s, or none of the topics can be read.
         """
-        ids = self.topic_ids(topics)
+        unread: dict[str, str] = {} if troubles is None else troubles
+        ids = self.topic_ids(topics, unread)
+        if not ids and unread:
+            raise KafkaUnavailable("; ".join(f"{name}: {why}" for name, why in sorted(unread.items())))
         partitions = [(topic, p) for topic, (_, count) in sorted(ids.items()) for p in range(count)]
-        lows = self._offsets(partitions, EarliestSpec())
-        highs = self._offsets(partitions, LatestSpec())
+        lows = self._offsets(partitions, EarliestSpec(), troubles=unread)
+        highs = self._offsets(partitions, LatestSpec(), troubles=unread)
         return [
             Available(topic, ids[topic][0], partition, lows[topic, partition], highs[topic, partition])
             for topic, partition in partitions
@@ -119,22 +128,22 @@ class Kafka:
         partitions: Iterable[tuple[str, int]],
         spec: OffsetSpec,
         isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+        troubles: dict[str, str] | None = None,
     ) -> dict[tuple[str, int], int]:
         request = {TopicPartition(topic, partition): spec for topic, partition in partitions}
         if not request:
             return {}
         futures = self._admin.list_offsets(request, isolation_level=isolation, request_timeout=_REQUEST_SECONDS)
         found: dict[tuple[str, int], int] = {}
-        refused: KafkaException | None = None
         for where, future in futures.items():
             try:
                 found[where.topic, where.partition] = future.result().offset
             except KafkaException as error:
-                # A partition without a leader, or without rights, must not keep the others from being read.
-                if not _kafka_error(error).retriable() and not _leaderless(error):
-                    refused = error
-        if not found and refused is not None:
-            raise self._unavailable(refused)
+                # A partition without a leader, or without the right to it, must not keep the others from being read.
+                if _of_everybody(error):
+                    raise self._unavailable(error) from None
+                if troubles is not None:
+                    troubles[f"{where.topic}/{where.partition}"] = _kafka_error(error).str()
         if not found:
             raise KafkaUnavailable(f"no broker at {self.bootstrap_servers} told its offsets")
         return found
@@ -188,8 +197,10 @@ def _kafka_error(error: KafkaException) -> KafkaError:
     return error.args[0]
 
 
-def _leaderless(error: KafkaException) -> bool:
-    return _kafka_error(error).code() in (KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION)
+def _of_everybody(error: KafkaException) -> bool:
+    """Whether it is not about one topic or partition: the request was not answered, or we are refused."""
+    code = _kafka_error(error).code()
+    return code in _REFUSALS or code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._DESTROY)  # noqa: SLF001 - so named
 
 
 def _one_line(text: str) -> str:

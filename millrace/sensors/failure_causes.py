@@ -9,7 +9,7 @@ never of an error's text, which may quote data. So there are few, and each can b
   out of memory), `interrupted` (its worker was told to end), `launch failed: <Exception>` (it never got to a worker),
   `marked as failed` (by a person, or by Dagster without a reason);
 - `StorageFailed: <what>` and `DatabaseFailed: <what>`: `connection`, `lock timeout`, or psycopg's name of the SQLSTATE;
-- `PartitionUnreadable: <topic>/<partition> at offset <offset>: <name of Kafka's error>`;
+- `PartitionsUnreadable: <topic>/<partition> at offset <n>: <error>`, of the first partition that Kafka withheld;
 - `<Exception>` for exceptions of our own, `<Exception> in <module of ours>` for all others.
 """
 
@@ -23,7 +23,7 @@ from dagster._core.events import EngineEventData, JobFailureData, RunFailureReas
 from dagster_shared.error import SerializableErrorInfo
 
 from millrace.assets.ingest.attempt import StorageFailed
-from millrace.assets.ingest.pull import PartitionUnreadable
+from millrace.assets.ingest.pull import PartitionsUnreadable
 from millrace.assets.ingest.rows import PartitionMissing
 from millrace.resources.kafka import KafkaUnavailable
 from millrace.resources.postgres import CommitLost, DatabaseFailed
@@ -51,6 +51,8 @@ _REASONS: Mapping[RunFailureReason, str] = MappingProxyType(
 # Their texts are those of `resources.postgres.describe`: first the name of the exception, then the SQLSTATE.
 _DESCRIBED = (StorageFailed.__name__, DatabaseFailed.__name__)
 _DESCRIPTION = re.compile(r"(?P<name>\w+)(?: (?P<sqlstate>[0-9A-Z]{5}))?(?=[:( ]|$)")
+# A topic's name is configuration and an error's name stands in code: neither can quote a record.
+_WITHHELD = re.compile(r"[\w.-]{1,249}/\d+ at offset \d+: (?:[A-Z_]{1,60}(?=: )|no record came)")
 _OURS = frozenset(each.__name__ for each in (KafkaUnavailable, CommitLost, PartitionMissing))
 _STATES: Mapping[str, str] = MappingProxyType({"55P03": "lock timeout", "40P01": "deadlock", "40001": "serialization"})
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{0,79}")
@@ -108,12 +110,11 @@ def of_error(error: SerializableErrorInfo) -> str:
     """The cause of a run that ended with an exception."""
     error = _innermost(error)
     name = _name(error)
-    if name == PartitionUnreadable.__name__:
-        # Names of ours and of Kafka's, and an offset that stands still: the same for as long as it cannot be read.
-        return f"{name}: {error.message.partition(': ')[2].strip()[:500]}"
     if name in _DESCRIBED:
         what = _described(error.message.partition(": ")[2])
         return f"{name}: {what}" if what else name
+    if name == PartitionsUnreadable.__name__ and (withheld := _WITHHELD.search(error.message)):
+        return f"{name}: {withheld[0]}"
     if error.message.startswith("millrace."):
         return name
     place = _place(error)

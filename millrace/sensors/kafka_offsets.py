@@ -4,16 +4,16 @@ What belongs here: which lanes are at work, and the thin shell around `assets.in
 The sensor advances nothing and keeps nothing in its cursor; a tick that is lost is made up for by the next one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
 
-from millrace.assets.ingest import books
+from millrace.assets.ingest import books, unreadable
 from millrace.assets.ingest.asset import LANE_TAG, QUEUE, config_of
-from millrace.assets.ingest.plan import BatchPlan, Limits, Place, plan
+from millrace.assets.ingest.plan import BatchPlan, Limits, Place, plan, without
 from millrace.resources import generations
 from millrace.resources.kafka import Available, Kafka
 from millrace.resources.postgres import Connection, Postgres
@@ -38,6 +38,14 @@ class LaneRun(NamedTuple):
     created_at: datetime
 
 
+class Evaluated(NamedTuple):
+    """What a tick found: plans, topics that do not exist, and what Kafka says of topics and partitions it withholds."""
+
+    plans: list[BatchPlan]
+    missing: list[str]
+    troubles: dict[str, str]
+
+
 def in_flight(runs: Iterable[LaneRun], progressed: set[str], now: datetime, patience: timedelta) -> set[int]:
     """The lanes that have a run at work.
 
@@ -59,20 +67,27 @@ class KafkaOffsets:
     job_name: str = "ingest"
     _warm: Warm | None = field(default=None, repr=False)
 
-    def evaluate(self, instance: dg.DagsterInstance) -> tuple[list[BatchPlan], list[str]]:
-        """The plans of this tick, and the topics that do not exist.
+    def evaluate(self, instance: dg.DagsterInstance) -> Evaluated:
+        """The plans of this tick, and what stands in the way of others.
 
         Raises:
             KafkaUnavailable: no broker answered.
             psycopg.Error: PostgreSQL cannot be asked.
         """
-        available = self.kafka.available(self.topics)
-        missing = sorted(set(self.topics) - {a.topic for a in available})
+        troubles: dict[str, str] = {}
+        available = self.kafka.available(self.topics, troubles)
+        refused = {name.partition("/")[0] for name in troubles}
+        missing = sorted(set(self.topics) - {a.topic for a in available} - refused)
         committed = self._asked().read(books.committed)
         if not _work(available, committed):
-            return [], missing
-        busy = self._busy(instance)
-        return plan(committed, available, busy, self.limits), missing
+            return Evaluated([], missing, troubles)
+        found = self._asked().read(unreadable.current)
+        aside = {each.partition.place for each in found if each.recent}
+        troubles |= {f"{p.topic}/{p.place.partition} at offset {p.offset}": p.error for p, _, _ in found}
+        available = without(available, aside, committed)
+        if not _work(available, committed):
+            return Evaluated([], missing, troubles)
+        return Evaluated(plan(committed, available, self._busy(instance), self.limits), missing, troubles)
 
     def _busy(self, instance: dg.DagsterInstance) -> set[int]:
         records = instance.get_run_records(dg.RunsFilter(job_name=self.job_name, statuses=UNFINISHED), limit=_MOST_RUNS)
@@ -109,9 +124,11 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
         description="Plans the ingest: one run for each lane that has something to read and no run at work.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        plans, missing = world.evaluate(context.instance)
+        plans, missing, troubles = world.evaluate(context.instance)
         if missing:
             context.log.warning("missing Kafka topics: %s", ", ".join(missing))
+        if troubles:
+            context.log.warning("Kafka does not hand out %s", _listed(troubles))
         if plans and (why := why_no_run_can_be_sent(context.instance, QUEUE)):
             yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {len(plans)} runs wait for it")
             return
@@ -127,7 +144,7 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
                 },
             )
         if not plans:
-            yield dg.SkipReason(_why_nothing(missing))
+            yield dg.SkipReason(_why_nothing(missing, troubles))
 
     return _sensor
 
@@ -145,7 +162,13 @@ def why_no_run_can_be_sent(instance: dg.DagsterInstance, queue: str) -> str | No
     return refused(queue) if refused else None
 
 
-def _why_nothing(missing: list[str]) -> str:
+def _listed(troubles: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in sorted(troubles.items()))
+
+
+def _why_nothing(missing: list[str], troubles: Mapping[str, str]) -> str:
+    if troubles:
+        return f"Kafka does not hand out {_listed(troubles)}. The rest is committed, or a run is at work on it"
     if missing:
         return (
             f"Kafka has no topic {', '.join(missing)}: create it, correct MILLRACE_KAFKA_TOPICS, "

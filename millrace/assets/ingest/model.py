@@ -21,6 +21,19 @@ class Gap(NamedTuple):
     reason: str
 
 
+class Unreadable(NamedTuple):
+    """A partition that Kafka does not hand out: the offset at which it stands, and the error, by name and in words."""
+
+    topic: str
+    place: Place
+    offset: int
+    error: str
+
+    def __str__(self) -> str:
+        """As logs, errors and causes name it."""
+        return f"{self.topic}/{self.place.partition} at offset {self.offset}: {self.error}"
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Kafka records of one transaction, and exactly the offsets they account for.

@@ -6,6 +6,7 @@ What belongs here: the decision and its types. What does not: asking Kafka, Post
 
 import zlib
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -87,6 +88,16 @@ def plan(
         BatchPlan(lane, _bounded(ranges, limits.max_events_per_run))
         for lane, ranges in sorted(lanes.items())
         if lane not in in_flight and any(r.end != r.start for r in ranges)
+    ]
+
+
+def without(
+    available: Iterable[Available], aside: Collection[Place], committed: Mapping[Place, int]
+) -> list[Available]:
+    """The same, with nothing to read of the partitions that are left aside; their lanes listen to them all the same."""
+    return [
+        replace(a, high=committed.get(place, a.low)) if (place := Place(a.topic_id, a.partition)) in aside else a
+        for a in available
     ]
 
 

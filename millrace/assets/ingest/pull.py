@@ -1,12 +1,16 @@
 """Reads exactly the planned offsets from Kafka, cut into chunks that fit into memory.
 
-What belongs here: positions, ends, holes and gaps. What does not: what a record means (`events`), what is committed
-(`store`). A range is done when the consumer's position or an end-of-partition event reaches its end; the record at
-`end - 1` may not exist (transaction markers, aborted records, compaction).
+What belongs here: positions, ends, holes, gaps, and patience with each partition. What does not: what a record means
+(`events`), what is committed (`store`). A range is done when the consumer's position or an end-of-partition event
+reaches its end; the record at `end - 1` may not exist (transaction markers, aborted records, compaction).
+
+A partition that Kafka does not hand out (a damaged batch, missing rights, a leader that cannot be reached) is put aside
+after a while: what came of it before stays, the others go on, and the pull ends with an error that names it.
 """
 
+import math
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,7 +18,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from millrace.assets.ingest import anchors
 from millrace.assets.ingest.anchors import Anchor, LogChanged, LogOverwritten
-from millrace.assets.ingest.model import Chunk, Gap
+from millrace.assets.ingest.model import Chunk, Gap, Unreadable
 from millrace.assets.ingest.plan import Place, Range
 from millrace.resources import generations
 from millrace.resources.kafka import Kafka, KafkaUnavailable
@@ -25,16 +29,17 @@ _POLL_SECONDS = 0.1
 # Commits cost more than they gain below this distance; it is a quarter of what the sensor can do.
 _LINGER_CHUNK_SECONDS = 0.25
 _REGRESSION_RECHECK_SECONDS = 2.0
-# What the other partitions delivered waits no longer than this for one that is silent.
-_QUIET_SECONDS = 1.0
-# After a batch that librdkafka cannot parse, its own position is a number out of the damaged bytes: what it says
-# next is not to be believed, be it a record or an offset out of range. It begins anew at ours, after a pause.
-_DAMAGED = (KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED)  # noqa: SLF001 - so named
-_DAMAGE_PAUSE_SECONDS = 1.0
+# Of polling: how long a partition may answer with an error, and how often it is asked anew meanwhile.
+_ERROR_SECONDS = 5.0
+_REASSIGN_SECONDS = 1.0
 
 
-class PartitionUnreadable(KafkaUnavailable):
-    """Partitions that answer ListOffsets and not Fetch; all that could be read beside them is committed."""
+class PartitionsUnreadable(KafkaUnavailable):
+    """Kafka does not hand some partitions out. What was read before that, and of all others, was handed on."""
+
+    def __init__(self, partitions: Sequence[Unreadable]) -> None:
+        super().__init__("; ".join(map(str, partitions)))
+        self.partitions = tuple(partitions)
 
 
 class TopicReplaced(Exception):
@@ -55,11 +60,15 @@ def verify_generation(kafka: Kafka, ranges: tuple[Range, ...]) -> None:
 
 
 class PullLimits(NamedTuple):
-    """Bounds of a pull: a chunk's size, the patience without a record, and the time after the plan is done."""
+    """Bounds of a pull: a chunk's size, the patience with a silent partition, and the time after the plan is done.
+
+    `chunk_seconds`: what was read waits no longer than that for more, so that no partition waits for a slow one.
+    """
 
     chunk_events: int
     chunk_bytes: int
     stall_seconds: float
+    chunk_seconds: float = math.inf
     linger_seconds: float = 0.0
     linger_events: int = 1_000_000
 
@@ -97,20 +106,19 @@ class Puller:
         self._bound = [_NO_BOUND if limits.linger_seconds else r.end for r in ranges]
         self._start = [r.start for r in ranges]  # where the next chunk begins
         self._position = [r.start for r in ranges]  # up to where everything was seen
-        # By partition: polled for so long without news, and what librdkafka said last of what it tries again by itself.
-        self._silent = [0.0 for _ in ranges]
-        self._trouble = ["" for _ in ranges]
-        self._aside: set[int] = set()  # could not be read: not asked for any more
-        self._damaged: dict[int, int] = {}  # at which offset
-        self._paused: dict[int, float] = {}  # damaged: until when nothing is asked of it
-        self._all_silent = 0.0
+        self._polled = 0.0  # seconds spent on waiting for Kafka, the clock of patience
+        self._heard = [0.0 for _ in ranges]  # when each partition moved last, by that clock
+        self._assigned = [0.0 for _ in ranges]
+        self._trouble = ["" for _ in ranges]  # the first error of each since it moved
+        self._suspect = set[int]()  # the client may have skipped what it could not read: to be assigned anew
+        self._unreadable: dict[int, Unreadable] = {}
 
     def chunks(self) -> Generator[Chunk, None, None]:
         """Chunks until every range is done, then, while lingering, what arrives.
 
         Raises:
-            KafkaUnavailable: no partition delivered anything, nor said why, for `stall_seconds`.
-            PartitionUnreadable: at the end, when everything else was read: some partitions could not be.
+            PartitionsUnreadable: at the very end, if neither a record nor an end came of some partition for
+                `stall_seconds`, or nothing but errors for a few seconds.
             TopicReplaced: it is not the topic that was planned any more.
             LogOverwritten: a log ends before what is committed, or holds another record there.
         """
@@ -120,56 +128,24 @@ class Puller:
         )
         try:
             while self._planned_left():
-                yield self._planned_chunk()
+                chunk = self._planned_chunk()
+                if chunk.moves:
+                    yield chunk
             yield from self._lingering()
         finally:
             self._consumer.unassign()
-        if self._aside:
-            raise PartitionUnreadable("; ".join(self._told(source) for source in sorted(self._aside)))
+        if self._unreadable:
+            raise PartitionsUnreadable(list(self._unreadable.values()))
 
     def _planned_chunk(self) -> Chunk:
         collected, began = _Collected(), self._clock()
-        while not self._full(collected) and self._planned_left():
+        while not self._full(collected) and (left := self._planned_left()):
             # Asking for no more than is left returns as soon as it is there instead of waiting for the time to pass.
-            lively = self._planned_left(quiet_for=_QUIET_SECONDS)
-            if not lively and (collected.records or collected.gaps):
-                break
-            self._poll(collected, _POLL_SECONDS, lively or _POLL_RECORDS)
+            self._poll(collected, _POLL_SECONDS, left)
             self._put_aside()
+            if collected.records and self._clock() - began > self._limits.chunk_seconds:
+                break
         return self._cut(collected, began)
-
-    def _put_aside(self) -> None:
-        """Give up, for this run, what was silent for too long: its range ends where it stands."""
-        found = [
-            source
-            for source, silent in enumerate(self._silent)
-            if source not in self._aside and self._left(source) and silent > self._limits.stall_seconds
-        ]
-        all_silent = self._all_silent > self._limits.stall_seconds
-        if found and all_silent and not any(self._trouble[source] for source in found):
-            raise KafkaUnavailable(f"no record came for {self._limits.stall_seconds:.0f} s: {self._told(found[0])}")
-        for source in found:
-            self._aside.add(source)
-            r = self._ranges[source]
-            if self._paused.pop(source, None) is None:
-                self._consumer.incremental_unassign([TopicPartition(r.topic, r.place.partition)])
-
-    def _pause(self, source: int) -> None:
-        r = self._ranges[source]
-        self._consumer.incremental_unassign([TopicPartition(r.topic, r.place.partition)])
-        self._damaged[source] = self._position[source]
-        self._paused[source] = self._clock() + _DAMAGE_PAUSE_SECONDS
-
-    def _resume(self) -> None:
-        for source in [source for source, until in self._paused.items() if self._clock() >= until]:
-            del self._paused[source]
-            r = self._ranges[source]
-            at = self._first(source) if source in self._known else self._position[source]
-            self._consumer.incremental_assign([TopicPartition(r.topic, r.place.partition, at)])
-
-    def _told(self, source: int) -> str:
-        r, said = self._ranges[source], self._trouble[source] or "no answer to Fetch"
-        return f"{r.topic}/{r.place.partition} at offset {self._position[source]}: {said}"
 
     def _lingering(self) -> Iterator[Chunk]:
         until = self._clock() + self._limits.linger_seconds
@@ -185,24 +161,22 @@ class Puller:
                 yield chunk
 
     def _poll(self, collected: _Collected, seconds: float, most: int) -> None:
-        """Take what Kafka has. Only time spent here is a partition's silence, not that of decoding or storing."""
-        self._resume()
-        began, before = self._clock(), list(self._position)
-        self._take(collected, seconds, most)
-        spent = self._clock() - began
-        self._all_silent = self._all_silent + spent if before == self._position else 0.0
-        for source, (was, at) in enumerate(zip(before, self._position, strict=True)):
-            if was == at:
-                self._silent[source] += spent
-            else:
-                self._silent[source] = 0.0
-                if source not in self._paused:
-                    self._trouble[source] = ""
-
-    def _take(self, collected: _Collected, seconds: float, most: int) -> None:
+        """Take what Kafka has."""
         most = min(most, _POLL_RECORDS, self._limits.chunk_events - len(collected.records))
+        asked = self._clock()
         messages: list[Any] = self._consumer.consume(most, seconds)
-        index, position = self._index, self._position
+        self._polled += self._clock() - asked
+        before = list(self._position)
+        self._take(messages, collected)
+        for source, (was, at) in enumerate(zip(before, self._position, strict=True)):
+            if at != was:
+                self._heard[source] = self._polled
+                self._trouble[source] = self._trouble[source] if source in self._suspect else ""
+        if self._suspect:
+            self._assign_anew()
+
+    def _take(self, messages: list[Any], collected: _Collected) -> None:
+        index, position, suspect = self._index, self._position, self._suspect
         for message in messages:
             error = message.error()
             if error is not None:
@@ -210,11 +184,11 @@ class Puller:
                 continue
             source = index.get((message.topic(), message.partition()))
             offset = message.offset()
-            if source in self._paused or source in self._aside:
-                continue
             if source is None or offset < position[source]:
                 self._compare(source, message)
                 continue  # not asked for, or seen already: nothing is accounted for twice, whatever the client does
+            if suspect and source in suspect:
+                continue
             if offset >= self._bound[source]:
                 # Not ours, but it proves that nothing before it is missing: what lies between is a hole.
                 self._reach(source, offset)
@@ -240,22 +214,47 @@ class Puller:
         if error.fatal():
             raise KafkaException(error)
         code, source = error.code(), self._index.get((message.topic(), message.partition()))
-        if source is None or source in self._aside or source in self._paused:
+        if source is None:
             return  # about a broker: librdkafka goes on trying by itself, the stall time-out is what ends it
         if code == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own names for its local codes
-            self._reach(source, message.offset())
+            if source not in self._suspect:
+                self._reach(source, message.offset())
             return
         if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            if self._damaged.get(source) == self._position[source]:
-                self._pause(source)
-                return
-            self._expired(source, collected)
+            if source not in self._suspect:  # behind an error the client may ask for an offset that it made up
+                self._expired(source, collected)
             return
         if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
             verify_generation(self._kafka, (self._ranges[source],))
-        if code in _DAMAGED:
-            self._pause(source)
-        self._trouble[source] = error.name()  # not its text, which librdkafka may fill with anything
+        # The client goes on behind some of what it cannot read: nothing is taken until the same is asked for again.
+        # The first error says what is wrong; what the client makes of the bytes behind it may be anything.
+        self._trouble[source] = self._trouble[source] or f"{error.name().lstrip('_')}: {error.str()}"
+        self._suspect.add(source)
+
+    def _assign_anew(self) -> None:
+        """Ask again for what came as an error, but not all the time; what was fetched behind it is thrown away."""
+        for source in sorted(self._suspect - self._unreadable.keys()):
+            if self._polled - self._assigned[source] >= _REASSIGN_SECONDS:
+                self._assigned[source] = self._polled
+                self._suspect.discard(source)
+                self._consumer.incremental_unassign([self._where(source)])
+                self._consumer.incremental_assign([self._where(source)])
+
+    def _put_aside(self) -> None:
+        """Wait no longer for partitions that give no record and no end."""
+        for source, r in enumerate(self._ranges):
+            if self._position[source] >= r.end or source in self._unreadable:
+                continue
+            stall, trouble = self._limits.stall_seconds, self._trouble[source]
+            if self._polled - self._heard[source] > (min(stall, _ERROR_SECONDS) if trouble else stall):
+                why = trouble or f"no record came for {stall:.0f} s"
+                self._unreadable[source] = Unreadable(r.topic, r.place, self._position[source], why)
+                self._suspect.add(source)
+                self._consumer.incremental_unassign([self._where(source)])
+
+    def _where(self, source: int) -> TopicPartition:
+        r = self._ranges[source]
+        return TopicPartition(r.topic, r.place.partition, self._position[source])
 
     def _reach(self, source: int, offset: int) -> None:
         """Everything before `offset` was seen. What lies behind a bound was left out: the range must not cover it."""
@@ -276,7 +275,7 @@ class Puller:
         # librdkafka stopped this partition and refuses to seek in it; only a new assignment starts it again.
         self._consumer.incremental_unassign([where])
         if self._position[source] < self._bound[source]:
-            self._consumer.incremental_assign([TopicPartition(r.topic, r.place.partition, self._position[source])])
+            self._consumer.incremental_assign([self._where(source)])
 
     def _look_for_regressions(self) -> None:
         """Partitions whose log ends before what is committed: believed only if it is still so a little later."""
@@ -291,16 +290,12 @@ class Puller:
                 raise LogOverwritten(r)
             self._position[source] = r.start
 
-    def _planned_left(self, quiet_for: float | None = None) -> int:
-        """What is left of the plan; without that of partitions that were silent for `quiet_for`."""
+    def _planned_left(self) -> int:
         return sum(
-            self._left(source)
-            for source in range(len(self._ranges))
-            if source not in self._aside and (quiet_for is None or self._silent[source] < quiet_for)
+            max(0, r.end - self._position[source])
+            for source, r in enumerate(self._ranges)
+            if source not in self._unreadable
         )
-
-    def _left(self, source: int) -> int:
-        return max(0, self._ranges[source].end - self._position[source])
 
     def _full(self, collected: _Collected) -> bool:
         return len(collected.records) >= self._limits.chunk_events or collected.bytes >= self._limits.chunk_bytes

@@ -15,7 +15,9 @@ from datetime import timedelta
 from logging import Logger
 from typing import TypeVar
 
-from millrace.assets.ingest import anchors, books, frame, logs
+import psycopg
+
+from millrace.assets.ingest import anchors, books, frame, logs, unreadable
 from millrace.assets.ingest.anchors import LogChanged, LogOverwritten
 from millrace.assets.ingest.attempt import Patience, read_patiently, until_committed
 from millrace.assets.ingest.claim import Asked, Books, ask, decide
@@ -23,7 +25,7 @@ from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Decoded
 from millrace.assets.ingest.plan import Range
-from millrace.assets.ingest.pull import Puller, TopicReplaced
+from millrace.assets.ingest.pull import PartitionsUnreadable, Puller, TopicReplaced
 from millrace.assets.ingest.store import AlreadyCommitted, Prepared, Store
 from millrace.assets.ingest.worker import Worker
 from millrace.resources.kafka import KafkaUnavailable
@@ -76,11 +78,23 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
         worker.pending.count("millrace_batches_total", "failed")
         if isinstance(error, KafkaUnavailable):
             worker.drop_consumer()
+        if isinstance(error, PartitionsUnreadable):
+            _write_down(worker, error, author, log)
         raise
     finally:
         worker.flush(author.lane, log)
     worker.tell_kafka(ended.positions, log)
     return ended
+
+
+def _write_down(worker: Worker, error: PartitionsUnreadable, author: Author, log: Logger) -> None:
+    """Let the sensor, the metrics and people know, where it is these partitions and not all of Kafka."""
+    try:
+        worker.kafka.available(sorted({each.topic for each in error.partitions}))
+        unreadable.record(worker.database.connection(), error.partitions, author.run_id)
+    except (KafkaUnavailable, psycopg.Error) as problem:
+        log.warning("partitions that cannot be read were not written down: %s", type(problem).__name__)
+        worker.database.close()
 
 
 @contextmanager

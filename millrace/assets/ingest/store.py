@@ -83,8 +83,15 @@ class Store:
     pending: Totals = field(default_factory=Totals)
     """What waits to be counted; added by whichever transaction commits next."""
 
-    def ingest(self, connection: Connection, prepared: Prepared) -> Counts:
+    def ingest(
+        self, connection: Connection, prepared: Prepared, beside: Callable[[Connection], None] = lambda _: None
+    ) -> Counts:
         """Store a chunk and move its offsets, or change nothing at all.
+
+        Args:
+            connection: outside of any transaction.
+            prepared: the chunk.
+            beside: writes something more in the same transaction.
 
         Raises:
             AlreadyCommitted: the offsets had been moved already.
@@ -101,6 +108,7 @@ class Store:
         moved = [(r, c) for r, c in zip(prepared.chunk.ranges, tally.by_range, strict=True) if r.start != r.end]
         booked = self._book(connection, prepared, outcome, moved, began)
         became = outcome + prepared.stays
+        beside(connection)
         totals = counted.ingested(decoded, prepared.claimed, became, booked.seconds, booked.waited, gaps)
         self._commit(connection, prepared, Written(booked.events, fresh), totals)
         return tally.total

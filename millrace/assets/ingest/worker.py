@@ -47,7 +47,9 @@ class IngestLimits:
         return PullLimits(
             self.chunk_events,
             self.chunk_bytes,
-            stall_seconds=self.progress_timeout.total_seconds(),
+            # Half of what the sensor waits for progress: a run that waits in vain is never taken for a lost one.
+            stall_seconds=self.progress_timeout.total_seconds() / 2,
+            chunk_seconds=1.0,
             linger_seconds=self.run_linger.total_seconds() if linger else 0.0,
             linger_events=self.max_events_per_run,
         )
@@ -90,7 +92,7 @@ class Worker:
 
     def verify_generation(self, chunk: Chunk) -> None:
         """Make sure that the chunk was read from the topics that were planned; raises as `pull.verify_generation`."""
-        verify_generation(self.kafka, chunk.ranges)
+        verify_generation(self.kafka, tuple(r for r in chunk.ranges if r.start != r.end))
 
     def tell_kafka(self, positions: dict[tuple[str, int], int], log: Logger) -> None:
         """Commit consumer-group offsets as a courtesy to lag tools; they decide nothing and may fail."""

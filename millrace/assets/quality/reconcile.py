@@ -17,7 +17,7 @@ from millrace.assets.ingest.gate import Rules
 from millrace.assets.ingest.model import Chunk, Counts
 from millrace.assets.ingest.partitions import detached, on_table
 from millrace.assets.ingest.plan import Place, Range
-from millrace.assets.ingest.pull import Puller, PullLimits
+from millrace.assets.ingest.pull import PartitionsUnreadable, Puller, PullLimits
 from millrace.assets.quality import marks
 from millrace.assets.quality.marks import Marks
 from millrace.events.decode import Decoder, Event
@@ -65,6 +65,7 @@ class _Known:
     marks: Marks
     ledger: Counts
     gaps: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    given_up: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
     problems: list[str] = field(default_factory=list[str])
 
 
@@ -123,6 +124,9 @@ select coalesce(sum(records), 0)::bigint, coalesce(sum(stored), 0)::bigint, coal
     coalesce(sum(erased), 0)::bigint, coalesce(sum(expired), 0)::bigint
 from ops.batch_ranges where topic_id = %s and partition = %s
 """
+_GIVEN_UP = """
+select start_offset, end_offset from ops.gaps where reason = 'unreadable' and topic_id = %s and partition = %s
+"""
 # Each ingest range must begin where the one before ended.
 _TILING = """
 select start_offset, previous from (
@@ -145,6 +149,7 @@ def _known(connection: Connection, topics: tuple[str, ...]) -> dict[Place, _Know
         row: Any = connection.execute(_LEDGER, place).fetchone()
         ledger = Counts(row[0], row[1], 0, *row[2:])
         known = _Known(Marks(topic, place, base, end), ledger, list(gaps.get(place, ())))
+        known.given_up.extend(connection.execute(_GIVEN_UP, place).fetchall())
         for start, previous in connection.execute(_TILING, place):
             known.problems.append(f"the ledger jumps from {previous} to {start}")
         found[place] = known
@@ -188,17 +193,28 @@ def _read_kafka(
     progress: Progress,
 ) -> None:
     at, place = known.marks, known.marks.place
-    start = max(at.base, held.low)
+    first = max(at.base, held.low)
     consumer = kafka.consumer(**{"group.id": f"{kafka.group_id}-reconcile"})
-    puller = Puller(
-        kafka, consumer, (Range(at.topic, place, start, max(start, at.end)),), PullLimits(20_000, 64 << 20, 30)
-    )
     try:
-        for chunk in puller.chunks():
-            _mark_chunk(connection, decoder, at, chunk, rules)
-            progress(f"{at.topic}/{place.partition}", chunk.ranges[0].end - start, at.end - start)
+        for start, end in _around(known.given_up, first, max(first, at.end)):
+            puller = Puller(kafka, consumer, (Range(at.topic, place, start, end),), PullLimits(20_000, 64 << 20, 30))
+            for chunk in puller.chunks():
+                _mark_chunk(connection, decoder, at, chunk, rules)
+                progress(f"{at.topic}/{place.partition}", chunk.ranges[0].end - first, at.end - first)
+    except PartitionsUnreadable as error:
+        known.problems.append(f"what is committed cannot be read any more, so nobody can compare it: {error}")
     finally:
         consumer.close()
+
+
+def _around(given_up: Iterable[tuple[int, int]], start: int, end: int) -> Iterable[tuple[int, int]]:
+    """The parts of a range that were not given up as unreadable."""
+    for gap_start, gap_end in sorted(given_up):
+        if start < gap_start:
+            yield start, min(gap_start, end)
+        start = max(start, gap_end)
+    if start < end:
+        yield start, end
 
 
 def _mark_chunk(connection: Connection, decoder: Decoder, at: Marks, chunk: Chunk, rules: Rules) -> None:

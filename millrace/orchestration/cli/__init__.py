@@ -26,6 +26,7 @@ _COMMANDS = {
     "produce": "produce:produce",
     "reconcile": "reconcile:reconcile",
     "dead-letters": "dead_letters:dead_letters",
+    "gaps": "gaps:gaps",
     "erase": "erase:erase",
     "backfill": "backfill:backfill",
     "bench": "bench:bench",

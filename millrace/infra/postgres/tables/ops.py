@@ -41,6 +41,22 @@ offsets = Table(
     comment="How far each partition is committed. The only truth; consumer-group offsets follow it as a courtesy.",
 )
 
+unreadable_partitions = Table(
+    "unreadable_partitions",
+    metadata,
+    column("topic", Text, "Kafka topic"),
+    column("topic_id", UUID(), "Kafka's id of the topic: a re-created topic has another one", primary_key=True),
+    column("partition", Integer, "Kafka partition", primary_key=True, autoincrement=False),
+    column("at_offset", BigInteger, "The next offset to read, which cannot be read"),
+    column("error", Text, "What Kafka or its client said"),
+    column("since", TIME, "When it was first met at this offset", server_default=func.now()),
+    column("seen_at", TIME, "When it was last met", server_default=func.now()),
+    column("run_id", Text, "The Dagster run that met it last"),
+    schema="ops",
+    comment="Partitions that Kafka did not hand out when a run read them; a row holds while the partition stands at "
+    "its offset.",
+)
+
 batches = Table(
     "batches",
     metadata,
@@ -127,7 +143,7 @@ gaps = Table(
     column("end_offset", BigInteger, "One past the last; unknown for a topic that was re-created", null=True),
     column("reason", Text, "expired, recreated, went_backwards, overwritten or unreadable"),
     column("detected_at", TIME, "When it was found", server_default=func.now()),
-    column("run_id", Text, "The Dagster run that found it"),
+    column("run_id", Text, "The Dagster run that found it, or the command that gave it up"),
     CheckConstraint("reason in ('expired', 'recreated', 'went_backwards', 'overwritten', 'unreadable')", name="reason"),
     schema="ops",
     comment="Data lost at the source: offsets that Kafka no longer had when they were to be read.",

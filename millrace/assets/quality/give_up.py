@@ -1,0 +1,145 @@
+"""Gives up a range that Kafka does not hand out: a gap `unreadable`, and ingest goes on behind it.
+
+What belongs here: finding where a partition can be read again, and the transaction. What does not: deciding to do it,
+which is an operator's; printing (`orchestration.cli.gaps`).
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from millrace.assets.ingest import books
+from millrace.assets.ingest.decode import decode
+from millrace.assets.ingest.ledger import Author
+from millrace.assets.ingest.model import Chunk, Gap
+from millrace.assets.ingest.plan import Place, Range
+from millrace.assets.ingest.run import claim, patience, prepare, store_chunk
+from millrace.assets.ingest.store import Prepared, Store
+from millrace.assets.ingest.worker import Worker
+from millrace.assets.letters import audit
+from millrace.assets.letters.audit import Call
+from millrace.resources.postgres import Connection
+
+_LOG = logging.getLogger(__name__)
+_PROBE_SECONDS = 10.0
+_SECONDS = 60.0
+
+
+class CannotGiveUp(Exception):
+    """The range cannot be given up; the text says why, and what to do."""
+
+
+class Stands(NamedTuple):
+    """Where a partition stands: the next offset to read, and its end."""
+
+    topic: str
+    place: Place
+    committed: int
+    end: int
+
+
+def where(worker: Worker, topic: str, partition: int) -> Stands:
+    """Where a partition stands now.
+
+    Raises:
+        CannotGiveUp: Kafka has no such partition.
+        KafkaUnavailable, psycopg.Error: nobody can tell.
+    """
+    found = [a for a in worker.kafka.available([topic]) if a.partition == partition]
+    if not found:
+        raise CannotGiveUp(f"Kafka offers no partition {partition} of topic {topic}")
+    place = Place(found[0].topic_id, partition)
+    committed = books.committed(worker.database.connection()).get(place, found[0].low)
+    return Stands(topic, place, committed, found[0].high)
+
+
+def readable_from(worker: Worker, at: Stands, probed: Callable[[int], None] = lambda _: None) -> int:
+    """The first offset behind what cannot be read, or the end of the log: twice as far each time, then by halves.
+
+    Raises:
+        CannotGiveUp: the partition can be read where it stands.
+    """
+    consumer = worker.kafka.consumer(**{"group.id": f"{worker.kafka.group_id}-probe"})
+    try:
+        if _readable(consumer, at, at.committed):
+            raise CannotGiveUp(
+                f"{at.topic}/{at.place.partition} can be read at offset {at.committed}: nothing to give up"
+            )
+        unreadable, step = at.committed, 1
+        readable = at.end
+        while unreadable + step < at.end:
+            probed(unreadable + step)
+            if _readable(consumer, at, unreadable + step):
+                readable = unreadable + step
+                break
+            unreadable, step = unreadable + step, step * 2
+        while readable - unreadable > 1:
+            middle = (readable + unreadable) // 2
+            probed(middle)
+            if _readable(consumer, at, middle):
+                readable = middle
+            else:
+                unreadable = middle
+        return readable
+    finally:
+        consumer.close()
+
+
+def _readable(consumer: Consumer, at: Stands, offset: int) -> bool:
+    """Whether the first thing that comes from there is a record or the end of the log."""
+    consumer.assign([TopicPartition(at.topic, at.place.partition, offset)])
+    until = time.monotonic() + _PROBE_SECONDS
+    try:
+        while time.monotonic() < until:
+            message = consumer.poll(0.2)
+            if message is None or message.topic() is None:
+                continue
+            error = message.error()
+            return error is None or error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - so named
+        return False
+    finally:
+        consumer.unassign()
+
+
+def give_up(worker: Worker, at: Stands, until: int, actor: str) -> str:
+    """Record the gap, move the offset behind it, and write the audit, in one transaction; returns the run's name.
+
+    Raises:
+        CannotGiveUp: the range is none, or ingest moved the partition meanwhile.
+        StorageFailed: PostgreSQL failed for a minute; nothing was done.
+    """
+    if not at.committed < until <= at.end:
+        raise CannotGiveUp(
+            f"expected an offset above {at.committed} and up to {at.end}, the end of the log; found {until}"
+        )
+    run = f"give-up-{uuid.uuid4().hex[:12]}"
+    gap = Gap(at.topic, at.place, at.committed, until, "unreadable")
+    chunk = Chunk((Range(at.topic, at.place, at.committed, until),), [], [], (gap,))
+    decoded = decode(worker.decoder, chunk)
+    store = Store(Author(run, 0, "ingest"), worker.partitions, worker.reached, worker.verify_generation, worker.pending)
+    call = Call(run, actor, "give_up", f"{at.topic}/{at.place.partition}")
+    figures = {"from": str(at.committed), "until": str(until), "offsets": until - at.committed}
+
+    def work(connection: Connection, prepared: Prepared) -> object:
+        return store.ingest(connection, prepared, beside=lambda c: audit.add(c, call, figures))
+
+    prepared = prepare(worker, decoded, claim(worker, decoded))
+    done = store_chunk(worker, work, prepared, patience(worker, time.monotonic() + _SECONDS), _LOG)
+    if done is None:
+        raise CannotGiveUp("ingest moved the partition meanwhile: look again")
+    return run
+
+
+def as_dict(at: Stands, until: int) -> Mapping[str, object]:
+    """For scripts."""
+    return {
+        "topic": at.topic,
+        "partition": at.place.partition,
+        "from": at.committed,
+        "until": until,
+        "offsets": until - at.committed,
+    }
