@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import psycopg
 
-from millrace.assets.aggregates import hourly, login_audit, marks, rollups, sessions, user_days
+from millrace.assets.aggregates import funnel_days, hourly, login_audit, marks, rollups, sessions, user_days
 from millrace.assets.aggregates.audit_rules import AuditRules
 from millrace.assets.aggregates.funnel import Funnel
 from millrace.assets.aggregates.funnel_file import read
@@ -102,6 +102,7 @@ class Aggregates:
                 time.monotonic() - began,
                 done.transactions + 1,
             )
+        self._follow_funnel()
         return done
 
     def rebuild(
@@ -196,6 +197,20 @@ class Aggregates:
             return made
 
         return self._try(work)
+
+    def _follow_funnel(self) -> None:
+        """Count one day anew that another funnel counted, the newest; so all days follow, one a refresh."""
+        if funnel_days.newest(self._connection(), self.funnel) is None:
+            return
+
+        def work(connection: Connection) -> None:
+            self._begin(connection)
+            day = funnel_days.newest(connection, self.funnel)
+            if day is not None:
+                rollups.rebuild_funnel(connection, day, day + timedelta(days=1), self.funnel)
+            self._commit(connection)
+
+        self._try(work)
 
     def _refresh_once(self, days: Collection[date] | None, *, newest_first: bool) -> Arrived | None:
         def work(connection: Connection) -> Arrived | None:

@@ -56,7 +56,7 @@ LINEAGE: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "retention_weekly": dict.fromkeys(("cohort_week", "week", "users", "retained"), _USER_DAY),
         "funnel_daily": {
             "day": f"{_D}day",
-            **dict.fromkeys(("step", "name"), f"{_D}funnel_steps"),
+            **dict.fromkeys(("step", "name", "definition"), f"{_D}funnel_steps"),
             "users": f"{_D}user_id {_D}funnel_steps",
         },
         "login_audit": {

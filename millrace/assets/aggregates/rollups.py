@@ -5,8 +5,9 @@ changes themselves (`user_days`, `sessions`).
 """
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 
+from millrace.assets.aggregates import funnel_days
 from millrace.assets.aggregates.drift import Drift
 from millrace.assets.aggregates.funnel import Funnel
 from millrace.assets.aggregates.plans import joined_by_hash
@@ -16,6 +17,7 @@ from millrace.resources.postgres import Connection
 
 def follow(connection: Connection, funnel: Funnel) -> None:
     """Bring everything that is counted from user days and sessions to what these say now."""
+    other = funnel_days.changed(connection, funnel)
     connection.execute("analyze session_changes")
     connection.execute(statement("user_changes"))
     connection.execute("analyze user_changes")
@@ -26,8 +28,10 @@ def follow(connection: Connection, funnel: Funnel) -> None:
         cohorts = sorted({row[0] for row in connection.execute(statement("retention_weekly"))})
     connection.execute(statement("retention_users"), {"cohorts": cohorts})
     connection.execute(statement("retention_empty"), {"cohorts": cohorts})
-    connection.execute(statement("funnel_changes"), {"names": funnel.names})
+    connection.execute(statement("funnel_changes"), {"names": funnel.names, "definition": funnel.definition})
     connection.execute(statement("funnel_empty"))
+    for day in other:
+        rebuild_funnel(connection, day, day + timedelta(days=1), funnel, [day])
     connection.execute(statement("user_profiles"))
     # Done with: a rebuild that took marks in first follows its own changes in the same transaction.
     connection.execute("truncate changes, trait_changes, session_changes, user_changes")
@@ -40,9 +44,14 @@ def rebuild_active_users(connection: Connection, low: date, high: date) -> Drift
     return _publish_active_days(connection, days)
 
 
-def rebuild_funnel(connection: Connection, low: date, high: date, funnel: Funnel) -> Drift:
-    """Count the days of [low, high) anew."""
-    return _drift(connection, "rebuild_funnel", low=low, high=high, names=funnel.names)
+def rebuild_funnel(
+    connection: Connection, low: date, high: date, funnel: Funnel, other: Iterable[date] | None = None
+) -> Drift:
+    """Count the days of [low, high) anew; on those of another definition (`other`, if known) also each user's steps."""
+    found = funnel_days.within(connection, low, high, funnel) if other is None else other
+    funnel_days.redefine(connection, found, funnel)
+    names = {"names": funnel.names, "definition": funnel.definition}
+    return _drift(connection, "rebuild_funnel", low=low, high=high, **names)
 
 
 def rebuild_retention(connection: Connection, low: date, high: date) -> Drift:

@@ -29,17 +29,18 @@ stale as (
 ),
 
 changed as (
-    insert into analytics.funnel_daily as f (day, step, name, users)
+    insert into analytics.funnel_daily as f (day, step, name, definition, users)
     select
         fresh.day,
         fresh.step,
         fresh.name,
+        %(definition)s as definition,
         coalesce(fresh.users, 0) as users
     from fresh
     order by fresh.day, fresh.step
     on conflict (day, step) do update
-        set name = excluded.name, users = excluded.users
-        where (f.name, f.users) is distinct from (excluded.name, excluded.users)
+        set name = excluded.name, definition = excluded.definition, users = excluded.users
+        where (f.name, f.definition, f.users) is distinct from (excluded.name, excluded.definition, excluded.users)
     returning 1
 )
 

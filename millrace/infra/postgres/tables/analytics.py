@@ -159,6 +159,7 @@ funnel_daily = Table(
     key("day", Date, "The day, UTC"),
     key("step", Integer, "Number of the step, from 1"),
     column("name", Text, "Name of the step"),
+    column("definition", Text, "Digest of the funnel that the row was made by; null: of an earlier release", null=True),
     column(
         "users",
         BigInteger,
