@@ -4,7 +4,7 @@ select
     c.day,
     s.step,
     s.name,
-    %(definition)s as definition,
+    %(definition)s::text as definition,
     sum((c.stays and c.funnel_steps >= s.step)::integer - (c.was and c.old_funnel_steps >= s.step)::integer) as users
 from changes as c
 cross join unnest(%(names)s::text[]) with ordinality as s (name, step)

@@ -34,7 +34,7 @@ changed as (
         fresh.day,
         fresh.step,
         fresh.name,
-        %(definition)s as definition,
+        %(definition)s::text as definition,
         coalesce(fresh.users, 0) as users
     from fresh
     order by fresh.day, fresh.step
