@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from millrace.assets.ingest import books, unreadable
+from millrace.assets.ingest import books, left_out, unreadable
 from millrace.assets.ingest.asset import LANE_TAG, QUEUE, config_of
 from millrace.assets.ingest.plan import BatchPlan, Limits, Place, plan, without
 from millrace.resources import generations
-from millrace.resources.kafka import Available, Kafka
+from millrace.resources.kafka import Available, Kafka, KafkaUnavailable
 from millrace.resources.postgres import Connection, Postgres
 from millrace.resources.warm import Warm
 
@@ -89,6 +89,15 @@ class KafkaOffsets:
             return Evaluated([], missing, troubles)
         return Evaluated(plan(committed, available, self._busy(instance), self.limits), missing, troubles)
 
+    def left_out(self) -> dict[str, int]:
+        """Unread records of topics that were ingested and are not among the settings any more, where Kafka tells."""
+        try:
+            return self._asked().read(lambda connection: left_out.unread(self.kafka, connection, self.topics))
+        except (
+            KafkaUnavailable
+        ):  # the right to it went with the topic, perhaps: that must not keep others from being read
+            return {}
+
     def _busy(self, instance: dg.DagsterInstance) -> set[int]:
         records = instance.get_run_records(dg.RunsFilter(job_name=self.job_name, statuses=UNFINISHED), limit=_MOST_RUNS)
         runs = [
@@ -129,6 +138,8 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
             context.log.warning("missing Kafka topics: %s", ", ".join(missing))
         if troubles:
             context.log.warning("Kafka does not hand out %s", _listed(troubles))
+        if forgotten := world.left_out():
+            context.log.warning(left_out.told(forgotten))
         if plans and (why := why_no_run_can_be_sent(context.instance, QUEUE)):
             yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {len(plans)} runs wait for it")
             return
@@ -144,7 +155,7 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
                 },
             )
         if not plans:
-            yield dg.SkipReason(_why_nothing(missing, troubles))
+            yield dg.SkipReason(left_out.told(forgotten) if forgotten else _why_nothing(missing, troubles))
 
     return _sensor
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from millrace.assets.ingest import books
+from millrace.assets.ingest import books, left_out
 from millrace.assets.ingest.plan import Place
 from millrace.assets.ingest.worker import Worker
 from millrace.assets.quality.reconcile import Verdict
@@ -66,13 +66,14 @@ def reconcile(wait: float, as_json: bool) -> None:
     or doubled. Ingest may go on meanwhile: offsets that are not committed yet are `pending`, which is no fault.
 
     \b
-    Exit code: 0 everything balances, 1 something is missing, doubled or booked wrongly (or --wait ran out), 2 wrong
-    settings or a service cannot be reached.
+    Exit code: 0 everything balances, 1 something is missing, doubled or booked wrongly, or a topic with unread records
+    is not in the settings any more (or --wait ran out), 2 wrong settings or a service cannot be reached.
     """  # noqa: D301 - click's \b is that very character
     settings = settings_module.load()
     try:
         caught_up = wait_until_ingested(settings, wait)
         verdicts = run(settings, quiet=as_json)
+        forgotten = _left_out(settings)
     except KafkaUnavailable as error:
         click.echo(f"Kafka cannot be reached at {settings.kafka_bootstrap_servers}: {error}", err=True)
         sys.exit(2)
@@ -85,7 +86,15 @@ def reconcile(wait: float, as_json: bool) -> None:
         show(verdicts, Console())
     if not caught_up:
         click.echo(f"not everything was ingested within {wait:.0f} s", err=True)
-    sys.exit(0 if caught_up and all(v.balanced for v in verdicts) else 1)
+    if forgotten:
+        click.echo(left_out.told(forgotten), err=True)
+    sys.exit(0 if caught_up and not forgotten and all(v.balanced for v in verdicts) else 1)
+
+
+def _left_out(settings: Settings) -> dict[str, int]:
+    worker = make_worker(settings)
+    with worker.postgres.connect("millrace-reconcile") as connection:
+        return left_out.unread(worker.kafka, connection, settings.kafka_topics)
 
 
 def wait_until_ingested(
