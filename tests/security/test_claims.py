@@ -71,7 +71,7 @@ def test_timestamps_of_long_ago_make_one_partition_and_those_ahead_none(world: W
     past = [event(timestamp=f"{year:04}-01-01T00:00:00Z") for year in range(2, 2002, 10)]
     ahead = [event(timestamp=(datetime.now(UTC) + timedelta(days=n)).isoformat()) for n in range(1, 200)]
     world.produce(encoded(*past, *ahead))
-    world.ingest()
+    world.ingest(world.another_worker(min_timestamp=None))
     world.refresh()
     assert world.one(days) == before
     assert world.one("select count(*)::int from raw.events") == 1 + len(past)
