@@ -159,7 +159,6 @@ funnel_daily = Table(
     key("day", Date, "The day, UTC"),
     key("step", Integer, "Number of the step, from 1"),
     column("name", Text, "Name of the step"),
-    column("definition", Text, "Digest of the funnel that the row was made by; null: of an earlier release", null=True),
     column(
         "users",
         BigInteger,
@@ -219,6 +218,7 @@ logins_hourly = Table(
     column("logins", BigInteger, "Logins"),
     column("logouts", BigInteger, "Logouts"),
     column("users", BigInteger, "Distinct users among both"),
+    column("definition", Text, "Digest of the funnel that the row was made by; null: of an earlier release", null=True),
     column("addresses", BigInteger, "Distinct addresses among both"),
     column("flagged", BigInteger, "Logins and logouts with at least one flag"),
     schema="analytics",
