@@ -164,6 +164,7 @@ funnel_daily = Table(
         BigInteger,
         "Users who took this step after all steps before it, or at their time, within the day",
     ),
+    column("definition", Text, "Digest of the funnel that the row was made by; null: of an earlier release", null=True),
     schema="analytics",
     comment="The funnel of each day that has events, a row a step.",
 )
@@ -218,7 +219,6 @@ logins_hourly = Table(
     column("logins", BigInteger, "Logins"),
     column("logouts", BigInteger, "Logouts"),
     column("users", BigInteger, "Distinct users among both"),
-    column("definition", Text, "Digest of the funnel that the row was made by; null: of an earlier release", null=True),
     column("addresses", BigInteger, "Distinct addresses among both"),
     column("flagged", BigInteger, "Logins and logouts with at least one flag"),
     schema="analytics",
