@@ -44,7 +44,7 @@ def _described() -> list[tuple[str, str, str, str, bool]]:
     found: list[tuple[str, str, str, str, bool]] = []
     for name, field in Settings.model_fields.items():
         example = str((field.examples or [""])[0])
-        empty = {"None": "", "{}": "{}"}
+        empty = {"None": "", "()": "", "{}": "{}"}
         default = "" if field.is_required() else empty.get(str(field.get_default(call_default_factory=True)), example)
         found.append((variable(name), field.description or "", default, example, field.is_required()))
     return found

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from ipaddress import IPv6Address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -84,6 +85,24 @@ def _owners(value: object) -> object:
     ):
         raise ValueError("expected team:<name> (letters, digits, '_') or e-mail addresses, separated by commas")
     return owners
+
+
+def _hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names or not all(map(_is_host, names)):
+        raise ValueError("expected names of hosts or addresses, without a port and without '*', separated by commas")
+    return names
+
+
+def _is_host(text: str) -> bool:
+    if ":" not in text:
+        return re.fullmatch(r"[A-Za-z0-9._-]{1,253}", text) is not None
+    try:
+        return bool(IPv6Address(text[1:-1] if text[0] + text[-1] == "[]" else text))
+    except ValueError:
+        return False
 
 
 def _options(value: object) -> object:
@@ -466,6 +485,13 @@ class Settings(BaseSettings):
         description="Who gets alerts by e-mail, addresses separated by commas; needs MILLRACE_ALERT_SMTP_HOST and "
         "MILLRACE_ALERT_EMAIL_FROM.",
         examples=["on-call@example.org"],
+    )
+    webserver_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = Field(
+        default=(),
+        description="The names or addresses, separated by commas and without a port, that people type to reach "
+        "`millrace webserver` other than by localhost: an ingress or a load balancer that keeps the Host. It refuses "
+        "every other Host. Behind the proxy in infra/docker none is needed.",
+        examples=["millrace.example.org"],
     )
     failpoints: Path | None = Field(
         default=None,

@@ -43,6 +43,12 @@ def test_who_has_a_login_gets_in_and_the_password_goes_no_further(proxy: Proxy) 
     assert headers["X-Frame-Options"] == "DENY"
 
 
+def test_dagster_is_asked_by_a_name_that_it_has_and_by_no_origin_since_both_were_looked_at(proxy: Proxy) -> None:
+    told = proxy.ask("/graphql", "POST", b"{}", **LOGIN, Origin=proxy.origin)[1]
+    assert "Host: localhost\n" in told.replace("\r", "")
+    assert "Origin" not in told
+
+
 def test_websockets_pass(proxy: Proxy) -> None:
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Origin": proxy.origin}
     assert proxy.ask("/graphql", **LOGIN, **upgrade)[0] == 101

@@ -80,11 +80,17 @@ def code_server(host: str, port: int) -> None:
 @_host
 @click.option("--port", type=int, default=3000, show_default=True)
 def webserver(host: str, port: int) -> None:
-    """Serve Dagster's web UI, which knows no login: let only those reach it who may do everything."""
-    settings.load()
+    """Serve Dagster's web UI, which knows no login: let only those reach it who may do everything.
+
+    It refuses what pages of other sites make a browser ask for, and hosts that are neither loopback nor in
+    MILLRACE_WEBSERVER_HOSTS.
+    """
+    hosts = settings.load().webserver_hosts
     _check_home(code_server=True)
     instance.write_events_in_batches()  # a run that is launched in the UI may be one of thousands of partitions
-    _become("dagster_webserver", "-h", host, "-p", str(port), "-w", str(instance.workspace_file()))
+    from millrace.orchestration.engine import webserver
+
+    webserver.start(hosts, host, port, str(instance.workspace_file()))
 
 
 def _check_home(*, code_server: bool) -> None:
