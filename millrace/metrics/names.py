@@ -35,6 +35,8 @@ MetricName = Literal[
     "millrace_aggregate_staleness_seconds",
     "millrace_aggregate_waiting_events",
     "millrace_check_passed",
+    "millrace_partition_unreadable",
+    "millrace_topic_left_out_events",
     "millrace_table_bytes",
     "millrace_table_rows",
     "millrace_database_bytes",
@@ -51,7 +53,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 #   lane     of one lane; grouping key also lane="N"
 #   lag      Kafka against what is committed
 #   health   which of the services answer
-#   state    what waits, what is stale
+#   state    what waits, what is stale, what cannot be read
 #   storage  sizes; rarely
 Group = Literal["totals", "lane", "lag", "health", "state", "storage"]
 
@@ -164,6 +166,19 @@ METRICS: Mapping[MetricName, Metric] = MappingProxyType(
         ),
         "millrace_check_passed": Metric(
             "state", "gauge", ("check",), "Whether the newest evaluation of an exactness check in Dagster passed."
+        ),
+        "millrace_partition_unreadable": Metric(
+            "state",
+            "gauge",
+            ("topic", "partition", "at_offset", "error"),
+            "1 for a partition that Kafka does not hand out; without any where all can be read. Partition `all`: Kafka "
+            "does not describe the topic.",
+        ),
+        "millrace_topic_left_out_events": Metric(
+            "state",
+            "gauge",
+            ("topic",),
+            "Unread records of a topic that was ingested and is not in MILLRACE_KAFKA_TOPICS any more.",
         ),
         "millrace_table_bytes": Metric(
             "storage", "gauge", ("table",), "Size of a table with its indexes, partitions added up; schema.table."

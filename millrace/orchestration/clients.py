@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from millrace.assets.aggregates.audit_rules import AuditRules
 from millrace.assets.aggregates.engine import Aggregates
 from millrace.assets.aggregates.funnel_file import read
+from millrace.assets.ingest import withheld
 from millrace.assets.ingest.failpoints import Failpoints
+from millrace.assets.ingest.left_out import LeftOut
 from millrace.assets.ingest.worker import IngestLimits, Worker
 from millrace.events.contract import Contract
 from millrace.events.decode import Decoder
@@ -74,12 +76,13 @@ def make_metrics(settings: Settings, jobs: Sequence[str] = (), queues: Sequence[
     pusher = Pusher(Pushgateway(settings.pushgateway_url.get_secret_value()))
     telling = Telling(Database(postgres), pusher, known, settings.lanes)
     kafka, claims, broker = make_kafka(settings), Redis(settings.redis_url), Redis(settings.broker_url)
+    topics = settings.kafka_topics
     collectors: Mapping[Group, Collector] = {
         "health": Health(claims, broker, queues),
         "lag": Lag(Unread(kafka)),
-        "state": State(broker, queues, jobs),
+        "state": State(broker, queues, jobs, withheld.collector(topics, LeftOut(kafka, topics))),
         "storage": Storage({"claims": claims, "broker": broker}, settings.postgres_capacity_bytes),
     }
     interval = settings.metrics_interval.total_seconds()
-    reporter = Reporter(telling, kafka, settings.kafka_topics, collectors, interval)
+    reporter = Reporter(telling, kafka, topics, collectors, interval)
     return Metrics(postgres, known, settings.lanes, pusher, reporter)

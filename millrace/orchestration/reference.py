@@ -25,7 +25,7 @@ _GROUPS: dict[Group, str] = {
     "lane": "Of each lane that has committed; `lane` is in the grouping key.",
     "lag": "Kafka against what is committed.",
     "health": "Which of the services answer.",
-    "state": "What waits, what is stale.",
+    "state": "What waits, what is stale, what cannot be read.",
     "storage": "Sizes; at most twice a minute.",
 }
 _HEAD = ("| column | type | meaning |", "|---|---|---|")

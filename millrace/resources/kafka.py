@@ -61,7 +61,7 @@ class Kafka:
 
         Raises:
             KafkaUnavailable: no broker answered within 5 s; with the reason, where TLS or SASL is it. Without
-                `troubles` also where one topic is not described.
+                `troubles` also where one topic is not described; the text names it.
         """
         found: dict[str, tuple[UUID, int]] = {}
         futures = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_REQUEST_SECONDS)
@@ -71,8 +71,11 @@ class Kafka:
             except KafkaException as error:
                 if _kafka_error(error).code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
-                if troubles is None or _of_everybody(error):
+                # One request describes all topics: that nobody answered it in time is about no single one.
+                if _of_everybody(error) or _kafka_error(error).code() == KafkaError._TIMED_OUT:  # noqa: SLF001
                     raise self._unavailable(error) from None
+                if troubles is None:
+                    raise KafkaUnavailable(f"{topic}: {_kafka_error(error).str()}") from None
                 troubles[topic] = _kafka_error(error).str()
                 continue
             found[topic] = (_uuid(described.topic_id), len(described.partitions))
@@ -86,15 +89,15 @@ class Kafka:
             troubles: takes what Kafka says of topics and of partitions (`topic/0`) that are left out, by their names.
 
         Raises:
-            KafkaUnavailable: no broker answered within 5 s, or none of the topics can be read.
+            KafkaUnavailable: no broker answered within 5 s. Without `troubles` also where none of the topics is told.
         """
         unread: dict[str, str] = {} if troubles is None else troubles
         ids = self.topic_ids(topics, unread)
-        if not ids and unread:
-            raise KafkaUnavailable("; ".join(f"{name}: {why}" for name, why in sorted(unread.items())))
         partitions = [(topic, p) for topic, (_, count) in sorted(ids.items()) for p in range(count)]
         lows = self._offsets(partitions, EarliestSpec(), troubles=unread)
         highs = self._offsets(partitions, LatestSpec(), troubles=unread)
+        if troubles is None and unread and not (lows.keys() & highs.keys()):
+            raise KafkaUnavailable("; ".join(f"{name}: {why}" for name, why in sorted(unread.items())))
         return [
             Available(topic, ids[topic][0], partition, lows[topic, partition], highs[topic, partition])
             for topic, partition in partitions
@@ -144,8 +147,6 @@ class Kafka:
                     raise self._unavailable(error) from None
                 if troubles is not None:
                     troubles[f"{where.topic}/{where.partition}"] = _kafka_error(error).str()
-        if not found:
-            raise KafkaUnavailable(f"no broker at {self.bootstrap_servers} told its offsets")
         return found
 
     @cached_property

@@ -4,18 +4,20 @@ What belongs here: which lanes are at work, and the thin shell around `assets.in
 The sensor advances nothing and keeps nothing in its cursor; a tick that is lost is made up for by the next one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
 
-from millrace.assets.ingest import books, left_out, unreadable
+from millrace.assets.ingest import books, left_out, unreadable, withheld
 from millrace.assets.ingest.asset import LANE_TAG, QUEUE, config_of
+from millrace.assets.ingest.left_out import LeftOut
 from millrace.assets.ingest.plan import BatchPlan, Limits, Place, plan, without
+from millrace.assets.ingest.withheld import Withheld
 from millrace.resources import generations
-from millrace.resources.kafka import Available, Kafka, KafkaUnavailable
+from millrace.resources.kafka import Available, Kafka
 from millrace.resources.postgres import Connection, Postgres
 from millrace.resources.warm import Warm
 
@@ -39,11 +41,11 @@ class LaneRun(NamedTuple):
 
 
 class Evaluated(NamedTuple):
-    """What a tick found: plans, topics that do not exist, and what Kafka says of topics and partitions it withholds."""
+    """What a tick found: plans, topics that do not exist, and what Kafka withholds."""
 
     plans: list[BatchPlan]
     missing: list[str]
-    troubles: dict[str, str]
+    withheld: Sequence[Withheld]
 
 
 def in_flight(runs: Iterable[LaneRun], progressed: set[str], now: datetime, patience: timedelta) -> set[int]:
@@ -66,6 +68,7 @@ class KafkaOffsets:
     patience: timedelta
     job_name: str = "ingest"
     _warm: Warm | None = field(default=None, repr=False)
+    _left_out: LeftOut | None = field(default=None, repr=False)
 
     def evaluate(self, instance: dg.DagsterInstance) -> Evaluated:
         """The plans of this tick, and what stands in the way of others.
@@ -79,24 +82,22 @@ class KafkaOffsets:
         refused = {name.partition("/")[0] for name in troubles}
         missing = sorted(set(self.topics) - {a.topic for a in available} - refused)
         committed = self._asked().read(books.committed)
-        if not _work(available, committed):
-            return Evaluated([], missing, troubles)
+        now = generations.current(available, committed)
+        offsets = self._asked().read(books.next_offsets) if troubles else {}
+        if not _work(now, committed):
+            return Evaluated([], missing, withheld.together([], troubles, offsets, now))
         found = self._asked().read(unreadable.current)
+        told = withheld.together(found, troubles, offsets, now)
         aside = {each.partition.place for each in found if each.recent}
-        troubles |= {f"{p.topic}/{p.place.partition} at offset {p.offset}": p.error for p, _, _ in found}
         available = without(available, aside, committed)
-        if not _work(available, committed):
-            return Evaluated([], missing, troubles)
-        return Evaluated(plan(committed, available, self._busy(instance), self.limits), missing, troubles)
+        if not _work(generations.current(available, committed), committed):
+            return Evaluated([], missing, told)
+        return Evaluated(plan(committed, available, self._busy(instance), self.limits), missing, told)
 
-    def left_out(self) -> dict[str, int]:
+    def left_out(self) -> Mapping[str, int]:
         """Unread records of topics that were ingested and are not among the settings any more, where Kafka tells."""
-        try:
-            return self._asked().read(lambda connection: left_out.unread(self.kafka, connection, self.topics))
-        except (
-            KafkaUnavailable
-        ):  # the right to it went with the topic, perhaps: that must not keep others from being read
-            return {}
+        self._left_out = self._left_out or LeftOut(self.kafka, self.topics)
+        return self._left_out.unread(self._asked().read(self._left_out.known))
 
     def _busy(self, instance: dg.DagsterInstance) -> set[int]:
         records = instance.get_run_records(dg.RunsFilter(job_name=self.job_name, statuses=UNFINISHED), limit=_MOST_RUNS)
@@ -118,8 +119,7 @@ class KafkaOffsets:
 
 def _work(available: Iterable[Available], committed: dict[Place, int]) -> bool:
     """Whether anything moved at all; asking Dagster for its runs costs more than this."""
-    now = generations.current(available, committed)
-    return any(committed.get(Place(a.topic_id, a.partition), a.low) != a.high for a in now)
+    return any(committed.get(Place(a.topic_id, a.partition), a.low) != a.high for a in available)
 
 
 def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: timedelta) -> dg.SensorDefinition:
@@ -133,11 +133,11 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
         description="Plans the ingest: one run for each lane that has something to read and no run at work.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        plans, missing, troubles = world.evaluate(context.instance)
+        plans, missing, stuck = world.evaluate(context.instance)
         if missing:
             context.log.warning("missing Kafka topics: %s", ", ".join(missing))
-        if troubles:
-            context.log.warning("Kafka does not hand out %s", _listed(troubles))
+        if stuck:
+            context.log.warning("Kafka does not hand out %s", _listed(stuck))
         if forgotten := world.left_out():
             context.log.warning(left_out.told(forgotten))
         if plans and (why := why_no_run_can_be_sent(context.instance, QUEUE)):
@@ -155,7 +155,7 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
                 },
             )
         if not plans:
-            yield dg.SkipReason(left_out.told(forgotten) if forgotten else _why_nothing(missing, troubles))
+            yield dg.SkipReason(left_out.told(forgotten) if forgotten else _why_nothing(missing, stuck))
 
     return _sensor
 
@@ -173,13 +173,13 @@ def why_no_run_can_be_sent(instance: dg.DagsterInstance, queue: str) -> str | No
     return refused(queue) if refused else None
 
 
-def _listed(troubles: Mapping[str, str]) -> str:
-    return "; ".join(f"{name}: {why}" for name, why in sorted(troubles.items()))
+def _listed(stuck: Iterable[Withheld]) -> str:
+    return "; ".join(map(str, stuck))
 
 
-def _why_nothing(missing: list[str], troubles: Mapping[str, str]) -> str:
-    if troubles:
-        return f"Kafka does not hand out {_listed(troubles)}. The rest is committed, or a run is at work on it"
+def _why_nothing(missing: list[str], stuck: Sequence[Withheld]) -> str:
+    if stuck:
+        return f"Kafka does not hand out {_listed(stuck)}. The rest is committed, or a run is at work on it"
     if missing:
         return (
             f"Kafka has no topic {', '.join(missing)}: create it, correct MILLRACE_KAFKA_TOPICS, "

@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from millrace.assets.ingest import unreadable
+from millrace.assets.ingest.model import Unreadable
+from millrace.assets.ingest.plan import Place
 from millrace.infra.local import ports
 from millrace.infra.local.binaries import monitoring
 from millrace.metrics.resource import Metrics
 from millrace.orchestration.clients import make_metrics
-from tests.support.world import World
+from tests.support.world import World, encoded, event
 
 Labels = frozenset[tuple[str, str]]
 
@@ -147,3 +150,23 @@ def metrics_of(world: World, gateway: Gateway, **changes: object) -> Metrics:
     """As a process would have them that nobody shares anything with."""
     update = {"pushgateway_url": SecretStr(gateway.url), "kafka_topics": (world.topic,), **changes}
     return make_metrics(world.settings.model_copy(update=update), JOBS, QUEUES)
+
+
+def withhold(world: World) -> None:
+    """As if a run had met the next offset of partition 0 and could not read it."""
+    [[topic_id]] = {(a.topic_id,) for a in world.worker.kafka.available([world.topic])}
+    [[at]] = world.query("select coalesce(max(next_offset), 0) from ops.offsets where topic = %s", world.topic)
+    found = Unreadable(world.topic, Place(topic_id, 0), at, "BAD_MSG: CRC")
+    with world.worker.postgres.connect("test") as connection:
+        unreadable.record(connection, [found], "run")
+
+
+def leave_out(world: World, unread: int = 1) -> str:
+    """A topic that was ingested, is not in the settings, and has unread records; its name."""
+    topic, world.topic = world.topic, f"{world.topic}-left-out"
+    world.worker.kafka.create_topic(world.topic, 1)
+    world.produce(encoded(event()))
+    world.ingest()
+    world.produce(encoded(*(event() for _ in range(unread))))
+    left, world.topic = world.topic, topic
+    return left

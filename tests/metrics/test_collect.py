@@ -23,7 +23,7 @@ from millrace.metrics.reporter import Reporter
 from millrace.metrics.resource import Metrics
 from millrace.resources.kafka import Available
 from tests.metrics.counting import expire, the_plan
-from tests.metrics.support import Gateway, metrics_of
+from tests.metrics.support import Gateway, leave_out, metrics_of, withhold
 from tests.support.world import World, encoded, event
 from tests.upkeep.dagster_tables import instance_in
 
@@ -64,6 +64,8 @@ def test_every_metric_of_the_contract_is_told_and_no_other_and_prometheus_finds_
     world.query(
         "insert into ops.failure_causes values ('ingest', 'kafka', 3, now(), now(), 'r', null)",
     )
+    withhold(world)
+    leave_out(world)
     with instance_in(world.settings.postgres_url, tmp_path / "dagster"):
         world.query(
             "insert into dagster.asset_check_executions (asset_key, check_name, execution_status)"

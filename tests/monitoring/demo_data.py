@@ -37,6 +37,8 @@ _TABLES = (
 _LABELS: Mapping[str, tuple[str, ...]] = {
     "topic": ("user-events",),
     "partition": ("0", "1"),
+    "at_offset": ("3",),
+    "error": ("BAD_MSG: CRC",),
     "queue": ("ingest", "aggregates", "default"),
     "run_job": JOBS,
     "dependency": ("kafka", "postgres", "redis", "broker"),

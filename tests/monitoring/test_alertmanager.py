@@ -98,6 +98,7 @@ CAUSES: dict[str, tuple[list[Labels], list[Labels]]] = {
         [
             alert("MillraceNotCommitting", "critical"),
             alert("MillraceLagSeconds", "critical"),
+            alert("MillracePartitionUnreadable", "critical", topic="user-events", partition="0"),
             alert("MillraceTrafficDrop"),
             alert("MillraceMetricsStale", collector="lag"),
             alert("MillraceRunFailures", run_job="ingest", cause="KafkaUnavailable"),

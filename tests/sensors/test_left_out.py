@@ -37,3 +37,17 @@ def test_the_sensor_says_so(world: World) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         _, said = Ticks(world, instance).tick()
     assert f"{topic} (1 unread)" in (said or "")
+
+
+def test_kafka_is_asked_for_such_topics_once_a_minute_and_not_at_each_tick(world: World) -> None:
+    world.produce(encoded(event()))
+    world.ingest()
+    world.produce(encoded(event()))
+    now, asked = [0.0], list[float]()
+    watched = left_out.LeftOut(world.worker.kafka, ("another",), clock=lambda: now[0])
+    with world.worker.postgres.connect("test") as connection:
+        for now[0] in range(0, 121, 10):
+            if (known := watched.known(connection)) is not None:
+                asked.append(now[0])
+            assert watched.unread(known) == {world.topic: 1}
+    assert asked == [0, 60, 120]

@@ -24,6 +24,12 @@ def committed(connection: Connection) -> dict[Place, int]:
     return {Place(topic_id, partition): offset for topic_id, partition, offset in found}
 
 
+def next_offsets(connection: Connection) -> dict[tuple[str, str], int]:
+    """The next offset of every partition that is read now, by the names of the topic and the partition."""
+    found = connection.execute("select topic, partition, next_offset from ops.offsets where replaced_at is null")
+    return {(topic, str(partition)): offset for topic, partition, offset in found}
+
+
 def read(connection: Connection) -> Books:
     """Committed offsets and gaps."""
     gaps: defaultdict[Place, list[tuple[int, int]]] = defaultdict(list)

@@ -95,10 +95,11 @@ def without(
     available: Iterable[Available], aside: Collection[Place], committed: Mapping[Place, int]
 ) -> list[Available]:
     """The same, with nothing to read of the partitions that are left aside; their lanes listen to them all the same."""
-    return [
-        replace(a, high=committed.get(place, a.low)) if (place := Place(a.topic_id, a.partition)) in aside else a
-        for a in available
-    ]
+
+    def place(a: Available) -> Place:
+        return Place(generations.current_id(a.topic_id, a.partition, committed), a.partition)
+
+    return [replace(a, high=committed.get(place(a), a.low)) if place(a) in aside else a for a in available]
 
 
 def lane_of(topic: str, partition: int, lanes: int) -> int:

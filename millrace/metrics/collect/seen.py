@@ -1,5 +1,6 @@
 """What all groups of a turn share: whether PostgreSQL answers, and what Kafka holds. Asked once, waited for once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from logging import getLogger
 
@@ -22,6 +23,8 @@ class Seen:
     database: Database = field(repr=False)
     postgres: bool
     available: tuple[Available, ...] | None
+    # What Kafka says of topics and of partitions (`topic/0`) of which it does not tell the offsets.
+    troubles: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def asked(self) -> Database:
         """The database.
@@ -36,12 +39,13 @@ class Seen:
 
 def look(database: Database, kafka: Kafka, topics: tuple[str, ...]) -> Seen:
     """Ask both; at most some five seconds each."""
-    return Seen(database, database.answers(), _available(kafka, topics))
+    troubles: dict[str, str] = {}
+    return Seen(database, database.answers(), _available(kafka, topics, troubles), troubles)
 
 
-def _available(kafka: Kafka, topics: tuple[str, ...]) -> tuple[Available, ...] | None:
+def _available(kafka: Kafka, topics: tuple[str, ...], troubles: dict[str, str]) -> tuple[Available, ...] | None:
     try:
-        return tuple(kafka.available(topics))
+        return tuple(kafka.available(topics, troubles))
     except (KafkaUnavailable, KafkaException) as error:
         _LOG.debug("Kafka does not answer: %s", error)
         return None

@@ -1,6 +1,6 @@
 """The group `state`: what waits, what is stale, what the newest checks found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from millrace.metrics.collect.counters import dagster_is_there
@@ -14,11 +14,12 @@ from millrace.resources.redis import Redis, RedisUnavailable
 
 @dataclass
 class State:
-    """Asks PostgreSQL, and Celery's broker for its queues."""
+    """Asks PostgreSQL, and Celery's broker for its queues. `withheld`: what cannot be read, as the ingest knows it."""
 
     broker: Redis
     queues: Sequence[str]
     jobs: Sequence[str]
+    withheld: Callable[[Seen], Samples] = lambda _: {}
 
     def __call__(self, seen: Seen) -> Samples:
         """The values of the group.
@@ -30,7 +31,7 @@ class State:
         with seen.asked().asking() as connection:
             samples: Samples = {**_aggregates(connection), **dict(self._of_dagster(connection))}
         queues: Samples = {"millrace_queue_depth": self._queues()}
-        return {**queues, **samples}
+        return {**queues, **samples, **self.withheld(seen)}
 
     def _queues(self) -> dict[tuple[str, ...], float]:
         try:

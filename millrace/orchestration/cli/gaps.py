@@ -82,7 +82,7 @@ def give_up(topic: str, partition: int, until: int | None, dry_run: bool, yes: b
 
     They become a gap with the reason `unreadable`, and ingest goes on behind it. The records stay in Kafka as they
     are; once the gap is there Millrace does not read them again, also not if they are repaired. First try to repair:
-    docs/runbook.md, PartitionsUnreadable.
+    docs/runbook.md, MillracePartitionUnreadable.
 
     \b
     Exit code: 0 done, 1 not confirmed or nothing to give up, 2 wrong usage or settings, or a service cannot be reached.

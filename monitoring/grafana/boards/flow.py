@@ -9,7 +9,8 @@ from monitoring.grafana import colours, links
 from monitoring.grafana.layout import Drawn, Section, band
 from monitoring.grafana.panels import lines, stacked
 from monitoring.grafana.parts import About
-from monitoring.grafana.queries import over_time
+from monitoring.grafana.queries import listed, over_time
+from monitoring.grafana.tables import grid, hidden
 
 _OUTCOMES = ("stored", "duplicate", "dead_letter", "tombstone", "erased", "expired")
 _INGEST = links.runs("Runs of ingest in Dagster", "job:ingest")
@@ -22,7 +23,8 @@ def throughput() -> Section:
 
 def lag() -> Section:
     """What waits, and who works."""
-    return Section("Lag", [band(8, _partitions(), _unread(), _queues(), _in_flight())])
+    first = band(8, _partitions(), _unread(), _queues(), _in_flight())
+    return Section("Lag", [first, band(6, _withheld(), _left_out(), widths=(16, 8))])
 
 
 def _by_outcome() -> Drawn:
@@ -84,3 +86,17 @@ def _in_flight() -> Drawn:
     )
     query = over_time("max by (run_job) (millrace_runs_in_flight)", "{{run_job}}")
     return lines(about, query, calcs=("max", "lastNotNull"))
+
+
+def _withheld() -> Drawn:
+    text = "Partitions that Kafka does not hand out, where they stand, and why. The others go on. Empty is good."
+    about = About("Partitions that cannot be read", text, units.Short, "MillracePartitionUnreadable")
+    query = "max by (topic, partition, at_offset, error) (millrace_partition_unreadable)"
+    return hidden(hidden(grid(about, listed(query)), "Time"), "Value")
+
+
+def _left_out() -> Drawn:
+    text = "Unread records of topics that are not in MILLRACE_KAFKA_TOPICS any more. Empty is good."
+    about = About("Topics left out", text, units.Short, "MillraceTopicLeftOut")
+    query = "max by (topic) (millrace_topic_left_out_events)"
+    return hidden(grid(about, listed(query), sort="Value"), "Time")
