@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from millrace.events.codes import RejectionCode
+from millrace.events.shown import on_a_line
 
 MAX_REASON = 500
 MAX_PATH = 200
@@ -44,8 +45,7 @@ def show(value: object) -> str:
 
 def printable(text: str) -> str:
     """Text shortened to `MAX_SHOWN` characters, with everything that does not print (or store) escaped."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: MAX_SHOWN + 1])
-    return _cut(shown, MAX_SHOWN)
+    return _cut(on_a_line(text[: MAX_SHOWN + 1]), MAX_SHOWN)
 
 
 def path_of(steps: Sequence[str | int], start: str = "$") -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.rows import TupleRow
 
+from millrace.events.shown import on_a_line
 from millrace.resources import session
 
 Connection = psycopg.Connection[TupleRow]
@@ -127,7 +128,9 @@ def describe(error: BaseException) -> str:
         return f"{type(error).__name__}: {_refusal(error)}"
     # These classes speak of the server, of names and of rights, never of values.
     speaks = error.sqlstate.startswith(("08", "28", "3D", "40", "42", "53", "55", "57"))
-    return f"{type(error).__name__} {error.sqlstate}" + (f": {error.diag.message_primary}" if speaks else "")
+    return f"{type(error).__name__} {error.sqlstate}" + (
+        f": {on_a_line(error.diag.message_primary or '')}" if speaks else ""
+    )
 
 
 def _refusal(error: psycopg.Error) -> str:

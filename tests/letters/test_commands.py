@@ -6,7 +6,6 @@ import json
 import pytest
 
 from millrace.events.codes import RejectionCode
-from millrace.orchestration.cli.letter_view import visible
 from tests.letters.support import answer, command, ids, letters, purchase
 from tests.support.world import World, encoded, event
 
@@ -58,8 +57,32 @@ def test_show_prints_everything_of_a_letter_cut_unless_full(world: World) -> Non
     assert [(a["attempt"], a["outcome"], a["code"]) for a in found["history"]] == [(1, "refused", "too_large")]
 
 
-def test_what_a_letter_holds_cannot_command_the_terminal() -> None:
-    assert visible("a\x1b[2J\x07\u202eé\n") == "a\\x1b[2J\\x07\\u202eé\n"
+def test_what_a_letter_holds_forges_no_line_and_cannot_command_the_terminal(world: World) -> None:
+    forged = '\n  status    resolved\r\n\x85\u2028\u2029\x0b\x1b[2J\u202e\t{"type": "[red]x[/]"}'
+    trace = [("a\nb", b"c\r\x1b]0;x\x07"), ("bytes", b"\xff\n")]
+    world.produce([forged.encode()], key="k\nkey       other\u2066".encode(), headers=trace)
+    world.ingest()
+    [letter] = ids(world)
+    query = "update raw.dead_letters set reason = %s returning 1"
+    world.query(query, forged)
+    shown = command(world, "show", str(letter), "--full").output
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert [line.split()[0] for line in shown.splitlines()] == [
+        *("dead", "record", "sent", "code", "reason", "attempts", "1", "header", "header", "key", "value")
+    ]
+    assert "\\n  status    resolved\\r\\n\\x85\\u2028\\u2029\\x0b\\x1b[2J\\u202e\\t{" in shown
+    assert answer(world, "show", str(letter))[0]["value"]["text"] == forged
+    raw = command(world, "show", str(letter), "--json").output
+    assert all(line.isprintable() for line in raw.split("\n"))
+
+
+def test_a_list_shows_names_of_strangers_as_they_are_and_on_one_line(world: World) -> None:
+    world.produce([b"garbage"])
+    world.ingest()
+    world.query("update raw.dead_letters set topic = %s returning 1", "[red]a\n9\u2028[/]\x1b[2J")
+    shown = command(world, "list").output
+    assert "[red]a\\n9\\u2028[/]\\x1b[2J/0@0" in "".join(line.strip() for line in shown.split("\n"))
+    assert all(line.isprintable() for line in shown.split("\n"))
 
 
 def test_redrive_ends_with_0_when_all_are_resolved_and_with_1_when_some_are_refused_again(world: World) -> None:

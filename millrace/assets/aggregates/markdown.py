@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from millrace.events.shown import in_markdown, on_a_line
+
 _WIDEST = 60
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _BAR = 40
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Columns and rows as Markdown; what is in a cell cannot break out of it."""
+    """Columns and rows as Markdown; what is in a cell is text and cannot break out of it."""
     lines = [columns, ["---"] * len(columns), *([_cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -27,6 +29,7 @@ def spark(points: Sequence[tuple[str, float]]) -> str:
 
 def bars(rows: Sequence[tuple[str, float]]) -> str:
     """A bar for each row, with its value and its share of the first."""
+    rows = [(on_a_line(name).replace("`", "'"), value) for name, value in rows]
     first, width = rows[0][1] or 1.0, max(len(name) for name, _ in rows)
     most = max(value for _, value in rows) or 1.0
     return _preformatted(
@@ -46,12 +49,7 @@ def _preformatted(*lines: str) -> str:
 
 
 def _cell(value: object) -> str:
-    text = text_of(value)
-    text = text if len(text) <= _WIDEST else f"{text[:_WIDEST]}…"
-    # A backslash would take the meaning of the next character away, a line's end would end the table.
-    for character in "\\|`<>[]*_~":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+    return in_markdown(text_of(value), _WIDEST) if isinstance(value, str | list) else text_of(value)
 
 
 def text_of(value: object) -> str:

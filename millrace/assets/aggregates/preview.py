@@ -3,7 +3,8 @@
 What belongs here: which rows, in which order. What does not: their look (`markdown`), and when it is shown (`figures`).
 Cheap whatever the table holds: every query follows an index and stops after a few rows.
 
-User ids and addresses are left out. Dagster keeps what it is shown, and an erased user must not live on in it.
+Ids, addresses and every text that a producer sent are left out: Dagster keeps what it is shown, and an erased user must
+not live on in it, nor in the name of a page. What is shown is figures, times, and words of ours.
 """
 
 from collections.abc import Mapping
@@ -13,13 +14,17 @@ from types import MappingProxyType
 from typing import Any, LiteralString
 
 from psycopg import sql
+from sqlalchemy import Boolean, Date, DateTime, Integer, Interval, Numeric
 
 from millrace.assets.aggregates.catalog import AGGREGATES
 from millrace.assets.aggregates.markdown import bars, markdown_table, spark, text_of
 from millrace.infra.postgres.tables import metadata
 from millrace.resources.postgres import Connection
 
-_PERSONAL = frozenset({"user_id", "session_id", "event_id", "ip", "address", "usual_ip"})
+_OUR_WORDS = frozenset({"type", "action", "flags", "name"})  # of the contract, the audit's rules, the funnel's file
+# Below every table of rows: who wonders where the pages are, and the erasure, which knows by it what is not of today.
+WITHOUT_TEXTS = "Ids and texts of producers are in the table alone."
+_NO_TEXT = (Boolean, Date, DateTime, Integer, Interval, Numeric)
 _ROWS = 10
 _COUNTED = 10_000  # a table of fewer rows is counted, of a larger one the estimate is shown
 
@@ -84,13 +89,18 @@ def row_count(connection: Connection, name: str) -> int:
 
 
 def newest_rows(connection: Connection, name: str) -> str:
-    """The newest rows as a Markdown table, without what is personal."""
-    every = metadata.tables[AGGREGATES[name].table].columns
-    columns = [c.name for c in every if c.name not in _PERSONAL]
+    """The newest rows as a Markdown table, without what may be personal."""
+    columns = shown_columns(name)
     chosen = sql.SQL(", ").join(map(sql.Identifier, columns))
     order = sql.SQL(SHOWN[name].order)
     rows = _rows(connection, name, _NEWEST_ROWS, columns=chosen, order=order, limit=sql.Literal(_ROWS))
-    return markdown_table(columns, rows) if rows else "no rows yet"
+    return (markdown_table(columns, rows) if rows else "no rows yet") + f"\n\n{WITHOUT_TEXTS}"
+
+
+def shown_columns(name: str) -> list[str]:
+    """The columns that hold no text of a producer's, whatever the table is: what is not known is left out."""
+    every = metadata.tables[AGGREGATES[name].table].columns
+    return [c.name for c in every if isinstance(c.type, _NO_TEXT) or c.name in _OUR_WORDS]
 
 
 def newest(connection: Connection, name: str) -> date | datetime | None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import psycopg
 
 from millrace.assets.aggregates.engine import NEVER, Aggregates
-from millrace.assets.erasure import reach
+from millrace.assets.erasure import previews, reach
 from millrace.assets.erasure.sql import statement
 from millrace.assets.ingest import corrections, erasures, gate
 from millrace.assets.ingest.ledger import Author
@@ -97,6 +97,8 @@ class Eraser:
     ) -> Sequence[bytes]:
         """Keep away what was sent of users up to now: Kafka is asked once and the ingest paused once for all of them.
 
+        What earlier releases showed in Dagster's user interface goes at once, whoever it was of.
+
         Returns:
             The hash that stands for each.
         """
@@ -105,6 +107,7 @@ class Eraser:
             topics = {*self.topics, *reach.topics_ever(connection)}
             logs = {} if offline else reach.ends(self.kafka, topics)
             hashes = reach.ask(self.postgres, connection, users, logs)
+            previews.remove(connection)
         self.reached("erase_asked")
         return hashes
 

@@ -80,13 +80,12 @@ def find(
 
 
 _NEWEST = """
-select event_id, type, occurred_at, first_type, first_occurred_at
+select type, occurred_at, first_type, first_occurred_at, found_at
 from ops.reused_ids order by found_at desc, event_id limit 20
 """
 
 
 def newest(connection: Connection) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    """The columns and the rows of those that were found last."""
-    return ("event_id", "type", "occurred_at", "first_type", "first_occurred_at"), connection.execute(
-        _NEWEST
-    ).fetchall()
+    """Those that were found last, for the user interface: without the ids, which Dagster would keep."""
+    columns = ("type", "occurred_at", "first_type", "first_occurred_at", "found_at")
+    return columns, connection.execute(_NEWEST).fetchall()

@@ -69,7 +69,8 @@ def list_letters(status: str, limit: int, as_json: bool, **conditions: Any) -> N
 def show(ids: tuple[int, ...], full: bool, as_json: bool) -> None:
     """Show everything of a letter: coordinates, code, reason, attempts, headers, key and value.
 
-    This prints personal data. Text is shown as it is but for control characters, anything else in hex.
+    This prints personal data. Text is shown on one line: line breaks, control characters and whatever else does not
+    print are written out. What is no text is shown in hex; --json has the text itself.
     """
     with options.explained(), _connect() as connection:
         choices.statuses(connection, ids)

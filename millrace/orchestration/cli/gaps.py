@@ -19,6 +19,7 @@ from millrace.assets.ingest.store import AlreadyCommitted
 from millrace.assets.ingest.worker import Worker
 from millrace.assets.letters.audit import actor
 from millrace.assets.quality import give_up as giving_up
+from millrace.events.shown import on_a_line
 from millrace.orchestration import settings as settings_module
 from millrace.orchestration.clients import make_worker
 from millrace.resources.kafka import KafkaUnavailable
@@ -60,11 +61,10 @@ def list_gaps(limit: int, as_json: bool) -> None:
         )
     else:
         for each in stuck:
-            click.echo(f"unreadable since {each.since:%Y-%m-%d %H:%M:%S}: {each.partition}")
+            click.echo(f"unreadable since {each.since:%Y-%m-%d %H:%M:%S}: {on_a_line(str(each.partition))}")
         for topic, partition, start, end, reason, at in found:
-            click.echo(
-                f"{at:%Y-%m-%d %H:%M:%S}  {topic}/{partition}  {start} to {end if end is not None else '?'}  {reason}"
-            )
+            where = f"{topic}/{partition}  {start} to {end if end is not None else '?'}  {reason}"
+            click.echo(f"{at:%Y-%m-%d %H:%M:%S}  {on_a_line(where)}")
         if not stuck and not found:
             click.echo("no gaps, and every partition can be read")
     sys.exit(1 if stuck else 0)

@@ -1,7 +1,7 @@
 """How dead letters look on a terminal and in JSON.
 
 What belongs here: text, tables, and the names in the JSON. What does not: the commands (`dead_letters`).
-What comes from a record may hold anything: control characters are written out, or they would command the terminal.
+What comes from a record may hold anything, so it is written by `events.shown`, and rich is given it as `Text`.
 """
 
 import sys
@@ -11,9 +11,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from millrace.assets.letters.listing import Attempt, Group, Row, Whole
 from millrace.assets.letters.redrive import Redriven
+from millrace.events.shown import on_a_line
 
 _SHOWN = 2_000
 _WIDE = 200
@@ -45,7 +47,7 @@ def show_list(groups: Sequence[Group], rows: Sequence[Row], status: str, console
     for name in ("code", "letters", "first", "last"):
         table.add_column(name, justify="right" if name == "letters" else "left", no_wrap=True)
     for group in groups:
-        table.add_row(group.code, f"{group.letters:,}", _time(group.first), _time(group.last))
+        table.add_row(_text(group.code), f"{group.letters:,}", _time(group.first), _time(group.last))
     console.print(table)
     if not rows:
         return
@@ -56,7 +58,7 @@ def show_list(groups: Sequence[Group], rows: Sequence[Row], status: str, console
         table.add_column(name, no_wrap=not foldable, overflow="fold", justify="right" if name == "attempts" else "left")
     for r in rows:
         where = f"{r.topic}/{r.partition}@{r.offset}"
-        table.add_row(str(r.id), _time(r.first_seen_at), where, r.code, r.status, str(r.attempts))
+        table.add_row(str(r.id), _time(r.first_seen_at), _text(where), _text(r.code), r.status, str(r.attempts))
     console.print(table)
 
 
@@ -77,14 +79,14 @@ def described(letter: Whole, attempts: Sequence[Attempt], *, full: bool) -> str:
     """Everything of a letter for people."""
     lines = [
         f"dead letter {letter.id}: {letter.status}",
-        f"  record    {letter.topic}/{letter.partition}@{letter.offset} (topic id {letter.topic_id})",
+        f"  record    {on_a_line(letter.topic)}/{letter.partition}@{letter.offset} (topic id {letter.topic_id})",
         f"  sent      {_time(letter.kafka_timestamp) if letter.kafka_timestamp else '(no timestamp)'}",
-        f"  code      {letter.code}",
-        f"  reason    {visible(letter.reason)}",
+        f"  code      {on_a_line(letter.code)}",
+        f"  reason    {on_a_line(letter.reason)}",
         f"  attempts  {letter.attempts}",
     ]
     for a in attempts:
-        why = ": ".join(filter(None, (a.code if a.outcome == "refused" else None, visible(a.reason or ""))))
+        why = on_a_line(": ".join(filter(None, (a.code if a.outcome == "refused" else None, a.reason))))
         lines.append(f"    {a.attempt:>3}  {_time(a.at)}  {a.outcome:<9}  {a.run_id}" + (f"  {why}" if why else ""))
     for name, value in zip(letter.header_names, letter.header_values, strict=True):
         lines.append(f"  header    {_shown(name, full=full)}: {_shown(value, full=full)}")
@@ -112,7 +114,7 @@ def show_redriven(done: Redriven, console: Console, *, dry_run: bool) -> None:
         for name in names.values():
             table.add_column(name, justify="right")
         for code, counts in done.by_code.items():
-            table.add_row(code, *(f"{counts.get(outcome, 0):,}" for outcome in names))
+            table.add_row(_text(code), *(f"{counts.get(outcome, 0):,}" for outcome in names))
         console.print(table)
     refused, would = done.total("refused"), "would be " if dry_run else ""
     resolved = done.chosen - done.skipped - refused
@@ -123,21 +125,21 @@ def show_redriven(done: Redriven, console: Console, *, dry_run: bool) -> None:
         console.print("dry run: nothing was changed")
 
 
-def visible(text: str) -> str:
-    """Text with everything that is not printable written out, line breaks and tabs excepted."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
-
-
 def _shown(data: bytes | None, *, full: bool) -> str:
     if data is None:
         return "(none)"
     try:
-        text = visible(data.decode())
+        text = on_a_line(data.decode())
     except UnicodeDecodeError:
         text = "hex " + data.hex()
     if full or len(text) <= _SHOWN:
         return text
     return f"{text[:_SHOWN]}... ({len(data):,} bytes; --full shows all)"
+
+
+def _text(text: str) -> Text:
+    """For rich, which else would read [words in brackets] as orders."""
+    return Text(on_a_line(text))
 
 
 def _encoded(data: bytes | None) -> dict[str, str] | None:

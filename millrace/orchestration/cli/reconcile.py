@@ -24,6 +24,7 @@ from millrace.assets.ingest.plan import Place
 from millrace.assets.ingest.worker import Worker
 from millrace.assets.quality.reconcile import Verdict
 from millrace.assets.quality.reconcile import reconcile as compare
+from millrace.events.shown import on_a_line
 from millrace.orchestration import settings as settings_module
 from millrace.orchestration.clients import make_worker
 from millrace.orchestration.settings import Settings, parse_duration
@@ -166,7 +167,7 @@ def show(verdicts: list[Verdict], console: Console) -> None:
     table.add_column("verdict")
     for v, row in zip(verdicts, rows, strict=True):
         verdict = "[green]balanced[/]" if v.balanced else "[red]OUT OF BALANCE[/]"
-        table.add_row(Text(f"{v.topic}/{v.partition}"), *(f"{row[name]:,}" for name in names), verdict)
+        table.add_row(Text(on_a_line(f"{v.topic}/{v.partition}")), *(f"{row[name]:,}" for name in names), verdict)
     # Wider than a terminal rather than cut: a name that is cut names nothing.
     needed = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
     console.width = max(console.width, needed)
@@ -175,9 +176,13 @@ def show(verdicts: list[Verdict], console: Console) -> None:
         for what, offsets in (("missing", v.missing), ("doubled", v.doubled)):
             if offsets:
                 listed = ", ".join(map(str, offsets[:_SHOWN])) + (" ..." if len(offsets) > _SHOWN else "")
-                console.print(f"[red]{what}[/] in {v.topic}/{v.partition}: offsets {listed}")
+                _wrong(console, what, v, f"offsets {listed}")
         for problem in v.problems:
-            console.print(f"[red]wrong[/] in {v.topic}/{v.partition}: {problem}")
+            _wrong(console, "wrong", v, problem)
+
+
+def _wrong(console: Console, what: str, v: Verdict, text: str) -> None:
+    console.print(f"[red]{what}[/] in", Text(on_a_line(f"{v.topic}/{v.partition}: {text}")))
 
 
 def as_dict(verdicts: list[Verdict]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from millrace.events.shown import on_a_line
 from millrace.infra.local.observe import Row
 from millrace.infra.local.sequence import Report, Step
 from millrace.infra.local.state import State
@@ -169,7 +170,8 @@ def findings(console: Console, found: "Iterable[Finding]") -> bool:
     for finding in found:
         well = well and finding.level != "FAIL"
         mark = Text(f"{finding.level:5}", style=_LEVELS[finding.level])
-        console.print(mark, f"{finding.name:16}", finding.text, highlight=False, soft_wrap=True)
+        # What it quotes (names in the database, messages of servers) may be a stranger's.
+        console.print(mark, Text(f"{finding.name:16} {on_a_line(finding.text)}"), highlight=False, soft_wrap=True)
         if finding.advice and finding.level != "OK":
-            console.print(" " * 22, f"→ {finding.advice}", highlight=False, soft_wrap=True)
+            console.print(" " * 22, Text(f"→ {on_a_line(finding.advice)}"), highlight=False, soft_wrap=True)
     return well
