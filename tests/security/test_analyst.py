@@ -52,6 +52,16 @@ def test_who_holds_all_locks_that_an_analyst_can_have_stops_no_event(open_world:
         "select lo_create(0)",
         "select lo_from_bytea(0, 'x')",
         "select pg_logical_emit_message(false, 'x', 'y')",
+        "select pg_export_snapshot()",  # a file each
+        "select pg_current_xact_id()",  # a transaction's number each, and a lock each with savepoints
+        "select txid_current()",
+        "select pg_notify('x', 'y')",
+        "do $$ begin raise log 'a line of the log'; end $$",
+        "set log_min_messages = log",
+        "alter role millrace_analyst in database {database} set log_min_messages = log",
+        "alter role millrace_analyst set log_min_duration_statement = 0",
+        "alter role millrace_analyst in database {database} set log_statement = 'all'",
+        "alter role millrace_analyst connection limit 1000",
         "set temp_file_limit = -1",
         "alter role millrace_analyst in database {database} reset temp_file_limit",
         "select pg_terminate_backend(pid) from pg_stat_activity where usename <> current_user",
@@ -68,6 +78,28 @@ def test_what_would_stop_the_processes_or_fill_the_disk_is_refused(refused: Worl
     database = refused.one("select current_database()")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         ask(refused, f"begin; {attack.replace('{database}', database)}", READ_WRITE)
+
+
+def test_no_function_that_locks_or_writes_without_a_right_to_a_table_is_left_to_an_analyst(refused: World) -> None:
+    assert (
+        ask(
+            refused,
+            "select oid::regprocedure::text from pg_proc where has_function_privilege(oid, 'execute') and proname ~"
+            " 'advisory.*_lock|^lo_(creat|create|from_bytea|import)$|emit_message|export_snapshot|^pg_notify$"
+            "|(txid_current|pg_current_xact_id)$'",
+        )
+        == []
+    )
+
+
+def test_an_analyst_has_no_language_to_write_functions_in(refused: World) -> None:
+    open_to_all = "select lanname from pg_language where has_language_privilege(oid, 'usage')"
+    assert ask(refused, f"{open_to_all} and lanpltrusted") == []
+
+
+def test_prepared_transactions_which_outlive_their_session_are_off(refused: World) -> None:
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        ask(refused, "begin; lock table raw.events in access share mode; prepare transaction 'x'", READ_WRITE)
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +135,12 @@ def test_an_analyst_can_change_the_password_and_the_settings_of_the_role_until_t
     database = open_world.one("select current_database()")
     ask(open_world, f"alter role {ROLE} in database {database} set statement_timeout = 0", READ_WRITE)
     assert ask(open_world, "show statement_timeout") == [("0",)]
+    ask(open_world, f"alter role {ROLE} in database {database} set work_mem = '1GB'", READ_WRITE)
+    ask(open_world, f"alter role {ROLE} set search_path = '{'x' * 100_000}'", READ_WRITE)
     ask(open_world, f"alter role {ROLE} password 'another'", READ_WRITE)
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(open_world)
     migrate(open_world.settings.postgres_url, analysts=Analysts(PASSWORD))
     assert ask(open_world, "show statement_timeout") == [("1min",)]
-
-
-def test_in_other_databases_of_the_server_the_role_is_everybody(refused: World) -> None:
-    with psycopg.connect(refused.settings.postgres_url, user=ROLE, password=PASSWORD, dbname="postgres") as session:
-        session.execute("create temp table mine (a int)")
-        assert session.execute("show statement_timeout").fetchone() == ("0",)
-        session.rollback()
+    assert ask(open_world, "show work_mem") == open_world.query("show work_mem")
+    assert open_world.query("select 1 from pg_db_role_setting where length(setconfig::text) > 10000") == []

@@ -12,11 +12,17 @@ import psycopg
 from millrace.infra.local import embedded, machine, observe, plan, ports, postgres, processes, redis, state
 from millrace.infra.local.machine import Finding
 from millrace.infra.local.services import LocalError
+from millrace.infra.postgres.sql import statement
 from millrace.resources.postgres import Postgres, describe
 
 _WRITES = (
     "nothing is lost, events wait in Kafka: see its log; it must not be a standby, default_transaction_read_only "
     "must be off (alter database, role, system), and there must be room on its disk"
+)
+
+_TAKE_AWAY = (
+    "run millrace migrate as a superuser, or as an administrator what docs/security.md lists under A hostile analyst; "
+    "where neither can be, give analysts a replica"
 )
 
 _MEND_REDIS = "make room or mend it: docs/runbook.md, MillraceBrokerDown and MillraceRedisDown"
@@ -81,6 +87,7 @@ def _stack(home: Path, application: plan.Application) -> Iterator[Finding]:
         yield Finding("monitoring", level, f"off: {off}", "once it is mended: millrace down, millrace up")
     if "postgres" in known and (address := state.environment(home).get("MILLRACE_POSTGRES_URL")):
         yield database(address)
+        yield rights(address)
     if address := state.environment(home).get("MILLRACE_ANALYST_URL"):
         yield _analysts(address)
 
@@ -104,3 +111,17 @@ def database(address: str) -> Finding:
         advice = "make a database with encoding 'UTF8' template template0, and move what is in this one"
         return Finding("database", "FAIL", f"its encoding is {encoding and encoding[0]}, not UTF8", advice)
     return Finding("database", "OK", "takes writes, in UTF8")
+
+
+def rights(address: str) -> Finding:
+    """Whether the analysts' role may what it should not; `migrate` takes away what its user can."""
+    try:
+        with Postgres(address).connect("millrace-doctor", statement_timeout_seconds=5) as connection:
+            excess = [str(each) for (each,) in connection.execute(statement("excess").encode()).fetchall()]
+    except psycopg.errors.UndefinedObject:
+        return Finding("analysts' rights", "OK", "there is no role millrace_analyst")
+    except psycopg.Error as error:
+        return Finding("analysts' rights", "WARN", describe(error), "see its log, then: millrace doctor")
+    if excess:
+        return Finding("analysts' rights", "WARN", f"millrace_analyst {'; '.join(excess)}", _TAKE_AWAY)
+    return Finding("analysts' rights", "OK", "no more than docs/security.md says")

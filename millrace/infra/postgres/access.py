@@ -10,9 +10,11 @@ tried again.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -27,7 +29,11 @@ T = TypeVar("T")
 ROLE = "millrace_analyst"
 
 _CONNECTIONS = 20
-_TEMPORARY_FILES = "2GB"  # of a session; only a superuser may set it, and nobody else lift it
+# Only a superuser may set these, and nobody else lift them.
+_OF_SUPERUSERS = {
+    "temp_file_limit": "2GB",  # of a session
+    "log_min_messages": "panic",  # an analyst's errors, and what one has printed, are not in the server's log
+}
 _IDLE = timedelta(minutes=5)
 _TRIES = 20
 # "tuple concurrently updated", and a role or a setting of it that somebody else has just made.
@@ -37,10 +43,28 @@ _COLLISIONS = (
     psycopg.errors.DuplicateObject,
     psycopg.errors.DeadlockDetected,
 )
+_GONE_OR_REFUSED = (
+    psycopg.errors.InvalidCatalogName,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.InsufficientPrivilege,
+)
 _SETTINGS = """
 select coalesce(max(s.setconfig), '{}') from pg_db_role_setting as s
 where s.setrole = 'millrace_analyst'::regrole
 and s.setdatabase = (select oid from pg_database where datname = current_database())
+"""
+_NAMES = """
+select s.setdatabase <> 0, split_part(c.setting, '=', 1)
+from pg_db_role_setting as s, unnest(s.setconfig) as c (setting)
+where s.setrole = 'millrace_analyst'::regrole
+and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+"""
+_NOT_BY_NAME = """
+not exists (
+    select from pg_database as d, aclexplode(d.datacl) as a
+    where d.datname = current_database()
+    and a.grantee = 'millrace_analyst'::regrole and a.privilege_type = 'CONNECT'
+)
 """
 # Everybody has the first two by default. Who runs Millrace keeps them: they are the owner's, not PUBLIC's.
 _CHANGES = (
@@ -52,8 +76,8 @@ _CHANGES = (
         "has_schema_privilege('millrace_analyst', to_regnamespace('public'), 'CREATE')",
         "revoke create on schema public from public",
     ),
-    (
-        "not has_database_privilege('millrace_analyst', current_database(), 'CONNECT')",
+    (  # by name: what everybody may is taken away by whoever keeps analysts out of other databases
+        _NOT_BY_NAME,
         "grant connect on database {} to millrace_analyst",
     ),
 )
@@ -91,6 +115,7 @@ def give_access(connection: Connection, analysts: Analysts) -> None:
     _again(connection, lambda: connection.execute(statement("access").encode()))
     if _is(connection, "select rolsuper from pg_roles where rolname = current_user"):
         _again(connection, lambda: _hold_back(connection))
+    _keep_out_of_others(connection)
     for held, change in _CHANGES:
         _change_database(connection, held, change)
     for (excess,) in connection.execute(statement("excess").encode()).fetchall():
@@ -116,12 +141,24 @@ def _configure(connection: Connection, analysts: Analysts) -> None:
         "search_path": "analytics, raw",
         "TimeZone": "UTC",
     }
+    _forget_others(connection, {*wanted, *_OF_SUPERUSERS})
     present = {str(each) for (listed,) in connection.execute(_SETTINGS) for each in listed}
     for name, value in wanted.items():
         if f"{name}={value}" not in present:
             _set(connection, name, value)
     if analysts.password is not None:
         _let_in(connection, analysts.password)
+
+
+def _forget_others(connection: Connection, wanted: Collection[str]) -> None:
+    """Take back the settings that the role has made for itself, here and for all databases."""
+    for here, name in connection.execute(_NAMES).fetchall():
+        if here and name in wanted:
+            continue
+        where = sql.SQL("in database {}").format(_database(connection)) if here else sql.SQL("")
+        change = sql.SQL("alter role {} {} reset {}").format(sql.Identifier(ROLE), where, sql.Identifier(str(name)))
+        with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():  # an administrator's
+            connection.execute(change)
 
 
 def _set(connection: Connection, name: str, value: str) -> None:
@@ -136,8 +173,16 @@ def _hold_back(connection: Connection) -> None:
     for (change,) in connection.execute(statement("held_back").encode()).fetchall():
         connection.execute(str(change).encode())
     present = {str(each) for (listed,) in connection.execute(_SETTINGS) for each in listed}
-    if f"temp_file_limit={_TEMPORARY_FILES}" not in present:
-        _set(connection, "temp_file_limit", _TEMPORARY_FILES)
+    for name, value in _OF_SUPERUSERS.items():
+        if f"{name}={value}" not in present:
+            _set(connection, name, value)
+
+
+def _keep_out_of_others(connection: Connection) -> None:
+    """Each by itself: a database may go meanwhile, and one that cannot be closed leaves the others."""
+    for (change,) in connection.execute(statement("elsewhere").encode()).fetchall():
+        with suppress(_GONE_OR_REFUSED):  # the warning about what is left follows
+            _again(connection, partial(connection.execute, str(change).encode()))
 
 
 def _let_in(connection: Connection, password: str) -> None:
