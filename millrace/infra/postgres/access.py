@@ -181,7 +181,7 @@ def _hold_back(connection: Connection) -> None:
 def _keep_out_of_others(connection: Connection) -> None:
     """Each by itself: a database may go meanwhile, and one that cannot be closed leaves the others."""
     for (change,) in connection.execute(statement("elsewhere").encode()).fetchall():
-        with suppress(_GONE_OR_REFUSED):  # the warning about what is left follows
+        with suppress(*_GONE_OR_REFUSED):  # the warning about what is left follows
             _again(connection, partial(connection.execute, str(change).encode()))
 
 
