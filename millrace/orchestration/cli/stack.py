@@ -9,6 +9,7 @@ import shlex
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,14 +107,14 @@ def env(data_dir: Path, as_json: bool) -> None:
 @with_data_dir
 @with_json
 def doctor(data_dir: Path, as_json: bool) -> None:
-    """Look whether this machine can run the stack, and whether a running one answers; say what to do.
+    """Look whether this machine can run the stack, and whether a running one answers and reads; say what to do.
 
     Exit code 0 when nothing failed; warnings do not count.
     """
     from millrace.infra.local import doctor as checks
-    from millrace.orchestration.cli import programs, stack_view
+    from millrace.orchestration.cli import doctor_reading, programs, stack_view
 
-    found = checks.examine(data_dir, programs.application())
+    found = chain(checks.examine(data_dir, programs.application()), doctor_reading.of_stack(data_dir))
     if as_json:
         listed = list(found)
         click.echo(json.dumps([asdict(finding) for finding in listed], indent=2))
