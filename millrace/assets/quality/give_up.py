@@ -22,6 +22,7 @@ from millrace.assets.ingest.store import Prepared, Store
 from millrace.assets.ingest.worker import Worker
 from millrace.assets.letters import audit
 from millrace.assets.letters.audit import Call
+from millrace.resources import generations
 from millrace.resources.postgres import Connection
 
 _LOG = logging.getLogger(__name__)
@@ -49,12 +50,36 @@ def where(worker: Worker, topic: str, partition: int) -> Stands:
         CannotGiveUp: Kafka has no such partition.
         KafkaUnavailable, psycopg.Error: nobody can tell.
     """
-    found = [a for a in worker.kafka.available([topic]) if a.partition == partition]
+    troubles: dict[str, str] = {}
+    known = books.committed(worker.database.connection())
+    available = generations.current(worker.kafka.available([topic], troubles), known)
+    found = [a for a in available if a.partition == partition]
     if not found:
-        raise CannotGiveUp(f"Kafka offers no partition {partition} of topic {topic}")
+        raise CannotGiveUp(_why_nowhere(topic, partition, troubles))
     place = Place(found[0].topic_id, partition)
-    committed = books.committed(worker.database.connection()).get(place, found[0].low)
-    return Stands(topic, place, committed, found[0].high)
+    return Stands(topic, place, known.get(place, found[0].low), found[0].high)
+
+
+def _why_nowhere(topic: str, partition: int, troubles: Mapping[str, str]) -> str:
+    if why := troubles.get(topic) or troubles.get(f"{topic}/{partition}"):
+        return (
+            f"Kafka does not tell where {topic}/{partition} ends: {why}. Mend that first: "
+            "docs/runbook.md, MillracePartitionUnreadable"
+        )
+    return f"Kafka has no partition {partition} of topic {topic}: millrace gaps list names those that stand still"
+
+
+def refuse_readable(worker: Worker, at: Stands) -> None:
+    """Make sure that the partition cannot be read where it stands.
+
+    Raises:
+        CannotGiveUp: it can.
+    """
+    consumer = worker.kafka.consumer(**_probe(worker))
+    try:
+        _expect_unreadable(consumer, at)
+    finally:
+        consumer.close()
 
 
 def readable_from(worker: Worker, at: Stands, probed: Callable[[int], None] = lambda _: None) -> int:
@@ -63,12 +88,9 @@ def readable_from(worker: Worker, at: Stands, probed: Callable[[int], None] = la
     Raises:
         CannotGiveUp: the partition can be read where it stands.
     """
-    consumer = worker.kafka.consumer(**{"group.id": f"{worker.kafka.group_id}-probe"})
+    consumer = worker.kafka.consumer(**_probe(worker))
     try:
-        if _readable(consumer, at, at.committed):
-            raise CannotGiveUp(
-                f"{at.topic}/{at.place.partition} can be read at offset {at.committed}: nothing to give up"
-            )
+        _expect_unreadable(consumer, at)
         unreadable, step = at.committed, 1
         readable = at.end
         while unreadable + step < at.end:
@@ -89,6 +111,15 @@ def readable_from(worker: Worker, at: Stands, probed: Callable[[int], None] = la
         consumer.close()
 
 
+def _probe(worker: Worker) -> dict[str, str]:
+    return {"group.id": f"{worker.kafka.group_id}-probe"}
+
+
+def _expect_unreadable(consumer: Consumer, at: Stands) -> None:
+    if _readable(consumer, at, at.committed):
+        raise CannotGiveUp(f"{at.topic}/{at.place.partition} can be read at offset {at.committed}: nothing to give up")
+
+
 def _readable(consumer: Consumer, at: Stands, offset: int) -> bool:
     """Whether the first thing that comes from there is a record or the end of the log."""
     consumer.assign([TopicPartition(at.topic, at.place.partition, offset)])
@@ -105,6 +136,18 @@ def _readable(consumer: Consumer, at: Stands, offset: int) -> bool:
         consumer.unassign()
 
 
+def check_until(at: Stands, until: int) -> None:
+    """Make sure that a range is one.
+
+    Raises:
+        CannotGiveUp: it is not.
+    """
+    if not at.committed < until <= at.end:
+        raise CannotGiveUp(
+            f"--until: expected an offset above {at.committed} and up to {at.end}, the end of the log; found {until}"
+        )
+
+
 def give_up(worker: Worker, at: Stands, until: int, actor: str) -> str:
     """Record the gap, move the offset behind it, and write the audit, in one transaction; returns the run's name.
 
@@ -112,10 +155,7 @@ def give_up(worker: Worker, at: Stands, until: int, actor: str) -> str:
         CannotGiveUp: the range is none, or ingest moved the partition meanwhile.
         StorageFailed: PostgreSQL failed for a minute; nothing was done.
     """
-    if not at.committed < until <= at.end:
-        raise CannotGiveUp(
-            f"expected an offset above {at.committed} and up to {at.end}, the end of the log; found {until}"
-        )
+    check_until(at, until)
     run = f"give-up-{uuid.uuid4().hex[:12]}"
     gap = Gap(at.topic, at.place, at.committed, until, "unreadable")
     chunk = Chunk((Range(at.topic, at.place, at.committed, until),), [], [], (gap,))

@@ -89,7 +89,7 @@ def give_up(topic: str, partition: int, until: int | None, dry_run: bool, yes: b
     """  # noqa: D301 - click's \b is that very character
     with _explained(), _worker() as worker:
         at = giving_up.where(worker, topic, partition)
-        end = _search(worker, at, quiet=as_json) if until is None else until
+        end = _until(worker, at, until, quiet=as_json)
         made = giving_up.as_dict(at, end)
         text = f"{topic}/{partition}: offsets {at.committed} to {end - 1}, {end - at.committed} in all"
         if dry_run:
@@ -99,6 +99,14 @@ def give_up(topic: str, partition: int, until: int | None, dry_run: bool, yes: b
             _confirm(text)
         run = giving_up.give_up(worker, at, end, actor())
     click.echo(json.dumps({**made, "done": True, "run": run}, indent=2) if as_json else f"gave up {text}")
+
+
+def _until(worker: Worker, at: giving_up.Stands, given: int | None, *, quiet: bool) -> int:
+    if given is None:
+        return _search(worker, at, quiet=quiet)
+    giving_up.check_until(at, given)
+    giving_up.refuse_readable(worker, at)
+    return given
 
 
 def _search(worker: Worker, at: giving_up.Stands, *, quiet: bool) -> int:
@@ -129,7 +137,7 @@ def _explained() -> Generator[None]:
         click.echo(str(error) or "ingest moved the partition meanwhile: look again", err=True)
         sys.exit(1)
     except KafkaUnavailable as error:
-        click.echo(f"Kafka cannot be reached: {error}", err=True)
+        click.echo(f"Kafka cannot be asked (MILLRACE_KAFKA_BOOTSTRAP_SERVERS): {error}", err=True)
         sys.exit(2)
     except psycopg.Error as error:
         click.echo(f"PostgreSQL failed (MILLRACE_POSTGRES_URL): {describe(error)}", err=True)
