@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Have the host of a CloudFormation stack put an image into service, through Systems Manager: no SSH, no open port.
 #
-#   deploy.sh STACK IMAGE       IMAGE as infra/docker/deploy.sh takes it, which is what runs on the host
+#   deploy.sh STACK REPOSITORY@sha256:DIGEST       with the repository that the stack was given; verify-image.sh names both
 #
 # Needs the aws command and the credentials of the stack's DeployRole: it may run the document STACK-deploy on the host
 # that bears the stack's name, and ask how it went. Prints what the host said. Exit code: 0 deployed; 1 not, and the
@@ -13,8 +13,9 @@ stack=${1:?STACK} image=${2:?IMAGE}
 wait_seconds=${DEPLOY_WAIT_SECONDS:-2460}
 poll_seconds=${DEPLOY_POLL_SECONDS:-5}
 
-# The document allows only this, too; here it is said before anything is sent.
-[[ $image =~ ^[a-z0-9@][A-Za-z0-9./_:@-]{0,254}$ ]] || { echo "not an image: $image" >&2; exit 1; }
+# The document allows only this, too, of its own repository; here it is said before anything is sent.
+[[ $image =~ ^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$ ]] ||
+    { echo "not REPOSITORY@sha256:DIGEST, which alone cannot be moved: $image" >&2; exit 1; }
 
 id=$(aws ssm send-command --document-name "$stack-deploy" --targets "Key=tag:millrace-stack,Values=$stack" \
     --parameters "Image=$image" --comment "deploy $image" --output text --query Command.CommandId)

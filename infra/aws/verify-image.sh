@@ -1,23 +1,33 @@
 #!/usr/bin/env bash
-# In GitHub Actions: find the digest of an image and prove that this repository's release workflow built it.
+# In GitHub Actions: find the digest of an image and prove that this repository's release workflow built it, for the tag of
+# that very release: the same workflow on another branch, or another release under this name, is refused.
 #
-#   verify-image.sh TAG | @sha256:DIGEST
+#   verify-image.sh 1.2.3 | @sha256:DIGEST | 1.2.3@sha256:DIGEST
 #
+# Of a digest alone the release is the one that the image's label names: what it claims to be, its certificate must say.
 # Writes image=REPOSITORY@DIGEST to GITHUB_OUTPUT: what was verified is what gets deployed, wherever the tag moves to.
 set -euo pipefail
 
 repository=ghcr.io/${GITHUB_REPOSITORY_OWNER,,}/millrace
-case ${1:?TAG or @DIGEST} in
-    @*) asked=$repository$1 ;;
-    *) asked=$repository:$1 ;;
-esac
-[[ $asked =~ ^[a-z0-9./_-]+(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$ ]] ||
-    { echo "not a tag or a digest: $1" >&2; exit 1; }
+one='[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?'
+[[ ${1:?1.2.3 or @DIGEST} =~ ^(v?($one))?(@sha256:[0-9a-f]{64})?$ ]] || {
+    echo "neither a release (1.2.3; 1.2 and latest move) nor a digest (@sha256:...): $1" >&2
+    exit 1
+}
+release=${BASH_REMATCH[2]} digest=${BASH_REMATCH[4]#@}
+inspect() { docker buildx imagetools inspect "$1" --format "{{json .$2}}"; }
 
-# The first digest is the image's own, those of its platforms follow; a wrong one would have no attestation.
-found=$(docker buildx imagetools inspect "$asked" --format '{{json .Manifest}}')
-[[ $found =~ \"digest\":\ *\"(sha256:[0-9a-f]{64})\" ]] || { echo "no digest of $asked" >&2; exit 1; }
-digest=${BASH_REMATCH[1]}
-gh attestation verify "oci://$repository@$digest" --repo "$GITHUB_REPOSITORY" \
-    --signer-workflow "$GITHUB_REPOSITORY/.github/workflows/release.yml"
+if [[ -z $digest ]]; then
+    # The first digest is the image's own, those of its platforms follow; a wrong one would have no attestation.
+    [[ $(inspect "$repository:$release" Manifest) =~ \"digest\":\ *\"(sha256:[0-9a-f]{64})\" ]] ||
+        { echo "no digest of $repository:$release" >&2; exit 1; }
+    digest=${BASH_REMATCH[1]}
+elif [[ -z $release ]]; then
+    [[ $(inspect "$repository@$digest" Image) =~ \"org.opencontainers.image.version\":\ *\"($one)\" ]] ||
+        { echo "the image names no release in its label: say 1.2.3@$digest" >&2; exit 1; }
+    release=${BASH_REMATCH[1]}
+fi
+ref=refs/tags/v$release
+gh attestation verify "oci://$repository@$digest" --repo "$GITHUB_REPOSITORY" --deny-self-hosted-runners \
+    --source-ref "$ref" --cert-identity "https://github.com/$GITHUB_REPOSITORY/.github/workflows/release.yml@$ref"
 echo "image=$repository@$digest" >>"$GITHUB_OUTPUT"

@@ -86,6 +86,8 @@ def test_with_managed_services_every_connection_is_encrypted_and_no_container_is
     assert made.postgres_url == f"postgresql://millrace_service:p4ss{verified}"
     assert stack().secrets(MANAGED, secret)["postgres_owner_url"] == f"postgresql://millrace:p4ss{verified}"
     assert lines["MILLRACE_ANALYST_HOST"] == "db.example.org:5432"
+    assert lines["MILLRACE_ANALYST_SSLMODE"] == "verify-full"
+    assert lines["MILLRACE_ANALYST_SSLROOTCERT"] == "/run/outside/rds.pem"
     assert made.redis_url == "rediss://:p4ss@claims.example.org:6379/0?ssl_cert_reqs=required"
     assert made.broker_url == "rediss://:p4ss@broker.example.org:6379/0?ssl_cert_reqs=required"
     assert made.kafka_options["security.protocol"] == "SASL_SSL"
@@ -121,7 +123,14 @@ def test_the_processes_of_amazons_services_see_the_folder_that_is_renewed() -> N
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     ours = {name for name, each in services.items() if "postgres_url" in each.get("secrets", ())} | {"producer"}
     outside = yaml.safe_load(OVERLAY.read_text())["services"]
-    assert {name for name, each in outside.items() if "volumes" in each} == ours
+    assert {name for name, each in outside.items() if "volumes" in each} == {*ours, "grafana"}
+
+
+def test_grafana_is_given_the_authorities_that_it_checks_by_and_not_kafkas_token() -> None:
+    [mount] = yaml.safe_load(OVERLAY.read_text())["services"]["grafana"]["volumes"]
+    assert mount["target"] == stack().lines(MANAGED, "")["MILLRACE_ANALYST_SSLROOTCERT"]
+    assert mount["source"] == str(stack("volume").MOUNT / "outside" / "rds.pem")
+    assert mount["read_only"]
 
 
 def test_init_completes_what_the_host_has_written(tmp_path: Path) -> None:

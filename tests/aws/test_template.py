@@ -1,6 +1,7 @@
 """What the CloudFormation template makes, read from the file alone; `make test-aws` deploys it as well."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,38 @@ def test_whoever_deploys_may_run_one_document_on_one_host_from_one_environment()
     assert [s["Sid"] for s in sends] == ["OnlyThisDocument", "OnlyOnThisHost"]
     assert sends[1]["Condition"]["StringEquals"].keys() == {"ssm:resourceTag/millrace-stack"}
     assert "DeployRole" not in Made().resources
+
+
+def allowed(image: str) -> bool:
+    """Whether Systems Manager would take an image for the stack's document."""
+    [document] = Made(EVERYTHING).of("AWS::SSM::Document").values()
+    pattern, values = document["Content"]["parameters"]["Image"]["allowedPattern"]["Fn::Sub"]
+    between, split = values["Repository"]["Fn::Join"]
+    at, repository = split["Fn::Split"]
+    return re.search(pattern.replace("${Repository}", between.join(repository.split(at))), image) is not None
+
+
+def test_the_document_deploys_what_the_stacks_own_repository_holds_and_only_by_digest() -> None:
+    digest, ours = "sha256:" + "a" * 64, REQUIRED["ImageRepository"]
+    assert allowed(f"{ours}@{digest}")
+    for repository in (
+        "ghcr.io/other/millrace",
+        "ghcr_io/owner/millrace",
+        "evil.example/" + ours,
+        f"{ours}2",
+        f"{ours}/x",
+    ):
+        assert not allowed(f"{repository}@{digest}")
+    for name in (
+        "1.2.3",
+        f"@{digest}",
+        ours,
+        f"{ours}:1.2.3",
+        f"{ours}:1.2.3@{digest}",
+        f"{ours}@{digest}0",
+        f"{ours}@sha256:0",
+    ):
+        assert not allowed(name)
 
 
 @pytest.mark.parametrize(("choice", "kind"), MANAGED.items())

@@ -93,6 +93,26 @@ def test_dashboards_ask_only_datasources_that_are_provisioned() -> None:
     assert {("prometheus", "prometheus"), ("grafana-postgresql-datasource", "postgres")} <= asked
 
 
+def test_grafana_checks_the_databases_certificate_wherever_the_connection_is_encrypted() -> None:
+    """`require` takes anybody's certificate, and hands the analysts' password to whoever shows one."""
+    [database] = [each["jsonData"] for each in _datasources() if each["type"] == "grafana-postgresql-datasource"]
+    assert database["sslmode"] == "$MILLRACE_ANALYST_SSLMODE"
+    assert (database["tlsConfigurationMethod"], database["sslRootCertFile"]) == (
+        "file-path",
+        "$MILLRACE_ANALYST_SSLROOTCERT",
+    )
+    root = ROOT
+    grafana = yaml.safe_load((root / "infra/docker/compose.yaml").read_text())["services"]["grafana"]
+    assert grafana["environment"]["MILLRACE_ANALYST_SSLROOTCERT"].endswith(":-/run/secrets/ca.pem}")
+    assert "ca.pem" in grafana["secrets"]
+    said = re.compile(r"ssl_?mode\W{1,4}(require|prefer|allow|verify-ca)\b", re.IGNORECASE)
+    places = [p for folder in ("infra", "monitoring", "docs", "millrace/infra") for p in (root / folder).rglob("*")]
+    texts = {
+        p: p.read_text(errors="replace") for p in places if p.is_file() and p.suffix != ".pyc" and "adr" not in p.parts
+    }
+    assert [str(p.relative_to(root)) for p, text in texts.items() if said.search(text)] == []
+
+
 def _datasources() -> list[dict[str, Any]]:
     text = (FOLDER / "provisioning" / "datasources" / "millrace.yml").read_text(encoding="utf-8")
     return yaml.safe_load(text)["datasources"]

@@ -109,6 +109,7 @@ def prepare_outside(config: dict[str, str]) -> None:
     OUTSIDE.mkdir(mode=0o755, exist_ok=True)
     if config["postgres"] == "rds":
         written.fetch_authorities(OUTSIDE / "rds.pem")
+    (OUTSIDE / "rds.pem").touch(0o644)  # Grafana's container is given this file, whoever else is a service of Amazon's
     kafka_token.renew(config, OUTSIDE / "kafka_token")
 
 

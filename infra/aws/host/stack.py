@@ -46,7 +46,8 @@ def lines(config: Config, servers: str) -> dict[str, str]:
         **{f"{name.upper()}_PROFILE": "core" if here else "none" for name, here in contained.items()},
         "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": servers or "kafka:9092",
         "MILLRACE_ANALYST_HOST": f"{config['postgres_host'] or 'postgres'}:5432",
-        "MILLRACE_ANALYST_SSLMODE": "disable" if contained["postgres"] else "require",
+        "MILLRACE_ANALYST_SSLMODE": "disable" if contained["postgres"] else "verify-full",
+        "MILLRACE_ANALYST_SSLROOTCERT": "" if contained["postgres"] else f"{OUTSIDE}/rds.pem",
         "MILLRACE_PUSHGATEWAY_URL": "http://pushgateway:9091" if with_metrics else "",
     }
 
