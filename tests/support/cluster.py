@@ -24,14 +24,23 @@ from tests.support.packages import Program
 SUPPORTED = (15, 16, 17, 18)
 PASSWORD = "p%st/gres"  # characters that a URL must escape
 INSTALLED = Path("/usr/lib/postgresql")
+# What the embedded stack, Compose and RDS have in common.
+SHARED = {
+    "max_locks_per_transaction": "256",
+    "max_prepared_transactions": "0",
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+}
 _SETTINGS = f"""
 listen_addresses = '{HOST}'
 unix_socket_directories = ''
 max_connections = 200
-max_locks_per_transaction = 256
-log_error_verbosity = terse
-log_min_error_statement = panic
-"""
+""" + "".join(f"{name} = {value}\n" for name, value in SHARED.items())
 
 
 @cache

@@ -37,9 +37,16 @@ _SETTINGS = {
     "log_timezone": "'UTC'",
     "log_line_prefix": "'%m [%p] %a '",
     "log_checkpoints": "off",
-    # A failed COPY or INSERT quotes the row, which is personal data; its client is told, the log is not.
-    "log_error_verbosity": "terse",
+    "max_prepared_transactions": "0",  # one that is left behind holds its locks for ever
+    # A failed statement, and an error's own first line, may quote a row, which is personal data; its client is told,
+    # the log is not. What the server says of itself (LOG, FATAL, PANIC) stays. The same in Compose and on RDS.
+    "log_min_messages": "log",
     "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
 }
 
 
