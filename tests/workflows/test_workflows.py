@@ -115,7 +115,7 @@ def test_a_release_is_built_from_what_was_tested_with_sbom_and_provenance() -> N
 
 def test_the_scripts_that_workflows_run_are_there_and_may_be_run() -> None:
     named = {name for step in steps() for name in re.findall(r"infra/[\w/.-]+\.sh", step.content.get("run", ""))}
-    assert named == {"infra/aws/verify-image.sh", "infra/aws/deploy.sh"}
+    assert named == {"infra/aws/verify-image.sh", "infra/aws/deploy.sh", "infra/docker/pin-images.sh"}
     assert [name for name in named if not (ROOT / name).stat().st_mode & 0o100] == []
 
 
