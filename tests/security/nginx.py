@@ -120,14 +120,14 @@ class Proxy:
 
 
 @contextmanager
-def running(directory: Path, main: str = "nginx.conf") -> Generator[Proxy]:
-    """Start both."""
+def running(directory: Path, main: str = "nginx.conf", *, dagster: int = 0) -> Generator[Proxy]:
+    """Start both; before what listens on a port, if one is given."""
     nginx = program("nginx", "nginx")
     authority = Authority(directory / "authority").make()
     behind = ThreadingHTTPServer(("127.0.0.1", 0), _Tells)
     Thread(target=behind.serve_forever, daemon=True).start()
     [port] = ports.free(1)
-    config = adapted(directory, authority, main, port, behind.server_port)
+    config = adapted(directory, authority, main, port, dagster or behind.server_port)
     environment = {**os.environ, **nginx.environment}
     with (
         (directory / "error.log").open("wb") as log,

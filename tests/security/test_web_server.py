@@ -1,11 +1,14 @@
 """The web server is on loopback, where every page that an operator visits can send its browser: none can use it."""
 
+import base64
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.security import nginx
 from tests.security.web import HOST, WebServer, web_server
 
 pytestmark = pytest.mark.services
@@ -118,3 +121,18 @@ def test_a_page_of_its_own_is_kept_up_to_date_by_a_websocket(server: WebServer) 
     with server.websocket(server.origin) as client:
         client.send('{"type": "connection_init"}')
         assert "connection_ack" in str(client.recv(timeout=60))
+
+
+def test_behind_the_proxy_it_is_used_under_the_proxys_name_and_by_nobody_elses_page(
+    server: WebServer, tmp_path: Path
+) -> None:
+    login = {"Authorization": "Basic " + base64.b64encode(b"ann:right").decode(), "Sec_Fetch_Site": "same-origin"}
+    body = b'{"query": "{ version }"}'
+    with nginx.running(tmp_path, dagster=server.port) as proxy:
+        own = {**login, "Origin": proxy.origin, "Content_Type": "application/json"}
+        assert proxy.ask("/", **login, Sec_Fetch_Mode="navigate")[0] == 200
+        assert '"version"' in proxy.ask("/graphql", "POST", body, **own)[1]
+        assert proxy.ask("/graphql", "POST", body, **{**own, "Origin": EVIL})[0] == 403
+        upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec_WebSocket_Version": "13"}
+        key = {"Sec_WebSocket_Key": base64.b64encode(b"0123456789abcdef").decode()}
+        assert proxy.ask("/graphql", **own, **upgrade, **key, Sec_WebSocket_Protocol="graphql-ws")[0] == 101
