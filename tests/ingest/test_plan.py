@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from millrace.assets.ingest.plan import BatchPlan, Limits, Place, Range, lane_of, plan
+from millrace.assets.ingest.plan import BatchPlan, Limits, Place, Range, lane_of, plan, without
+from millrace.resources import generations
 from millrace.resources.kafka import Available
 
 TOPIC = UUID(int=7)
@@ -146,3 +147,11 @@ class TicksAndRuns(RuleBasedStateMachine):
 
 
 test_ticks_runs_crashes_and_replays_in_any_order = TicksAndRuns.TestCase
+
+
+def test_a_partition_that_is_left_aside_is_not_listened_to_by_its_present_log() -> None:
+    log = generations.of_log(TOPIC, 1)
+    committed = {Place(TOPIC, 0): 5, Place(log, 0): 5, Place(TOPIC, 1): 2}
+    left = without([available(0, 0, 9), available(1, 0, 5)], {Place(log, 0)}, committed)
+    [one] = plan(committed, left, set(), Limits(1, 100))
+    assert [(r.place.partition, r.start, r.end) for r in one.ranges] == [(1, 2, 5)]

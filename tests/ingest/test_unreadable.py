@@ -1,6 +1,6 @@
 """A partition that answers where it begins and ends, and does not hand its records out, stops nobody else."""
 
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
@@ -8,33 +8,52 @@ from millrace.assets.ingest import unreadable
 from millrace.assets.ingest.pull import PartitionsUnreadable
 from millrace.assets.quality import give_up
 from tests.ingest.test_faults import two_partitions
+from tests.support.damage import damage
 from tests.support.world import World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
 
 
-def damage(world: World, partition: int, record: bytes) -> None:
-    """Overwrite four bytes of a record in the log segment, so that its batch fails its checksum."""
-    [segment] = world.services.directory.glob(f"**/{world.topic}-{partition}/00000000000000000000.log")
-    _overwrite(segment, record)
-
-
-def _overwrite(segment: Path, record: bytes) -> None:
-    at = segment.read_bytes().index(record)
-    with segment.open("r+b") as file:
-        file.seek(at)
-        file.write(b"\xff\xff\xff\xff")
-
-
-def three_batches(world: World) -> list[bytes]:
-    """Three batches of three records in partition 0, the second one damaged, and four records in partition 1."""
+def three_batches(world: World, kind: str = "bytes of a record", offset: int = 3) -> None:
+    """Three batches of three records in partition 0, one of them damaged, and four records in partition 1."""
     two_partitions(world)
-    values = encoded(*(event() for _ in range(9)))
-    for first in (0, 3, 6):
-        world.produce(values[first : first + 3])
+    for _ in range(3):
+        world.produce(encoded(*(event() for _ in range(3))))
     world.produce(encoded(*(event() for _ in range(4))), partition=1)
-    damage(world, 0, values[4])
-    return values
+    damage(world, 0, kind, offset)
+
+
+# What the error says of each kind; an error that Kafka's client does not tell is a silence.
+ERRORS = {
+    "bytes of a record": "BAD_MSG: .*CRC",
+    "a format that nobody knows": "NOT_IMPLEMENTED: .*MagicByte 7",
+    "a codec that nobody knows": "NOT_IMPLEMENTED: Decompression .*0x7",
+    "a codec that it is not": "BAD_COMPRESSION: Decompression",
+    "a record longer than the batch": "no record came",
+    "a length beyond the end": "no record came",
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_whatever_makes_a_batch_unreadable_what_is_there_is_stored_and_it_is_named(world: World, kind: str) -> None:
+    three_batches(world, kind)
+    worker = world.another_worker(progress_timeout=timedelta(seconds=10))
+    with pytest.raises(PartitionsUnreadable, match=rf"^{world.topic}/0 at offset 3: {ERRORS[kind]}[^;]*$"):
+        world.ingest(worker)
+    assert world.totals()["stored"] == 3 + 4
+    assert world.query("select partition, at_offset from ops.unreadable_partitions") == [(0, 3)]
+    worker.close()
+
+
+def test_a_log_that_is_cut_short_silences_neither_what_is_before_it_nor_other_partitions(world: World) -> None:
+    """The broker promises bytes that it does not have: an answer with records of both partitions never ends."""
+    three_batches(world, "cut short", 6)
+    with pytest.raises(PartitionsUnreadable, match=rf"^{world.topic}/0 at offset 6: no record came for 15 s$"):
+        world.ingest()
+    assert world.totals()["stored"] == 6 + 4
+    committed = "select partition, next_offset from ops.offsets order by partition"
+    assert world.query(committed) == [(0, 6), (1, 4)]
+    assert give_up.readable_from(world.worker, give_up.where(world.worker, world.topic, 0)) == 9
 
 
 def test_a_damaged_batch_keeps_neither_what_is_before_it_nor_other_partitions(world: World) -> None:

@@ -17,6 +17,7 @@ import psycopg
 from millrace.assets.ingest import books, counted
 from millrace.assets.ingest.evict import evicting_blockers
 from millrace.assets.ingest.model import Chunk
+from millrace.assets.ingest.pull import PartitionsUnreadable
 from millrace.assets.ingest.rows import PartitionMissing
 from millrace.assets.ingest.store import AlreadyCommitted, Prepared
 from millrace.metrics.totals import Totals
@@ -78,6 +79,7 @@ def until_committed(
 
     Raises:
         AlreadyCommitted: the offsets are elsewhere than this chunk would have put them.
+        PartitionsUnreadable: Kafka refuses to describe a topic of the chunk.
         StorageFailed: a failure that trying again does not mend, or that did not end in time.
     """
     began, retried = patience.clock(), list[str]()
@@ -91,6 +93,8 @@ def until_committed(
                 if not database.read(lambda connection: _stands_at_end(connection, prepared.chunk)):
                     raise
                 return None
+            except PartitionsUnreadable:
+                raise  # it names them; waiting for them would keep the others of the chunk from being planned anew
             except _INFRASTRUCTURE as error:
                 waited = patience.clock() - began
                 if not _worth_it(error) or waited > patience.give_up_after_seconds:

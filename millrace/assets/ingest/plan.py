@@ -6,7 +6,6 @@ What belongs here: the decision and its types. What does not: asking Kafka, Post
 
 import zlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -94,12 +93,15 @@ def plan(
 def without(
     available: Iterable[Available], aside: Collection[Place], committed: Mapping[Place, int]
 ) -> list[Available]:
-    """The same, with nothing to read of the partitions that are left aside; their lanes listen to them all the same."""
+    """The same without the partitions that are left aside; their lanes do not listen to them either.
+
+    An answer of Kafka that holds one of them may never end, and the others' records are in it.
+    """
 
     def place(a: Available) -> Place:
         return Place(generations.current_id(a.topic_id, a.partition, committed), a.partition)
 
-    return [replace(a, high=committed.get(place(a), a.low)) if place(a) in aside else a for a in available]
+    return [a for a in available if place(a) not in aside]
 
 
 def lane_of(topic: str, partition: int, lanes: int) -> int:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from millrace.assets.ingest import anchors
+from millrace.assets.ingest.alone import Alone
 from millrace.assets.ingest.anchors import Anchor, LogChanged, LogOverwritten
 from millrace.assets.ingest.model import Chunk, Gap, Unreadable
 from millrace.assets.ingest.plan import Place, Range
@@ -51,12 +52,18 @@ def verify_generation(kafka: Kafka, ranges: tuple[Range, ...]) -> None:
 
     Raises:
         TopicReplaced: Kafka gives another id to a topic by now, or none.
+        PartitionsUnreadable: Kafka describes some of the topics, and refuses to describe others.
         KafkaUnavailable: Kafka cannot be asked.
     """
-    ids = kafka.topic_ids(sorted({r.topic for r in ranges}))
+    troubles: dict[str, str] = {}
+    ids = kafka.topic_ids(sorted({r.topic for r in ranges}), troubles)
     for r in ranges:
-        if r.topic not in ids or not generations.same_topic(ids[r.topic][0], r.place.topic_id):
+        replaced = r.topic not in ids or not generations.same_topic(ids[r.topic][0], r.place.topic_id)
+        if replaced and r.topic not in troubles:
             raise TopicReplaced(r.topic)
+    if troubles:
+        refused = [r for r in ranges if r.topic in troubles]
+        raise PartitionsUnreadable([Unreadable(r.topic, r.place, r.start, troubles[r.topic]) for r in refused])
 
 
 class PullLimits(NamedTuple):
@@ -95,8 +102,10 @@ class Puller:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         known: Mapping[Place, Anchor] = MappingProxyType({}),
+        alone: Callable[[], Consumer] | None = None,
     ) -> None:
         self._kafka, self._consumer, self._limits = kafka, consumer, limits
+        self._together, self._alone = consumer, Alone(alone, limits.stall_seconds)
         self._clock, self._sleep = clock, sleep
         self._ranges = ranges
         # Records that were committed last: reading begins with them, to see that the log is still that one.
@@ -133,7 +142,8 @@ class Puller:
                     yield chunk
             yield from self._lingering()
         finally:
-            self._consumer.unassign()
+            self._alone.end()
+            self._together.unassign()
         if self._unreadable:
             raise PartitionsUnreadable(list(self._unreadable.values()))
 
@@ -143,6 +153,7 @@ class Puller:
             # Asking for no more than is left returns as soon as it is there instead of waiting for the time to pass.
             self._poll(collected, _POLL_SECONDS, left)
             self._put_aside()
+            self._one_by_one()
             if collected.records and self._clock() - began > self._limits.chunk_seconds:
                 break
         return self._cut(collected, began)
@@ -220,21 +231,31 @@ class Puller:
             if source not in self._suspect:
                 self._reach(source, message.offset())
             return
-        if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
-            if source not in self._suspect:  # behind an error the client may ask for an offset that it made up
-                self._expired(source, collected)
-            return
-        if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
-            verify_generation(self._kafka, (self._ranges[source],))
+        try:
+            if self._is_explained(code, source, collected):
+                return
+        except (KafkaException, KafkaUnavailable):
+            pass  # what would explain it cannot be asked, of this topic perhaps: the others go on
         # The client goes on behind some of what it cannot read: nothing is taken until the same is asked for again.
         # The first error says what is wrong; what the client makes of the bytes behind it may be anything.
         self._trouble[source] = self._trouble[source] or f"{error.name().lstrip('_')}: {error.str()}"
         self._suspect.add(source)
 
+    def _is_explained(self, code: int, source: int, collected: _Collected) -> bool:
+        """Whether an error turned out to be a loss that is recorded, or an offset that the client made up."""
+        if code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
+            if source not in self._suspect:  # behind an error the client may ask for an offset that it made up
+                self._expired(source, collected)
+            return True
+        if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):  # noqa: SLF001
+            verify_generation(self._kafka, (self._ranges[source],))
+        return False
+
     def _assign_anew(self) -> None:
         """Ask again for what came as an error, but not all the time; what was fetched behind it is thrown away."""
-        for source in sorted(self._suspect - self._unreadable.keys()):
-            if self._polled - self._assigned[source] >= _REASSIGN_SECONDS:
+        one = self._alone.reading
+        for source in sorted(self._suspect - self._unreadable.keys()) if one is None else [one]:
+            if source in self._suspect and self._polled - self._assigned[source] >= _REASSIGN_SECONDS:
                 self._assigned[source] = self._polled
                 self._suspect.discard(source)
                 self._consumer.incremental_unassign([self._where(source)])
@@ -243,14 +264,27 @@ class Puller:
     def _put_aside(self) -> None:
         """Wait no longer for partitions that give no record and no end."""
         for source, r in enumerate(self._ranges):
-            if self._position[source] >= r.end or source in self._unreadable:
+            if self._position[source] >= r.end or source in self._unreadable or self._alone.waits(source):
                 continue
             stall, trouble = self._limits.stall_seconds, self._trouble[source]
-            if self._polled - self._heard[source] > (min(stall, _ERROR_SECONDS) if trouble else stall):
+            silent = self._alone.seconds if source == self._alone.reading else stall
+            if self._polled - self._heard[source] <= (min(stall, _ERROR_SECONDS) if trouble else silent):
+                continue
+            self._consumer.incremental_unassign([self._where(source)])
+            if trouble or not self._alone.takes(source):
                 why = trouble or f"no record came for {stall:.0f} s"
                 self._unreadable[source] = Unreadable(r.topic, r.place, self._position[source], why)
                 self._suspect.add(source)
-                self._consumer.incremental_unassign([self._where(source)])
+
+    def _one_by_one(self) -> None:
+        """Once nothing but silent partitions is left: each by itself, for what one withholds silences others."""
+        left = [i for i, r in enumerate(self._ranges) if self._position[i] < r.end and i not in self._unreadable]
+        if self._alone.reading in left or not all(map(self._alone.waits, left)):
+            return
+        self._consumer = self._alone.next(self._polled) or self._together
+        if (source := self._alone.reading) is not None:
+            self._heard[source] = self._polled
+            self._consumer.assign([self._where(source)])
 
     def _where(self, source: int) -> TopicPartition:
         r = self._ranges[source]

@@ -12,12 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from logging import Logger
 from typing import TypeVar
 
 import psycopg
 
 from millrace.assets.ingest import anchors, books, frame, logs, unreadable
+from millrace.assets.ingest.alone import BATCH_BY_BATCH
 from millrace.assets.ingest.anchors import LogChanged, LogOverwritten
 from millrace.assets.ingest.attempt import Patience, read_patiently, until_committed
 from millrace.assets.ingest.claim import Asked, Books, ask, decide
@@ -90,7 +92,7 @@ def ingest(worker: Worker, ranges: tuple[Range, ...], author: Author, log: Logge
 def _write_down(worker: Worker, error: PartitionsUnreadable, author: Author, log: Logger) -> None:
     """Let the sensor, the metrics and people know, where it is these partitions and not all of Kafka."""
     try:
-        worker.kafka.available(sorted({each.topic for each in error.partitions}))
+        worker.kafka.available(sorted({each.topic for each in error.partitions}), {})
         unreadable.record(worker.database.connection(), error.partitions, author.run_id)
     except (KafkaUnavailable, psycopg.Error) as problem:
         log.warning("partitions that cannot be read were not written down: %s", type(problem).__name__)
@@ -169,7 +171,9 @@ def _decoded_ahead(
 ) -> Generator[tuple[Decoded, Asked], None, None]:
     """Decoded and claimed chunks, the next two always in the making; at most three are in memory at a time."""
     known = logs.patiently(worker, lambda connection: anchors.read(connection, ranges), log)
-    chunks = Puller(worker.kafka, worker.consumer(), ranges, worker.limits.pull(linger=True), known=known).chunks()
+    limits = worker.limits.pull(linger=True)
+    alone = partial(worker.kafka.consumer, **BATCH_BY_BATCH)
+    chunks = Puller(worker.kafka, worker.consumer(), ranges, limits, known=known, alone=alone).chunks()
 
     def next_decoded() -> tuple[Decoded, Future[Asked]] | None:
         chunk = next(chunks, None)

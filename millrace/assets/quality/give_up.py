@@ -13,6 +13,7 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from millrace.assets.ingest import books
+from millrace.assets.ingest.alone import BATCH_BY_BATCH
 from millrace.assets.ingest.decode import decode
 from millrace.assets.ingest.ledger import Author
 from millrace.assets.ingest.model import Chunk, Gap
@@ -75,11 +76,8 @@ def refuse_readable(worker: Worker, at: Stands) -> None:
     Raises:
         CannotGiveUp: it can.
     """
-    consumer = worker.kafka.consumer(**_probe(worker))
-    try:
-        _expect_unreadable(consumer, at)
-    finally:
-        consumer.close()
+    if _readable(worker, at, at.committed):
+        raise CannotGiveUp(f"{at.topic}/{at.place.partition} can be read at offset {at.committed}: nothing to give up")
 
 
 def readable_from(worker: Worker, at: Stands, probed: Callable[[int], None] = lambda _: None) -> int:
@@ -88,52 +86,46 @@ def readable_from(worker: Worker, at: Stands, probed: Callable[[int], None] = la
     Raises:
         CannotGiveUp: the partition can be read where it stands.
     """
-    consumer = worker.kafka.consumer(**_probe(worker))
+    refuse_readable(worker, at)
+    unreadable, step, readable = at.committed, 1, at.end
+    while unreadable + step < at.end:
+        probed(unreadable + step)
+        if _readable(worker, at, unreadable + step):
+            readable = unreadable + step
+            break
+        unreadable, step = unreadable + step, step * 2
+    while readable - unreadable > 1:
+        middle = (readable + unreadable) // 2
+        probed(middle)
+        if _readable(worker, at, middle):
+            readable = middle
+        else:
+            unreadable = middle
+    return readable
+
+
+def _readable(worker: Worker, at: Stands, offset: int) -> bool:
+    """Whether the first thing that comes from there is a record or the end of the log.
+
+    A consumer for each question: an answer that never ends keeps its connection from giving others.
+    """
+    consumer = worker.kafka.consumer(**BATCH_BY_BATCH, **{"group.id": f"{worker.kafka.group_id}-probe"})
     try:
-        _expect_unreadable(consumer, at)
-        unreadable, step = at.committed, 1
-        readable = at.end
-        while unreadable + step < at.end:
-            probed(unreadable + step)
-            if _readable(consumer, at, unreadable + step):
-                readable = unreadable + step
-                break
-            unreadable, step = unreadable + step, step * 2
-        while readable - unreadable > 1:
-            middle = (readable + unreadable) // 2
-            probed(middle)
-            if _readable(consumer, at, middle):
-                readable = middle
-            else:
-                unreadable = middle
-        return readable
+        consumer.assign([TopicPartition(at.topic, at.place.partition, offset)])
+        return _first_answer(consumer)
     finally:
         consumer.close()
 
 
-def _probe(worker: Worker) -> dict[str, str]:
-    return {"group.id": f"{worker.kafka.group_id}-probe"}
-
-
-def _expect_unreadable(consumer: Consumer, at: Stands) -> None:
-    if _readable(consumer, at, at.committed):
-        raise CannotGiveUp(f"{at.topic}/{at.place.partition} can be read at offset {at.committed}: nothing to give up")
-
-
-def _readable(consumer: Consumer, at: Stands, offset: int) -> bool:
-    """Whether the first thing that comes from there is a record or the end of the log."""
-    consumer.assign([TopicPartition(at.topic, at.place.partition, offset)])
+def _first_answer(consumer: Consumer) -> bool:
     until = time.monotonic() + _PROBE_SECONDS
-    try:
-        while time.monotonic() < until:
-            message = consumer.poll(0.2)
-            if message is None or message.topic() is None:
-                continue
-            error = message.error()
-            return error is None or error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - so named
-        return False
-    finally:
-        consumer.unassign()
+    while time.monotonic() < until:
+        message = consumer.poll(0.2)
+        if message is None or message.topic() is None:
+            continue
+        error = message.error()
+        return error is None or error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001 - so named
+    return False
 
 
 def check_until(at: Stands, until: int) -> None:
