@@ -1,9 +1,12 @@
 """The dashboards are what the code writes, and what Grafana can read; and names mean the same everywhere."""
 
 import json
+import os
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +114,38 @@ def test_grafana_checks_the_databases_certificate_wherever_the_connection_is_enc
         p: p.read_text(errors="replace") for p in places if p.is_file() and p.suffix != ".pyc" and "adr" not in p.parts
     }
     assert [str(p.relative_to(root)) for p, text in texts.items() if said.search(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "authority", "used"),
+    [
+        ("disable", "", "disable"),
+        ("verify-full", "one", "verify-full"),
+        ("require", "one", "verify-full"),
+        ("prefer", "", "verify-full"),
+        ("", "", "verify-full"),
+    ],
+)
+def test_grafana_is_started_with_a_check_of_the_certificate_whatever_an_old_env_says(
+    mode: str, authority: str, used: str, tmp_path: Path
+) -> None:
+    grafana = yaml.safe_load((ROOT / "infra/docker/compose.yaml").read_text())["services"]["grafana"]
+    own, public = tmp_path / "ca.pem", "/etc/ssl/certs/ca-certificates.crt"
+    own.write_text(authority)
+    (tmp_path / "analyst_password").write_text("p4ss")
+    script = grafana["entrypoint"][-1].replace("$$", "$").replace("/run/secrets", str(tmp_path))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "MILLRACE_ANALYST_SSLMODE": mode,
+        "MILLRACE_ANALYST_SSLROOTCERT": str(own),
+    }
+    command = ["sh", "-ec", script.replace("/run.sh", "env")]
+    started = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found = dict(line.split("=", 1) for line in started.stdout.splitlines())
+    assert found["MILLRACE_ANALYST_SSLMODE"] == used
+    assert found["MILLRACE_ANALYST_SSLROOTCERT"] == (str(own) if authority else public)
+    assert found["MILLRACE_ANALYST_PASSWORD"] == "p4ss"
+    assert ("takes anybody's certificate" in started.stderr) == (mode != used)
 
 
 def _datasources() -> list[dict[str, Any]]:
