@@ -36,11 +36,11 @@ demo: $(STAMP) ## Everything on embedded services, in the foreground (DEMO_SECON
 
 .PHONY: test
 test: $(STAMP) ## All tests but the slow ones, on real services, in up to four processes (ARGS="-n 0": in one)
-	@$(BIN)/python -m millrace.infra.local.monitoring || true # a test that needs it says so: skipped, in CI failed
+	@$(BIN)/python -m infra.local.monitoring || true # a test that needs it says so: skipped, in CI failed
 	$(BIN)/pytest -n auto --dist loadfile --durations 10 -m "not chaos and not containers and not examples" $(ARGS)
 
 # What speaks to PostgreSQL; the containers' is 17, which `make test-containers` tries.
-ON_POSTGRES := tests/ingest tests/aggregates tests/letters tests/erasure tests/upkeep tests/quality tests/access tests/metrics
+ON_POSTGRES := tests/ingest tests/aggregates tests/dead_letters tests/erasure tests/upkeep tests/quality tests/access tests/metrics
 .PHONY: test-postgres
 test-postgres: $(STAMP) ## What speaks to PostgreSQL, on other releases of it that are here (RELEASES="15 16"; ten minutes each)
 	@for release in $(or $(RELEASES),$$($(BIN)/python -m tests.support.cluster)); do echo "PostgreSQL $$release" && \
@@ -72,7 +72,7 @@ test-aws: $(STAMP) ## The CloudFormation template: cfn-lint, and deployed agains
 
 .PHONY: monitoring
 monitoring: $(STAMP) ## Fetch Prometheus, Pushgateway and Alertmanager without root (Debian, Ubuntu; once, 36 MB)
-	@$(BIN)/python -m millrace.infra.local.monitoring
+	@$(BIN)/python -m infra.local.monitoring
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill processes at random under load and account for every record (CHAOS_SECONDS=600)
@@ -127,7 +127,7 @@ lock: $(STAMP) ## Resolve the dependencies anew into requirements/*.txt, with ha
 
 .PHONY: docs
 docs: dashboards ## Generate what is generated: .env.example, docs, the JSON Schemas, the dashboards
-	$(BIN)/python -m millrace.orchestration.generate
+	$(BIN)/python -m orchestration.generate
 
 .PHONY: dashboards
 dashboards: $(STAMP) ## Write Grafana's dashboards from the code (ARGS="--runbook URL --dagster URL --directory DIR")

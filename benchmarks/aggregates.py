@@ -10,12 +10,12 @@ import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from assets.aggregates.catalog import AGGREGATES
+from assets.aggregates.writer import AggregateWriter
 from benchmarks import filled
 from benchmarks.filled import DAY
 from benchmarks.plain import PLAIN
-from millrace.assets.aggregates.catalog import AGGREGATES
-from millrace.assets.aggregates.engine import Aggregates
-from millrace.resources.postgres import Connection, Postgres
+from resources.postgres import Connection, Postgres
 
 _DAYS = 30
 _SMALL = 3  # the small table holds a tenth of the days, each as full as in the large one
@@ -61,7 +61,7 @@ def measure(events: int, what: Collection[str]) -> None:
 
 def _filled(postgres: Postgres, first: datetime, days: int, events: int) -> float:
     """Fill a database and build its aggregates; seconds of the latter."""
-    with postgres.connect("bench") as connection, contextlib.closing(Aggregates(postgres)) as aggregates:
+    with postgres.connect("bench") as connection, contextlib.closing(AggregateWriter(postgres)) as aggregates:
         filled.fill(connection, first, days, events)
         seconds = aggregates.rebuild(first, first + days * DAY).seconds
         connection.execute("vacuum analyze")
@@ -71,7 +71,7 @@ def _filled(postgres: Postgres, first: datetime, days: int, events: int) -> floa
 def _late_events(small: Postgres, large: Postgres, first: datetime, what: str) -> None:
     """Refreshes with one event each, of any user, into the second day; in turn, as the machine's speed wanders."""
     chance, took = random.Random(0), ([0.0], [0.0])
-    with contextlib.closing(Aggregates(small)) as one, contextlib.closing(Aggregates(large)) as other:
+    with contextlib.closing(AggregateWriter(small)) as one, contextlib.closing(AggregateWriter(large)) as other:
         for turn in range(_COLD + _ROUNDS):
             late = {"at": first + DAY + timedelta(seconds=chance.uniform(0, 86_000)), "user": f"user-{turn}"}
             for aggregates, seconds in ((one, took[0]), (other, took[1])):
@@ -89,7 +89,7 @@ def _late_events(small: Postgres, large: Postgres, first: datetime, what: str) -
 
 def _against_plain(postgres: Postgres, rebuilt: float, first: datetime) -> None:
     bounds = {"low": first, "high": first + _DAYS * DAY}
-    with postgres.connect("bench") as connection, contextlib.closing(Aggregates(postgres)) as aggregates:
+    with postgres.connect("bench") as connection, contextlib.closing(AggregateWriter(postgres)) as aggregates:
         connection.execute(_SESSION)
         found = connection.execute(
             "select count(*) from raw.events where occurred_at >= %(low)s and occurred_at < %(high)s", bounds

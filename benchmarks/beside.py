@@ -13,7 +13,7 @@ from collections.abc import Generator
 from benchmarks import filled, latency
 from benchmarks.filled import DAY
 from benchmarks.rig import Rig
-from millrace.resources.postgres import Postgres
+from resources.postgres import Postgres
 
 _DAYS = 90
 
@@ -51,7 +51,7 @@ def _again_and_again(rig: Rig, *arguments: str) -> Generator[list[int]]:
 
     def run() -> None:
         while not stop.is_set() and not any(ended):
-            command = [sys.executable, "-m", "millrace.orchestration.cli", *arguments]
+            command = [sys.executable, "-m", "orchestration.cli", *arguments]
             child = subprocess.Popen(command, env=dict(rig.environment), stdout=subprocess.DEVNULL)
             while child.poll() is None and not stop.wait(0.2):
                 pass

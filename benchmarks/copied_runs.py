@@ -6,7 +6,7 @@ What belongs here: writing them; the tests of the upkeep do so too. What does no
 import uuid
 from datetime import timedelta
 
-from millrace.resources.postgres import Postgres
+from resources.postgres import Postgres
 
 _COPY_RUN = """
 with r as (

@@ -10,10 +10,10 @@ from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from millrace.assets.ingest.partitions import Partitions
-from millrace.infra.local.harness import running
-from millrace.infra.postgres.migrate import migrate
-from millrace.resources.postgres import Connection, Postgres
+from assets.ingest.partitions import Partitions
+from infra.local.harness import running
+from infra.postgres.migrate import migrate
+from resources.postgres import Connection, Postgres
 
 DAY = timedelta(days=1)
 PER_VISIT = 20

@@ -9,8 +9,8 @@ import time
 import redis
 
 from benchmarks.rig import Rig
-from millrace.infra.local.remote import Remote
-from millrace.orchestration.clients import make_aggregates
+from infra.local.remote import Remote
+from orchestration.factories import make_aggregates
 
 _TABLES = """
 select coalesce(sum(pg_table_size(c.oid)), 0)::bigint, coalesce(sum(pg_indexes_size(c.oid)), 0)::bigint
@@ -65,7 +65,9 @@ def _runs(rig: Rig) -> None:
 def _bytes(rig: Rig, *places: tuple[str, str]) -> tuple[int, int]:
     """Bytes of tables and of indexes; those of raw.events if no place is given."""
     with rig.connect() as connection:
-        rows = [connection.execute(_TABLES, place).fetchone() or (0, 0) for place in places or (_RAW,)]
+        rows = [
+            connection.execute(_TABLES, topic_partition).fetchone() or (0, 0) for topic_partition in places or (_RAW,)
+        ]
     return sum(row[0] for row in rows), sum(row[1] for row in rows)
 
 

@@ -1,7 +1,7 @@
 """Dagster's own tables and the user interface after 1,000 and after 10,000 runs, with finished runs trimmed meanwhile.
 
 What belongs here: making the runs (copies of a real one of ingest and a real one of the aggregates), asking what the
-pages of the user interface ask, printing ratios. What does not: the trimming (`millrace.assets.upkeep`).
+pages of the user interface ask, printing ratios. What does not: the trimming (`assets.upkeep`).
 """
 
 import json
@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from assets.upkeep import sizes
+from assets.upkeep.dagster_history import RunHistory, trim
 from benchmarks.copied_runs import copy_run
 from benchmarks.rig import Rig
-from millrace.assets.upkeep import sizes
-from millrace.assets.upkeep.dagster_history import RunHistory, trim
-from millrace.infra.local import state
-from millrace.resources.postgres import Postgres
+from infra.local import state
+from resources.postgres import Postgres
 
 _JOBS = ("ingest", "refresh_aggregates")
 _APART = timedelta(seconds=10)

@@ -6,9 +6,9 @@ What belongs here: how the time grows with the events. What does not: one late e
 import contextlib
 import time
 
+from assets.aggregates.writer import AggregateWriter
 from benchmarks import filled
-from millrace.assets.aggregates.engine import Aggregates
-from millrace.resources.postgres import Postgres
+from resources.postgres import Postgres
 
 _HISTORY = """
 with event as (
@@ -40,7 +40,7 @@ def measure(events: int) -> None:
 def _rate(postgres: Postgres, events: int) -> float:
     with postgres.connect("bench") as connection:
         connection.execute(_HISTORY, {"events": events})
-    with contextlib.closing(Aggregates(postgres)) as aggregates:
+    with contextlib.closing(AggregateWriter(postgres)) as aggregates:
         began = time.perf_counter()
         done = aggregates.refresh()
         return done.events / (time.perf_counter() - began)

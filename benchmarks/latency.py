@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rig import Rig
-from millrace.orchestration.clients import make_kafka
+from orchestration.factories import make_kafka
 
 _ASK_EVERY_SECONDS = 0.005
 

@@ -1,7 +1,7 @@
 """What somebody would write who needed each table once: one plain statement over raw.events, without any repair.
 
 What belongs here: one INSERT's SELECT a table, as short as it gives the rows. What does not: Millrace's definitions
-(`millrace/assets/aggregates`). Where those know more than one statement can (the flags of the audit, the steps of the
+(`assets/aggregates`). Where those know more than one statement can (the flags of the audit, the steps of the
 funnel, the sliding windows of active users), the plain one does without, which makes the comparison harder.
 """
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import psycopg
 
-from millrace.infra.local import state
-from millrace.infra.local.remote import Remote
-from millrace.infra.local.stack import Stack
-from millrace.orchestration.cli import programs
-from millrace.orchestration.settings import Settings, load
+from infra.local import state
+from infra.local.remote import Remote
+from infra.local.stack import Stack
+from orchestration.cli import programs
+from orchestration.settings import Settings, load
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Rig:
 
     def produce(self, *arguments: str) -> dict[str, Any]:
         """Run `millrace produce` and return its summary."""
-        command = [sys.executable, "-m", "millrace.orchestration.cli", "produce", "--json", "--quiet", *arguments]
+        command = [sys.executable, "-m", "orchestration.cli", "produce", "--json", "--quiet", *arguments]
         done = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 

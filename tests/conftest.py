@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from xdist.remote import Producer
 
-from millrace.infra.local.harness import Running, running
+from infra.local.harness import Running, running
 from tests.support import cluster, workers
 from tests.support.world import World, fresh_world
 

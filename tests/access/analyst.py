@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from millrace.infra.postgres.access import ROLE
+from infra.postgres.analyst_role import ROLE
 from tests.support.world import World
 
 PASSWORD = "an analyst's \\ password, with ü"

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from millrace.events.contract import Contract
-from millrace.infra.local.harness import Running
-from millrace.infra.postgres.access import Analysts
-from millrace.infra.postgres.migrate import migrate
+from contract.contract import Contract
+from infra.local.harness import Running
+from infra.postgres.analyst_role import Analysts
+from infra.postgres.migrate import migrate
 from tests.access.analyst import PASSWORD
 from tests.support.world import World, encoded, event, fresh_world
 

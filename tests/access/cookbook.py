@@ -17,10 +17,10 @@ from pathlib import Path
 import sqlalchemy
 from psycopg import conninfo
 
-from millrace.infra.local import binaries
-from millrace.infra.local.harness import running
-from millrace.infra.postgres.access import ROLE, Analysts
-from millrace.infra.postgres.migrate import migrate
+from infra.local import binaries
+from infra.local.harness import running
+from infra.postgres.analyst_role import ROLE, Analysts
+from infra.postgres.migrate import migrate
 from tests.access import story
 from tests.support.world import World, encoded, fresh_world
 

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy
 from psycopg import conninfo
 
-from millrace.infra.local.harness import Running
-from millrace.infra.postgres.access import ROLE
-from millrace.orchestration.cli import programs
-from millrace.orchestration.settings import load
+from infra.local.harness import Running
+from infra.postgres.analyst_role import ROLE
+from orchestration.cli import programs
+from orchestration.settings import load
 from tests.access.analyst import PASSWORD
 from tests.support.world import World
 
@@ -55,7 +55,7 @@ def test_the_settings_do_not_show_the_password() -> None:
 def test_migrate_turns_the_login_on_with_the_password_of_the_setting(open_world: World, services: Running) -> None:
     url = open_world.settings.postgres_url
     own = {**services.environment, "MILLRACE_POSTGRES_URL": url, "MILLRACE_ANALYST_STATEMENT_TIMEOUT": "7s"}
-    command = [sys.executable, "-m", "millrace.orchestration.cli", "migrate"]
+    command = [sys.executable, "-m", "orchestration.cli", "migrate"]
     done = subprocess.run(
         command,
         env={**os.environ, **own, "MILLRACE_ANALYST_PASSWORD": "another one"},

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from millrace.events.contract import Contract
-from millrace.infra.postgres.access import ROLE, Analysts, give_access
-from millrace.infra.postgres.migrate import migrate
-from millrace.infra.postgres.sql import statement
-from millrace.infra.postgres.tables import metadata
-from millrace.infra.postgres.views import views
+from contract.contract import Contract
+from infra.postgres.analyst_role import ROLE, Analysts, give_access
+from infra.postgres.migrate import migrate
+from infra.postgres.sql import statement
+from infra.postgres.tables import metadata
+from infra.postgres.views import views
 from tests.access.analyst import PASSWORD, ask, connect
 from tests.support.world import World
 

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import psycopg
 import pytest
 
-from millrace.events.constraints import Page
-from millrace.events.contract import Contract
-from millrace.events.types import Payload
-from millrace.infra.postgres.migrate import migrate
-from millrace.infra.postgres.remake import remake
-from millrace.infra.postgres.views import view_name, views
+from contract.constraints import Page
+from contract.contract import Contract
+from contract.types import Payload
+from infra.postgres.create_views import create_views
+from infra.postgres.migrate import migrate
+from infra.postgres.views import view_name, views
 from tests.support.world import World
 
 services = pytest.mark.services
@@ -140,7 +140,7 @@ def test_a_second_migrate_touches_no_view(world: World) -> None:
         "select oid, xmin from pg_class where relnamespace = 'analytics'::regnamespace and relkind = 'v'"
     )
     with psycopg.connect(world.settings.postgres_url, autocommit=True) as owner:
-        assert remake(owner, views(Contract())) == []
+        assert create_views(owner, views(Contract())) == []
     after = world.query(
         "select oid, xmin from pg_class where relnamespace = 'analytics'::regnamespace and relkind = 'v'"
     )
@@ -207,7 +207,7 @@ def test_a_view_that_was_changed_by_hand_is_put_right(world: World) -> None:
         " from ops.dirty_buckets"
     )
     with psycopg.connect(world.settings.postgres_url, autocommit=True) as owner:
-        assert remake(owner, views(Contract())) == ["freshness"]
+        assert create_views(owner, views(Contract())) == ["freshness"]
 
 
 @services

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from millrace.assets.aggregates.engine import Aggregates
+from assets.aggregates.writer import AggregateWriter
 from tests.aggregates import oracle
 from tests.aggregates.oracle import COLUMNS, Event, Row, Tables, event_of
 from tests.support.world import World
@@ -103,7 +103,7 @@ class Stage:
 
     def placed(self) -> list[Event]:
         """What was sent, with where it was stored first."""
-        return [e._replace(place=self.places.get(e.event_id, e.place)) for e in self.sent.values()]
+        return [e._replace(topic_partition=self.places.get(e.event_id, e.topic_partition)) for e in self.sent.values()]
 
     def tables(self, *names: str) -> Tables:
         """The tables now."""
@@ -124,7 +124,9 @@ class Stage:
         left = self.world.one("select count(*) from ops.dirty_buckets")
         return self.wrong() + ([f"{left} marks are left"] if left else [])
 
-    def rebuild(self, names: Collection[str] | None = None, aggregates: Aggregates | None = None) -> dict[str, int]:
+    def rebuild(
+        self, names: Collection[str] | None = None, aggregates: AggregateWriter | None = None
+    ) -> dict[str, int]:
         """Rebuild every day that has events, and those beside it; the drift that was found, where there was any."""
         found: Counter[str] = Counter()
         for low, high in self.spans():
@@ -146,7 +148,7 @@ class Stage:
         """What differs, in one snapshot, from the oracle of the events that no mark stands for. Never anything."""
         with psycopg.connect(self.world.settings.postgres_url) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            events = [Event(*row[:5], place=row[5:]) for row in connection.execute(_SETTLED.encode())]
+            events = [Event(*row[:5], topic_partition=row[5:]) for row in connection.execute(_SETTLED.encode())]
             found = read(connection, [name for name in COLUMNS if name not in _AT_ONCE])
         return differences(oracle.tables(events), found)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from millrace.infra.local.harness import Running
+from infra.local.harness import Running
 from tests.aggregates.compare import Stage
 from tests.support.world import World, fresh_world
 

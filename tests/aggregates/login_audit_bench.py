@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from millrace.assets.aggregates import login_audit
-from millrace.assets.aggregates.audit_rules import AuditRules
-from millrace.resources.postgres import Connection
+from assets.aggregates import login_audit
+from assets.aggregates.audit_rules import AuditRules
+from resources.postgres import Connection
 
 TOPIC = uuid.UUID(int=1)
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ class Bench:
                 [(v.event_id, v.at, v.action, v.user, _payload(v), TOPIC, v.number) for v in some],
             )
 
-    def take_in(self, some: Collection[Visit]) -> None:
+    def merge(self, some: Collection[Visit]) -> None:
         """Store events and take them in, as the engine would inside its transaction."""
         self.store(some)
         self.connection.execute(
@@ -76,7 +76,7 @@ class Bench:
                 " ops.kafka_position(%s, 0, %s))",
                 [(v.event_id, v.at, v.at, v.at.date(), v.action, v.user, _payload(v), TOPIC, v.number) for v in some],
             )
-        login_audit.take_in(self.connection, self.rules)
+        login_audit.merge(self.connection, self.rules)
 
     def delete(self, some: Collection[Visit]) -> None:
         """Take events out of raw.events."""

@@ -70,7 +70,7 @@ class Event(NamedTuple):
     type: str
     user_id: str
     payload: dict[str, Any]
-    place: tuple[int, int] = (0, 0)
+    topic_partition: tuple[int, int] = (0, 0)
 
 
 def event_of(sent: dict[str, Any]) -> Event:
@@ -84,7 +84,7 @@ def event_of(sent: dict[str, Any]) -> Event:
 
 def tables(events: Iterable[Event]) -> Tables:
     """Every table's rows: key columns first, as in COLUMNS, in the order of the key."""
-    ordered = sorted(events, key=lambda e: (e.occurred_at, e.place))
+    ordered = sorted(events, key=lambda e: (e.occurred_at, e.topic_partition))
     if not ordered:
         return {name: [] for name in COLUMNS}
     frame = _frame(ordered)
@@ -119,7 +119,7 @@ def in_order(name: str, rows: Iterable[Row]) -> list[Row]:
 def _frame(events: Sequence[Event]) -> Any:
     """One row an event, in the order of the key."""
     frame = pd.DataFrame([e._asdict() for e in events], dtype=object)
-    frame["place"] = pd.Series([e.place for e in events], dtype=object)
+    frame["place"] = pd.Series([e.topic_partition for e in events], dtype=object)
     for column, field in _FIELDS.items():
         frame[column] = pd.Series([e.payload.get(field) for e in events], dtype=object)
     times = [e.occurred_at for e in events]
@@ -202,9 +202,9 @@ def _retention(frame: Any) -> list[Row]:
 def _funnel(frame: Any) -> list[Row]:
     rows: list[Row] = []
     for day, events in frame.groupby("day"):
-        reached = [_steps_taken(list(mine.itertuples())) for _, mine in events.groupby("user_id")]
+        failpoint = [_steps_taken(list(mine.itertuples())) for _, mine in events.groupby("user_id")]
         for number, (name, _) in enumerate(_STEPS, start=1):
-            rows.append((day, number, name, sum(steps >= number for steps in reached)))
+            rows.append((day, number, name, sum(steps >= number for steps in failpoint)))
     return rows
 
 
@@ -223,7 +223,7 @@ def _steps_taken(events: list[Any]) -> int:
 def _may_follow(event: Any, before: Any) -> bool:
     if event.occurred_at != before.occurred_at:
         return event.occurred_at > before.occurred_at
-    return event.place[0] != before.place[0] or event.place[1] > before.place[1]
+    return event.topic_partition[0] != before.topic_partition[0] or event.topic_partition[1] > before.topic_partition[1]
 
 
 def _views(frame: Any) -> Tables:

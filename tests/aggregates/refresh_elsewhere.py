@@ -6,8 +6,8 @@ What belongs here: that. What does not: what is to be seen afterwards (`test_sid
 import sys
 from datetime import UTC, datetime
 
-from millrace.orchestration.clients import make_aggregates
-from millrace.orchestration.settings import load
+from orchestration.factories import make_aggregates
+from orchestration.settings import load
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from millrace.assets.aggregates.catalog import REBUILDABLE
-from millrace.orchestration.clients import make_aggregates
+from assets.aggregates.catalog import REBUILDABLE
+from orchestration.factories import make_aggregates
 from tests.aggregates.compare import Stage
 from tests.aggregates.oracle import COLUMNS, Event, event_of, tables
 from tests.aggregates.streams import MONDAY, Json, at, deliver, stream
@@ -75,7 +75,7 @@ def read_back(world: World) -> list[Event]:
             assert message.error() is None
             offset = message.offset() or 0
             with suppress(ValueError, KeyError, TypeError):
-                event = judged(json.loads(message.value() or b""))._replace(place=(0, offset))
+                event = judged(json.loads(message.value() or b""))._replace(topic_partition=(0, offset))
                 seen.setdefault(event.event_id, event)
     consumer.close()
     return list(seen.values())

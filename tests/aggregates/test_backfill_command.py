@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from millrace.orchestration.backfill_range import Range, RangeError, read_range, read_tables
-from millrace.orchestration.backfills import parts
-from millrace.orchestration.cli.backfill import backfill
+from orchestration.backfill_range import HourRange, RangeError, read_range, read_tables
+from orchestration.backfills import parts
+from orchestration.cli.backfill import backfill
 from tests.support.world import World, encoded, event
 
 NOW = datetime(2026, 5, 18, 14, 20, tzinfo=UTC)
@@ -35,7 +35,7 @@ def at(day: int, hour: int = 0) -> datetime:
 def test_a_range_is_read_as_people_write_it(
     first: str | None, last: str | None, days: int | None, low: datetime, high: datetime
 ) -> None:
-    assert read_range(first, last, days, NOW) == Range(low, high)
+    assert read_range(first, last, days, NOW) == HourRange(low, high)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_an_unknown_table_is_named_with_those_that_there_are() -> None:
 
 
 def test_a_range_is_one_run_for_the_hours_one_for_the_days_one_for_the_rest() -> None:
-    hours, days, rest = parts(Range(at(1, 8), at(3, 2)), frozenset({"events_hourly", "sessions", "user_profiles"}))
+    hours, days, rest = parts(HourRange(at(1, 8), at(3, 2)), frozenset({"events_hourly", "sessions", "user_profiles"}))
     assert list(hours.tags.values()) == ["2026-05-01-08:00", "2026-05-03-01:00"]
     assert list(days.tags.values()) == ["2026-05-01", "2026-05-03"]
     assert rest.config == {
         "ops": {"rebuild_overall": {"config": {"first_day": "2026-05-01", "last_day": "2026-05-03"}}}
     }
-    [only] = parts(Range(at(1), at(2)), frozenset({"funnel_daily"}))
+    [only] = parts(HourRange(at(1), at(2)), frozenset({"funnel_daily"}))
     assert only.tables == ("funnel_daily",)
 
 

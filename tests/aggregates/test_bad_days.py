@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from millrace.assets.ingest.replay import replay
+from assets.ingest.replay import replay
 from tests.aggregates.compare import Stage
 from tests.aggregates.oracle import Row
 from tests.aggregates.streams import Json, at, stream

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from millrace.assets.aggregates.funnel import Funnel, Step
-from millrace.infra.local.harness import Running
+from assets.aggregates.funnel import Funnel, FunnelStep
+from infra.local.harness import Running
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import Json, at
 from tests.support.world import fresh_world
@@ -55,7 +55,7 @@ def test_steps_of_one_second_in_different_batches_count_when_the_later_ones_come
 
 def test_one_event_is_one_step_only(stage: Stage) -> None:
     """Also where its conditions overlap: a page view alone is not both of these."""
-    twice = Funnel((Step("any page", "page_view"), Step("start page", "page_view", {"page": "/0"})))
+    twice = Funnel((FunnelStep("any page", "page_view"), FunnelStep("start page", "page_view", {"page": "/0"})))
     before, stage.world.aggregates.funnel = stage.world.aggregates.funnel, twice
     try:
         stage.send(*(e for n in range(10) for e in shopper(f"once {n}", "page_view")))

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from millrace.assets.aggregates.funnel import Funnel, Step
+from assets.aggregates.funnel import Funnel, FunnelStep
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import at
 
 pytestmark = pytest.mark.services
 
-NEW = Funnel((Step("logged in", "login"), Step("looked", "page_view")))
+NEW = Funnel((FunnelStep("logged in", "login"), FunnelStep("looked", "page_view")))
 LOW, HIGH = datetime(2026, 7, 15, tzinfo=UTC), datetime(2026, 7, 16, tzinfo=UTC)
 
 

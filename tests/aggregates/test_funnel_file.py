@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from millrace.assets.aggregates.funnel_file import FunnelError, read
-from millrace.orchestration.environment import SettingsError
-from millrace.orchestration.settings import load
+from assets.aggregates.funnel_file import FunnelError, read
+from orchestration.secret_files import SettingsError
+from orchestration.settings import load
 
 STEP = '[[step]]\nname = "a"\ntype = "login"\n'
 CASES = {

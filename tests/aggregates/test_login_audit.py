@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millrace.assets.aggregates import login_audit
-from millrace.assets.aggregates.audit_rules import AuditRules
-from millrace.assets.aggregates.drift import Drift
-from millrace.assets.aggregates.sql import statement
-from millrace.assets.ingest.partitions import Partitions
-from millrace.resources.postgres import Connection, Postgres
+from assets.aggregates import login_audit
+from assets.aggregates.audit_rules import AuditRules
+from assets.aggregates.drift import Drift
+from assets.aggregates.sql import statement
+from assets.ingest.partitions import Partitions
+from resources.postgres import Connection, Postgres
 from tests.aggregates.login_audit_bench import NOON, Bench, Visit, expected_audit, expected_hours, visits
 from tests.support.world import World
 
@@ -96,7 +96,7 @@ def test_any_order_and_any_batches_give_what_the_definitions_say(
     try:
         bench = Bench(connection, SMALL)
         for number in sorted(batches):
-            bench.take_in(batches[number])
+            bench.merge(batches[number])
         holds(bench, world)
         if erased:
             bench.delete(gone)
@@ -118,7 +118,7 @@ def test_a_rebuild_repairs_whatever_is_wrong_in_its_range_and_what_that_reached(
     connection.execute("begin")
     try:
         bench = Bench(connection, SMALL)
-        bench.take_in([v for v in world if fates.get(v) != "new"])
+        bench.merge([v for v in world if fates.get(v) != "new"])
         bench.store([v for v, fate in fates.items() if fate == "new"])
         connection.execute(
             "delete from raw.events where event_id = any(%s)", ([v.event_id for v in fates if fates[v] == "gone"],)
@@ -155,15 +155,15 @@ def test_crowded_addresses_and_busy_users_are_counted_right(bench: Bench, seed: 
     ]
     chance.shuffle(world)
     for batch in (world[:150], world[150:257], *([visit] for visit in world[257:])):
-        bench.take_in(batch)
+        bench.merge(batch)
     holds(bench, world)
 
 
 def test_a_crowd_is_counted_as_far_back_as_the_window(bench: Bench) -> None:
     bench.rules = SMALL
-    bench.take_in(visits((0, "login", {"user": "b"})))
+    bench.merge(visits((0, "login", {"user": "b"})))
     crowd = [Visit(NOON + timedelta(seconds=1_785 + n), 10 + n, action="login") for n in range(30)]
-    bench.take_in(crowd)
+    bench.merge(crowd)
     many = ["many_users_from_address" in flags for flags in bench.flags()]
     assert many == [False, *[True] * 15, *[False] * 15]
 
@@ -199,7 +199,7 @@ EDGES: list[tuple[str, list[Any], list[list[str]]]] = [
 
 @pytest.mark.parametrize(("described", "flags"), [edge[1:] for edge in EDGES], ids=[edge[0] for edge in EDGES])
 def test_a_flag_begins_and_ends_where_its_definition_says(bench: Bench, described: Any, flags: list[list[str]]) -> None:
-    bench.take_in(visits(*described))
+    bench.merge(visits(*described))
     assert bench.flags() == flags
 
 
@@ -208,15 +208,15 @@ def test_a_late_login_takes_the_flag_of_a_new_device_from_one_months_later(bench
         (0, "login"), (1, "login"), (2, "login", {"device": "desk"}), (3, "login", {"device": "desk"})
     )
     later = [v._replace(at=v.at + timedelta(days=2)) for v in others]
-    bench.take_in([first, *later])
+    bench.merge([first, *later])
     assert bench.flags() == [[], [], ["new_device"], []]
-    bench.take_in([first._replace(at=first.at + timedelta(hours=13), number=9, device="desk")])
+    bench.merge([first._replace(at=first.at + timedelta(hours=13), number=9, device="desk")])
     assert bench.flags() == [[], ["new_device"], [], [], []]
     assert [hour[0].day for hour in bench.hours() if hour[5]] == [2]
 
 
 def test_rebuilding_what_is_right_writes_nothing(bench: Bench) -> None:
-    bench.take_in(visits((0, "login"), (1, "login", {"ip": "::1"}), (70, "logout")))
+    bench.merge(visits((0, "login"), (1, "login", {"ip": "::1"}), (70, "logout")))
     rows = "select ctid::text from analytics.login_audit union all select ctid::text from analytics.logins_hourly"
     before = bench.connection.execute(rows.encode()).fetchall()
     found = login_audit.rebuild(bench.connection, NOON, NOON + timedelta(days=1), bench.rules)
@@ -225,7 +225,7 @@ def test_rebuilding_what_is_right_writes_nothing(bench: Bench) -> None:
 
 
 def test_new_rules_reach_old_rows_by_a_rebuild(bench: Bench) -> None:
-    bench.take_in(visits((0, "login"), (0, "login")))
+    bench.merge(visits((0, "login"), (0, "login")))
     bench.rules = AuditRules(burst_logins=2)
     found = login_audit.rebuild(bench.connection, NOON, NOON + timedelta(hours=1), bench.rules)
     assert found == {"login_audit": Drift(2, 1), "logins_hourly": Drift(1, 1)}
@@ -259,7 +259,7 @@ def test_one_login_into_a_large_table_reads_a_few_rows(bench: Bench) -> None:
     # of later logins get theirs now, and logins_hourly counts their hours again, 720 rows each.
     for number, (user, days, most) in enumerate([("busy", 10, 12_000), ("busy", 18, 500), ("u7", 10, 8_000)]):
         before = _read(bench)
-        bench.take_in([Visit(NOON + timedelta(days=days), number, user=user, ip="10.0.0.7", device="d1")])
+        bench.merge([Visit(NOON + timedelta(days=days), number, user=user, ip="10.0.0.7", device="d1")])
         scans, rows = (now - then for now, then in zip(_read(bench), before, strict=True))
         assert scans == 0
         assert rows < most, (user, days)

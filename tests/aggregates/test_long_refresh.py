@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from millrace.assets.aggregates.pace import Pace
-from millrace.infra.local.harness import Running
+from assets.aggregates.pace import Pace
+from infra.local.harness import Running
 from tests.aggregates import work
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import at
@@ -49,7 +49,7 @@ def test_ten_years_are_taken_in_by_small_transactions_and_the_current_hour_by_th
         if name == "aggregates_before_commit":
             first.append(world.one("select count(*) from ops.dirty_buckets where hour = %s", NOW))
 
-    world.aggregates.reached = look
+    world.aggregates.failpoint = look
     done = world.aggregates.refresh()
     assert (done.events, len(done.hours)) == (3_010, 3_001)
     assert done.transactions > 3
@@ -67,7 +67,7 @@ def test_an_event_of_year_one_costs_what_another_late_event_costs(stage: Stage) 
     yesterday = work.work_of_a_refresh(stage.world.aggregates).total()
     stage.send(at("0001-01-01T00:00:00", "ann"))
     of_old = work.work_of_a_refresh(stage.world.aggregates).total()
-    stage.world.aggregates.reached = lambda _: None
+    stage.world.aggregates.failpoint = lambda _: None
     assert of_old < 3 * yesterday
     assert stage.settled() == []
 

@@ -136,8 +136,10 @@ def test_logins_by_hour_count_users_addresses_and_flags() -> None:
 
 
 def test_what_happens_at_one_moment_is_ordered_by_the_place_in_kafka() -> None:
-    views = [event_of(at("2026-07-15T10:00", page=p))._replace(place=(0, n)) for p, n in (("/2", 2), ("/1", 1))]
-    views.append(event_of(at("2026-07-15T10:00", page="/3"))._replace(place=(1, 0)))
+    views = [
+        event_of(at("2026-07-15T10:00", page=p))._replace(topic_partition=(0, n)) for p, n in (("/2", 2), ("/1", 1))
+    ]
+    views.append(event_of(at("2026-07-15T10:00", page="/3"))._replace(topic_partition=(1, 0)))
     [session] = tables(views)["sessions"]
     assert session[5:7] == ("/1", "/3")
 
@@ -156,7 +158,9 @@ def test_steps_of_one_moment_count_in_the_order_of_a_partition_and_in_any_across
     places: list[tuple[int, int]], steps: int
 ) -> None:
     kinds = ("page_view", "button_click", "form_submit")
-    events = [event_of(at("2026-07-15T10:00", kind=k))._replace(place=p) for k, p in zip(kinds, places, strict=True)]
+    events = [
+        event_of(at("2026-07-15T10:00", kind=k))._replace(topic_partition=p) for k, p in zip(kinds, places, strict=True)
+    ]
     assert [row[3] for row in tables(events)["funnel_daily"]] == [1] * steps + [0] * (3 - steps)
 
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millrace.assets.aggregates import sessions
-from millrace.assets.aggregates.drift import Drift
-from millrace.assets.ingest.partitions import Partitions
-from millrace.resources.postgres import Connection, commit
+from assets.aggregates import sessions
+from assets.aggregates.drift import Drift
+from assets.ingest.partitions import Partitions
+from resources.postgres import Connection, commit
 from tests.support.world import World
 
 pytestmark = pytest.mark.services
@@ -116,18 +116,18 @@ class Site:
         with self.connection.transaction(), self.connection.cursor() as cursor:
             cursor.executemany(STORE, rows)
 
-    def take_in(self, events: Sequence[Event], frontier: datetime | None = None) -> dict[str, int]:
+    def merge(self, events: Sequence[Event], frontier: datetime | None = None) -> dict[str, int]:
         """How many sessions more the users have."""
         low, high = min(e.at for e in events), max(e.at for e in events) + MICROSECOND
         self.connection.execute("begin")
         self.connection.execute(ARRIVED)
         self.connection.execute(ARRIVE, ([e.event_id for e in events],))
-        sessions.take_in(self.connection, low, high, frontier)
+        sessions.merge(self.connection, low, high, frontier)
         return self.changes()
 
     def add(self, events: Sequence[Event], frontier: datetime | None = None) -> dict[str, int]:
         self.store(events)
-        return self.take_in(events, frontier)
+        return self.merge(events, frontier)
 
     def rebuild(self, low: datetime, high: datetime, frontier: datetime | None = None) -> Drift:
         self.connection.execute("begin")
@@ -224,8 +224,8 @@ def test_taking_events_in_again_writes_nothing(site: Site) -> None:
     events = [*minutes(0, 20, 60, 95, 200), *minutes(3, 33, 63, user="v")]
     site.add(events)
     before = site.versions()
-    assert site.take_in(events) == {}
-    assert site.take_in(events[2:3]) == {}
+    assert site.merge(events) == {}
+    assert site.merge(events[2:3]) == {}
     assert site.rebuild(TODAY, TODAY + timedelta(days=6)) == Drift(len(before), 0)
     assert site.versions() == before
 
@@ -234,7 +234,7 @@ def test_events_that_are_stored_but_have_not_arrived_yet_do_no_harm(site: Site) 
     first, second = minutes(0, 40, 200), minutes(20, 60, 80, 190, 500)
     site.store(second)
     site.add(first)
-    site.take_in(second)
+    site.merge(second)
     assert site.rows() == expected(site.known)
 
 
@@ -278,7 +278,7 @@ def test_any_order_and_any_batches_give_the_same_sessions(site: Site, stream: li
         site.store(shuffled)
     changes: dict[str, int] = defaultdict(int)
     for batch in batches:
-        for user, change in (site.take_in if early else site.add)(batch).items():
+        for user, change in (site.merge if early else site.add)(batch).items():
             changes[user] += change
         if not early:
             assert site.rows() == expected(site.known)
@@ -371,7 +371,7 @@ def test_only_the_partitions_of_the_touched_days_are_read(site: Site) -> None:
     rows = [(e.event_id, e.at, e.user) for e in arrived]
     with site.connection.cursor() as cursor:
         cursor.executemany("insert into arrived (event_id, occurred_at, user_id) values (%s, %s, %s)", rows)
-    sessions.take_in(site.connection, arrived[0].at, arrived[1].at + MICROSECOND)
+    sessions.merge(site.connection, arrived[0].at, arrived[1].at + MICROSECOND)
     assert locked(site) == {f"raw.events_{days[n]:%Y%m%d}" for n in (1, 4, 5)}
     commit(site.connection)
     assert site.rows() == expected(site.known)

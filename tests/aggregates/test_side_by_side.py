@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from millrace.orchestration.clients import make_aggregates
+from orchestration.factories import make_aggregates
 from tests.aggregates.compare import Stage
 from tests.aggregates.oracle import event_of
 from tests.aggregates.streams import Stream, at, stream

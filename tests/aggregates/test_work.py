@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from millrace.infra.local.harness import Running
+from infra.local.harness import Running
 from tests.aggregates import work
 from tests.support.world import World, fresh_world
 
@@ -62,7 +62,7 @@ _AUDIT = pytest.mark.xfail(reason="the login audit's lookups choose an index by 
 def test_twice_as_many_events_are_at_most_three_times_the_work(quiet: World, history: str, analysed: bool) -> None:
     work.store(quiet, **HISTORIES[history])
     for arrival in ARRIVALS:
-        quiet.aggregates.reached = lambda _: None
+        quiet.aggregates.failpoint = lambda _: None
         quiet.refresh()
         if analysed:
             quiet.query("analyze")

@@ -14,7 +14,7 @@ from unittest import mock
 
 import psycopg
 
-from millrace.assets.aggregates.engine import Aggregates
+from assets.aggregates.writer import AggregateWriter
 from tests.support.world import World
 
 TOPIC_ID = "00000000-0000-0000-0000-00000000000a"
@@ -89,14 +89,14 @@ def store(
         connection.execute(_BATCH, values)
 
 
-def work_of_a_refresh(aggregates: Aggregates) -> Counter[str]:
+def work_of_a_refresh(aggregates: AggregateWriter) -> Counter[str]:
     """What each statement does in one transaction that takes in all that waits; it is not committed."""
 
     def stop(name: str) -> None:
         if name == "aggregates_before_commit":
             raise Enough
 
-    aggregates.reached, aggregates.pace.events = stop, aggregates.events_per_transaction
+    aggregates.failpoint, aggregates.pace.events = stop, aggregates.events_per_transaction
     with counting() as work, suppress(Enough):
         aggregates.refresh()
     return work

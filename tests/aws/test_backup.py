@@ -12,8 +12,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from millrace.infra.local import binaries
-from millrace.infra.postgres.migrate import migrate
+from infra.local import binaries
+from infra.postgres.migrate import migrate
 from tests.support.world import World, encoded, event, out_of_balance
 
 SCRIPTS = Path(__file__).parents[2] / "infra" / "docker"

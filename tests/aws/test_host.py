@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from millrace.infra import deploy
-from millrace.orchestration.settings import load
-from millrace.resources import kafka_token
+from infra.docker import deployment_files
+from orchestration.settings import load
+from resources import kafka_token
 from tests.aws.template import PATH
 
 SECRET = json.dumps({"username": "millrace", "password": "p4ss"})
@@ -137,7 +137,7 @@ def test_init_completes_what_the_host_has_written(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     for name, text in stack().secrets(MANAGED, secret).items():
         (tmp_path / "secrets" / name).write_text(text)
-    made = {path.name for path in deploy.initialise(tmp_path)}
+    made = {path.name for path in deployment_files.initialise(tmp_path)}
     assert ".env" in made
     assert not made & set(stack().secrets(MANAGED, secret))
 

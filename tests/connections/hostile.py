@@ -10,7 +10,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from millrace.resources.session import PINS
+from resources.session import PINS
 from tests.support.world import World
 
 _BOOLEANS = {"on": "off", "off": "on"}

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from millrace.infra.local import doctor
-from millrace.infra.local.harness import Running
-from millrace.orchestration.cli.migrate import migrate as command
+from infra.local import doctor
+from infra.local.harness import Running
+from orchestration.cli.migrate import migrate as command
 
 pytestmark = pytest.mark.services
 

@@ -12,17 +12,17 @@ import pytest
 import sqlalchemy
 from sqlalchemy import exc
 
-from millrace.assets.ingest import asset
-from millrace.assets.ingest.plan import Limits
-from millrace.infra.local import doctor, ports
-from millrace.infra.postgres.migrate import migrate
-from millrace.metrics.database import Database
-from millrace.orchestration.engine.pool import dagster_url, shared_engine
-from millrace.orchestration.settings import load
-from millrace.resources.postgres import Postgres, describe
-from millrace.resources.warm import Warm
-from millrace.sensors.dirty_buckets import DirtyBuckets
-from millrace.sensors.kafka_offsets import KafkaOffsets
+from assets.ingest import asset
+from assets.ingest.plan import PlanLimits
+from infra.local import doctor, ports
+from infra.postgres.migrate import migrate
+from monitoring.metrics.database import MetricsDatabase
+from orchestration.dagster_runtime.pool import dagster_url, shared_engine
+from orchestration.settings import load
+from resources.postgres import Postgres, describe
+from resources.warm import Warm
+from sensors.dirty_buckets import DirtyBuckets
+from sensors.kafka_offsets import KafkaOffsets
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -46,9 +46,9 @@ def users(world: World) -> dict[str, Callable[[], object]]:
     """Everybody who keeps a connection, with one use of it."""
     buckets = DirtyBuckets(world.worker.postgres, timedelta(seconds=30), timedelta(seconds=30))
     offsets = KafkaOffsets(
-        world.worker.kafka, world.worker.postgres, (world.topic,), Limits(1, 1000), timedelta(seconds=30)
+        world.worker.kafka, world.worker.postgres, (world.topic,), PlanLimits(1, 1000), timedelta(seconds=30)
     )
-    metrics = Database(world.worker.postgres)
+    metrics = MetricsDatabase(world.worker.postgres)
     instance = dg.DagsterInstance.ephemeral()
 
     def asked() -> object:
@@ -57,7 +57,7 @@ def users(world: World) -> dict[str, Callable[[], object]]:
 
     return {
         "ingest": lambda: world.produce(encoded(event(), event())) and world.ingest(),
-        "report": lambda: asset.figures(world.worker, "run-1", LOG)["stored"],
+        "report": lambda: asset.run_summary(world.worker, "run-1", LOG)["stored"],
         "dirty buckets": buckets.waiting,
         "offsets": lambda: offsets.evaluate(instance),
         "metrics": asked,
@@ -115,7 +115,7 @@ def test_a_run_that_is_committed_and_whose_figures_cannot_be_read_is_no_failure(
     monkeypatch.setattr(asset, "_REPORT_SECONDS", 0.0)
     worker = world.another_worker()
     worker.postgres = replace(worker.postgres, url=f"postgresql://nobody@127.0.0.1:{ports.free(1)[0]}/none")
-    assert asset.figures(worker, "run-1", LOG) == {}
+    assert asset.run_summary(worker, "run-1", LOG) == {}
 
 
 def test_a_writer_s_session_with_a_server_that_takes_no_writes_is_dropped(world: World) -> None:

@@ -11,15 +11,15 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from typing_extensions import override
 
-from millrace.assets.letters.discard import discard
-from millrace.events.contract import Contract
-from millrace.infra.local.harness import Running
-from millrace.infra.postgres.access import Analysts
-from millrace.infra.postgres.migrate import migrate
-from millrace.resources.session import PINS
+from assets.dead_letters.discard import discard
+from contract.contract import Contract
+from infra.local.harness import Running
+from infra.postgres.analyst_role import Analysts
+from infra.postgres.migrate import migrate
+from resources.session import PINS
 from tests.connections import hostile
+from tests.dead_letters.support import ALL
 from tests.erasure.support import erase, of, retain, traces
-from tests.letters.support import ALL
 from tests.support.world import World, encoded, event, fresh_world, out_of_balance
 
 pytestmark = pytest.mark.services

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from millrace.infra.local import ports
+from infra.local import ports
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "infra" / "docker" / "compose.yaml"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from millrace.infra.local import ports
+from infra.local import ports
 from tests.aws.template import load
 from tests.aws.test_host import CONTAINERS
 from tests.containers.stack import IMAGE, ROOT, Stack, nginx, require_engine, stack

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.infra.local import ports
+from infra.local import ports
 from tests.containers.stack import Stack, nginx
 from tests.security.authority import HOST, Authority, openssl
 

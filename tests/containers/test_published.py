@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from millrace.infra.local import ports
+from infra.local import ports
 from tests.containers.stack import COMPOSE, Stack, require_engine, stack
 
 pytestmark = pytest.mark.containers

@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from millrace.assets.erasure.erase import Erased, Eraser
-from millrace.assets.ingest.failpoints import Failpoints
-from millrace.assets.ingest.plan import Range
-from millrace.assets.ingest.replay import Replayed, replay
-from millrace.assets.upkeep.retention import Retained, apply
-from millrace.orchestration.clients import make_aggregates, make_worker
+from assets.erasure.erase import Erased, Eraser
+from assets.ingest.failpoints import Failpoints
+from assets.ingest.plan import OffsetRange
+from assets.ingest.replay import Replayed, replay
+from assets.upkeep.retention import Retained, apply
+from orchestration.factories import make_aggregates, make_worker
 from tests.support.world import LOG, World, event
 
 SECRET = "user-whose-id-is-secret"
@@ -54,7 +54,7 @@ def retain(world: World, days: int, **options: Any) -> Retained:
     return apply(world.worker.postgres, world.aggregates, days, "retention-1", **options)
 
 
-def replayed(world: World, ranges: tuple[Range, ...], *runs: str) -> Replayed:
+def replayed(world: World, ranges: tuple[OffsetRange, ...], *runs: str) -> Replayed:
     """Replay everything, by a worker of its own."""
     worker = make_worker(world.settings)
     try:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from millrace.assets.ingest.failpoints import InjectedFailure
-from millrace.assets.quality.exactness import look
-from millrace.resources.kafka import Kafka, KafkaUnavailable
+from assets.ingest.failpoints import InjectedFailure
+from assets.quality.exactness import look
+from resources.kafka import Kafka, KafkaUnavailable
 from tests.erasure.support import SECRET, as_text, erase, eraser, minutes_equal_raw, of, replayed, traces
 from tests.support.world import World, encoded, event, out_of_balance
 
@@ -68,13 +68,13 @@ def test_what_a_user_does_while_being_erased_stays_and_stays_counted(world: Worl
     times = {kind: (since - timedelta(minutes=4 - minute)).isoformat() for kind, minute in minutes.items()}
     later = [event(kind=kind, timestamp=at, payload=payload) for kind, at in times.items()]
 
-    def reached(step: str) -> None:
+    def failpoint(step: str) -> None:
         if step == "erase_asked":
             world.produce(encoded(*later))
             world.ingest()
             world.refresh()
 
-    made = eraser(world, reached=reached)
+    made = eraser(world, failpoint=failpoint)
     made.erase(SECRET)
     made.aggregates.close()
     assert world.query("select action from analytics.login_audit where user_id = %s order by 1", SECRET) == [

@@ -5,7 +5,7 @@ import json
 import click
 import pytest
 
-from millrace.orchestration.cli.ids import given, read
+from orchestration.cli.ids import given, read
 
 
 def users(data: bytes, *, json_strings: bool = False) -> list[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from millrace.assets.aggregates import preview
-from millrace.assets.aggregates.catalog import AGGREGATES
-from millrace.assets.erasure import previews
+from assets.aggregates import preview
+from assets.aggregates.catalog import AGGREGATES
+from assets.erasure import previews
 from tests.erasure.support import SECRET, erase, of
 from tests.support.world import World, encoded, event
 from tests.upkeep.dagster_tables import instance_in

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 
-from millrace.assets.ingest.failpoints import Failpoints, InjectedFailure
+from assets.ingest.failpoints import Failpoints, InjectedFailure
 from tests.erasure.support import SECRET, erase, minutes_equal_raw, of, replayed, retain, traces
 from tests.support.world import World, encoded, out_of_balance
 
@@ -103,7 +103,7 @@ def test_a_retention_that_was_killed_is_finished_by_the_next(world: World, point
     weeks(world)
     world.set_failpoint(f"{point}.fail")
     with pytest.raises(InjectedFailure):
-        retain(world, 3, reached=Failpoints(world.failpoints))
+        retain(world, 3, failpoint=Failpoints(world.failpoints))
     assert out_of_balance(world.reconcile()) == []
     replayed(world, ())
     assert out_of_balance(world.reconcile()) == []
@@ -131,7 +131,7 @@ def test_an_erasure_beside_retention_leaves_no_trace_and_right_books(world: Worl
     world.refresh()
     world.set_failpoint("retention_detached.fail")
     with pytest.raises(InjectedFailure):
-        retain(world, 3, reached=Failpoints(world.failpoints))
+        retain(world, 3, failpoint=Failpoints(world.failpoints))
     assert erase(world).events == 4  # also those in partitions on their way out
     assert traces(world) == {}
     retain(world, 3)

@@ -5,42 +5,42 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace.assets.ingest.claim import Books, Claim, Verdict, judge
-from millrace.assets.ingest.plan import Place
+from assets.ingest.dedup import Claim, ClaimVerdict, CommittedOffsets, judge_claim
+from assets.ingest.plan import TopicIdPartition
 
-PLACE, ELSEWHERE = Place(UUID(int=1), 0), Place(UUID(int=1), 1)
+PLACE, ELSEWHERE = TopicIdPartition(UUID(int=1), 0), TopicIdPartition(UUID(int=1), 1)
 MINE = Claim(PLACE, 50, 1_000, b"same-bytes")
-NOTHING = Books({}, {})
+NOTHING = CommittedOffsets({}, {})
 
 
-def committed(offset: int, *gaps: tuple[int, int]) -> Books:
-    return Books({ELSEWHERE: offset}, {ELSEWHERE: gaps})
+def committed(offset: int, *gaps: tuple[int, int]) -> CommittedOffsets:
+    return CommittedOffsets({ELSEWHERE: offset}, {ELSEWHERE: gaps})
 
 
 def test_a_record_finds_its_own_claim_when_it_is_tried_again() -> None:
-    assert judge(MINE, MINE, set(), NOTHING) is Verdict.OWN
+    assert judge_claim(MINE, MINE, set(), NOTHING) is ClaimVerdict.OWN
 
 
 def test_the_same_bytes_of_a_committed_record_are_a_duplicate() -> None:
-    assert judge(MINE, Claim(ELSEWHERE, 7, 1_000, b"same-bytes"), set(), committed(8)) is Verdict.DUPLICATE
+    assert judge_claim(MINE, Claim(ELSEWHERE, 7, 1_000, b"same-bytes"), set(), committed(8)) is ClaimVerdict.DUPLICATE
 
 
 def test_a_claim_whose_owner_is_not_committed_decides_nothing() -> None:
-    assert judge(MINE, Claim(ELSEWHERE, 8, 1_000, b"same-bytes"), set(), committed(8)) is Verdict.UNDECIDED
+    assert judge_claim(MINE, Claim(ELSEWHERE, 8, 1_000, b"same-bytes"), set(), committed(8)) is ClaimVerdict.UNDECIDED
 
 
 def test_a_claim_whose_owner_fell_into_a_gap_decides_nothing() -> None:
     found = Claim(ELSEWHERE, 7, 1_000, b"same-bytes")
-    assert judge(MINE, found, set(), committed(20, (5, 8))) is Verdict.UNDECIDED
+    assert judge_claim(MINE, found, set(), committed(20, (5, 8))) is ClaimVerdict.UNDECIDED
 
 
 def test_the_same_bytes_earlier_in_the_chunk_are_a_duplicate() -> None:
     found = Claim(ELSEWHERE, 7, 1_000, b"same-bytes")
-    assert judge(MINE, found, {(ELSEWHERE, 7)}, NOTHING) is Verdict.DUPLICATE
+    assert judge_claim(MINE, found, {(ELSEWHERE, 7)}, NOTHING) is ClaimVerdict.DUPLICATE
 
 
 def test_other_bytes_under_the_same_id_are_left_to_postgres() -> None:
-    assert judge(MINE, Claim(ELSEWHERE, 7, 1_000, b"other-byte"), set(), committed(8)) is Verdict.UNDECIDED
+    assert judge_claim(MINE, Claim(ELSEWHERE, 7, 1_000, b"other-byte"), set(), committed(8)) is ClaimVerdict.UNDECIDED
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=3))
@@ -49,5 +49,5 @@ def test_no_claim_is_believed_of_an_offset_that_is_not_certainly_stored(
 ) -> None:
     found = Claim(ELSEWHERE, owner, 1_000, MINE.digest)
     certain = owner < next_offset and not any(start <= owner < end for start, end in gaps)
-    verdict = judge(MINE, found, set(), committed(next_offset, *gaps))
-    assert (verdict is Verdict.DUPLICATE) == certain
+    verdict = judge_claim(MINE, found, set(), committed(next_offset, *gaps))
+    assert (verdict is ClaimVerdict.DUPLICATE) == certain

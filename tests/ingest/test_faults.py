@@ -18,9 +18,9 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from millrace.assets.ingest import store as store_module
-from millrace.assets.ingest.attempt import StorageFailed
-from millrace.resources.postgres import Connection
+from assets.ingest import store as store_module
+from assets.ingest.retry import StorageFailed
+from resources.postgres import Connection
 from tests.support.world import World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -172,7 +172,7 @@ def test_a_connection_that_dies_during_commit_leaves_every_event_once(
 
 
 def test_an_aborted_transaction_whose_commit_answers_rollback_is_noticed(world: World) -> None:
-    from millrace.resources.postgres import CommitLost, commit
+    from resources.postgres import CommitLost, commit
 
     connection = world.worker.database.connection()
     connection.execute("begin")
@@ -186,14 +186,14 @@ def test_postgres_restarted_in_the_middle_of_a_batch_is_waited_for(world: World)
     world.produce(encoded(*(event() for _ in range(5_000))))
     hit = threading.Event()
 
-    def reached(point: str) -> None:
+    def failpoint(point: str) -> None:
         if point == "after_copy" and not hit.is_set():
             hit.set()
             world.services.kill("postgres")
             threading.Thread(target=world.services.start, args=("postgres",)).start()
 
     worker = world.another_worker(chunk_events=1_000)
-    worker.reached = reached
+    worker.failpoint = failpoint
     world.ingest(worker)
     assert world.totals()["stored"] == 5_000
     assert world.one("select sum(retries) from ops.batches") > 0
@@ -204,14 +204,14 @@ def test_kafka_restarted_in_the_middle_of_a_batch_is_waited_for(world: World) ->
     world.produce(encoded(*(event() for _ in range(5_000))))
     hit = threading.Event()
 
-    def reached(point: str) -> None:
+    def failpoint(point: str) -> None:
         if point == "after_copy" and not hit.is_set():
             hit.set()
             world.services.kill("kafka")
             threading.Thread(target=world.services.start, args=("kafka",)).start()
 
     worker = world.another_worker(chunk_events=1_000)
-    worker.reached = reached
+    worker.failpoint = failpoint
     world.ingest(worker)
     for ranges in world.plans():
         world.ingest(ranges=ranges)

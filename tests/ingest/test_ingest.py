@@ -11,9 +11,9 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from millrace.assets.ingest.partitions import day_of
-from millrace.assets.ingest.replay import replay
-from millrace.resources.kafka import KafkaUnavailable
+from assets.ingest.partitions import day_of
+from assets.ingest.replay import replay
+from resources.kafka import KafkaUnavailable
 from tests.support.raw_producer import library, produce_with_header
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
@@ -294,7 +294,7 @@ def test_a_plan_of_several_partitions_ends_where_it_says_in_each(world: World) -
         world.produce(encoded(*(event() for _ in range(300))), partition=partition)
     ends = {0: 10, 1: 290}
     [ranges] = world.plans()
-    world.ingest(ranges=tuple(r._replace(end=ends[r.place.partition]) for r in ranges))
+    world.ingest(ranges=tuple(r._replace(end=ends[r.topic_partition.partition]) for r in ranges))
     assert dict(world.query("select partition, next_offset from ops.offsets")) == ends
     world.ingest()
     assert world.totals()["stored"] == 600
@@ -369,12 +369,12 @@ def test_a_header_name_that_is_no_text_stops_nothing_when_the_transaction_is_tri
     produce_with_header(lib, world.settings.kafka_bootstrap_servers, world.topic, b"garbage", b"bad\xff")
     tries: list[str] = []
 
-    def reached(point: str) -> None:
+    def failpoint(point: str) -> None:
         tries.append(point)
         if point == "before_commit" and tries.count(point) < 4:
             raise KafkaUnavailable("not yet")
 
-    world.worker.reached = reached
+    world.worker.failpoint = failpoint
     world.ingest()
     assert tries.count("before_commit") == 4
     assert world.letters() == [(0, "not_json")]

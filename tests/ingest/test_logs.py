@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from millrace.assets.ingest.anchors import Anchor
-from millrace.assets.ingest.logs import common
-from millrace.infra.local.harness import Running, running
-from millrace.resources import generations
+from assets.ingest.anchors import Anchor
+from assets.ingest.log_replacement import common_prefix
+from infra.local.harness import Running, running
+from resources import generations
 from tests.support.world import World, encoded, event, fresh_world, out_of_balance
 
 BAD = b"no event"
@@ -34,16 +34,16 @@ class Volume:
         """A backup of the topic."""
         self.services.stop("kafka")
         shutil.rmtree(self.kept, ignore_errors=True)
-        for place in self._places(world):
-            shutil.copytree(place, self.kept / place.name)
+        for topic_partition in self._places(world):
+            shutil.copytree(topic_partition, self.kept / topic_partition.name)
         self._start()
 
     def restore(self, world: World) -> None:
         """What came after the backup is gone."""
         self.services.stop("kafka")
-        for place in self._places(world):
-            shutil.rmtree(place)
-            shutil.copytree(self.kept / place.name, place)
+        for topic_partition in self._places(world):
+            shutil.rmtree(topic_partition)
+            shutil.copytree(self.kept / topic_partition.name, topic_partition)
         self._start()
 
     def _start(self) -> None:
@@ -163,13 +163,13 @@ KNOWN = [Anchor(offset, b"") for offset in (9, 19, 29, 39)]
 
 @pytest.mark.parametrize("same", range(5))
 def test_where_two_logs_part_is_found_by_the_records_of_batches(same: int) -> None:
-    found = common(KNOWN, lambda a: a.offset < same * 10, 0, 100, 40)
+    found = common_prefix(KNOWN, lambda a: a.offset < same * 10, 0, 100, 40)
     assert found.end == (same * 10 if same else 0)
     assert found.differs == (same * 10 + 9 if same < 4 else 40)
 
 
 def test_a_log_that_begins_behind_all_that_is_remembered_is_read_from_its_beginning() -> None:
-    assert common(KNOWN, lambda _: False, 50, 100, 40).end == 50
+    assert common_prefix(KNOWN, lambda _: False, 50, 100, 40).end == 50
 
 
 def test_ids_of_logs_are_of_one_topic_and_all_different() -> None:

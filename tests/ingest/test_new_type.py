@@ -3,12 +3,12 @@
 import jsonschema
 import pytest
 
-from millrace.events.constraints import Page
-from millrace.events.contract import Contract
-from millrace.events.schema import schema_of
-from millrace.events.types import Payload
-from millrace.orchestration.clients import make_worker
-from millrace.producer import ProducerConfig, run
+from contract.constraints import Page
+from contract.contract import Contract
+from contract.schema import schema_of
+from contract.types import Payload
+from orchestration.factories import make_worker
+from producer import ProducerConfig, run
 from tests.support.world import World, encoded, event, out_of_balance
 
 

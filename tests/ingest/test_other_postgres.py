@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from millrace.events.contract import Contract
-from millrace.infra.local import ports
-from millrace.infra.local.children import Running
-from millrace.infra.postgres.access import Analysts
-from millrace.infra.postgres.migrate import migrate
-from millrace.orchestration.cli.migrate import migrate as command
+from contract.contract import Contract
+from infra.local import ports
+from infra.local.children import Running
+from infra.postgres.analyst_role import Analysts
+from infra.postgres.migrate import migrate
+from orchestration.cli.migrate import migrate as command
 from tests.access.analyst import PASSWORD, ask
 from tests.erasure.support import SECRET, erase, of, retain, traces
 from tests.support import cluster
@@ -63,7 +63,7 @@ def test_events_are_stored_once_counted_erased_and_dropped_and_every_record_is_a
 def test_a_release_that_is_too_old_is_refused_in_one_line_and_nothing_is_made_in_it(
     services: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millrace.infra.postgres.migrate.OLDEST_RELEASE", 99)
+    monkeypatch.setattr("infra.postgres.migrate.OLDEST_RELEASE", 99)
     name = f"old{uuid.uuid4().hex[:12]}"
     owner = services.environment["MILLRACE_POSTGRES_URL"]
     with psycopg.connect(owner, autocommit=True) as connection:

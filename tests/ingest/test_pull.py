@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 from confluent_kafka import KafkaError
 
-from millrace.assets.ingest.model import Chunk
-from millrace.assets.ingest.plan import Place, Range
-from millrace.assets.ingest.pull import PartitionsUnreadable, Puller, PullLimits
-from millrace.resources.kafka import Kafka, KafkaUnavailable
+from assets.ingest.model import Chunk
+from assets.ingest.plan import OffsetRange, TopicIdPartition
+from assets.ingest.pull import PartitionsUnreadable, Puller, PullLimits
+from resources.kafka import Kafka, KafkaUnavailable
 
 TOPIC = UUID(int=1)
 
@@ -64,21 +64,21 @@ class Scripted:
         return []
 
 
-def pulled(ranges: tuple[Range, ...], *batches: list[Said], **limits: Any) -> list[Chunk]:
+def pulled(ranges: tuple[OffsetRange, ...], *batches: list[Said], **limits: Any) -> list[Chunk]:
     return list(pulling(ranges, *batches, **limits))
 
 
-def pulling(ranges: tuple[Range, ...], *batches: list[Said], **limits: Any) -> Iterator[Chunk]:
+def pulling(ranges: tuple[OffsetRange, ...], *batches: list[Said], **limits: Any) -> Iterator[Chunk]:
     bounds = PullLimits(chunk_events=1_000, chunk_bytes=1 << 20, stall_seconds=0.05)._replace(**limits)
     return Puller(Kafka("nowhere:1"), cast("Any", Scripted(*batches)), ranges, bounds).chunks()
 
 
-def rng(partition: int, start: int, end: int) -> Range:
-    return Range("t", Place(TOPIC, partition), start, end)
+def rng(partition: int, start: int, end: int) -> OffsetRange:
+    return OffsetRange("t", TopicIdPartition(TOPIC, partition), start, end)
 
 
 def covered(chunks: list[Chunk]) -> list[tuple[int, int, int]]:
-    return [(r.place.partition, r.start, r.end) for c in chunks for r in c.ranges if r.start != r.end]
+    return [(r.topic_partition.partition, r.start, r.end) for c in chunks for r in c.ranges if r.start != r.end]
 
 
 def offsets(chunks: list[Chunk]) -> list[tuple[int, int]]:

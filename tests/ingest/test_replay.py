@@ -2,11 +2,11 @@
 
 import pytest
 
-from millrace.assets.ingest.plan import Range
-from millrace.assets.ingest.replay import Replayed, replay, uncommitted
-from millrace.events.contract import Contract
-from millrace.events.types import Login
-from millrace.orchestration.clients import make_worker
+from assets.ingest.plan import OffsetRange
+from assets.ingest.replay import Replayed, replay, uncommitted
+from contract.contract import Contract
+from contract.types import Login
+from orchestration.factories import make_worker
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -16,7 +16,7 @@ class Purchase(Login):
     """A type that today's code knows and yesterday's did not."""
 
 
-def replayed(world: World, ranges: tuple[Range, ...], *runs: str, contract: Contract | None = None) -> Replayed:
+def replayed(world: World, ranges: tuple[OffsetRange, ...], *runs: str, contract: Contract | None = None) -> Replayed:
     worker = make_worker(world.settings, contract)
     try:
         return replay(worker, runs or ("run-1",), ranges, world.author("replay"), LOG)

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from millrace.assets.ingest import kept
-from millrace.assets.ingest.plan import Range
-from millrace.assets.ingest.replay import replay
-from millrace.assets.letters.choice import Choice
-from millrace.assets.letters.discard import discard
-from millrace.events import types
-from millrace.events.constraints import Page
-from millrace.events.contract import Contract
-from millrace.events.identity import Identity, identity
-from millrace.orchestration.clients import make_worker
+from assets.dead_letters.discard import discard
+from assets.dead_letters.selection import Selection
+from assets.ingest import prior_outcome
+from assets.ingest.plan import OffsetRange
+from assets.ingest.replay import replay
+from contract import types
+from contract.constraints import Page
+from contract.contract import Contract
+from contract.identity import Identity, identity
+from orchestration.factories import make_worker
+from tests.dead_letters.support import TODAY, purchase, redriven
 from tests.erasure.support import erase, of, retain
-from tests.letters.support import TODAY, purchase, redriven
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -42,7 +42,7 @@ RULES: dict[str, tuple[Contract, dict[str, Any]]] = {
 UNREADABLE = ["times are read no more", "ids are read no more"]
 
 
-def replayed(world: World, ranges: tuple[Range, ...], rule: str = "values are smaller", *runs: str) -> None:
+def replayed(world: World, ranges: tuple[OffsetRange, ...], rule: str = "values are smaller", *runs: str) -> None:
     contract, changes = RULES[rule]
     worker = make_worker(world.settings.model_copy(update=changes), contract)
     try:
@@ -56,7 +56,7 @@ def later(made: dict[str, Any], **by: float) -> dict[str, Any]:
     return {**made, "timestamp": (datetime.fromisoformat(made["timestamp"]) + timedelta(**by)).isoformat()}
 
 
-def everything_that_can_become_of_a_record(world: World) -> tuple[Range, ...]:
+def everything_that_can_become_of_a_record(world: World) -> tuple[OffsetRange, ...]:
     one, old, again = event(), of("u9", days_ago=40), purchase()
     reordered = dict(reversed(one.items()))
     world.produce(
@@ -70,8 +70,8 @@ def everything_that_can_become_of_a_record(world: World) -> tuple[Range, ...]:
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
     world.refresh()
-    redriven(world, Choice(codes=("unknown_type",)), TODAY)
-    discard(world.worker.postgres, Choice(ids=(number_of_letter(world, 10),)), "nobody wants it")
+    redriven(world, Selection(codes=("unknown_type",)), TODAY)
+    discard(world.worker.postgres, Selection(ids=(number_of_letter(world, 10),)), "nobody wants it")
     erase(world, "user-to-erase")
     retain(world, 30)
     return ranges
@@ -101,7 +101,7 @@ def unreadable(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
         found = identity(value)
         return None if found is None or rule == "ids are read no more" else Identity(found.event_id, None)
 
-    monkeypatch.setattr(kept, "identity", read)
+    monkeypatch.setattr(prior_outcome, "identity", read)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -176,7 +176,7 @@ def test_a_missing_row_whose_letter_was_resolved_opens_the_letter_again(world: W
     assert out_of_balance(world.reconcile()) == []
 
 
-def stored_and_a_letter_as_well(world: World, *statuses: str) -> tuple[Range, ...]:
+def stored_and_a_letter_as_well(world: World, *statuses: str) -> tuple[OffsetRange, ...]:
     """What a release did that took stored events back: a row, a letter, and books that know the letter only."""
     world.produce(encoded(*(event() for _ in statuses)))
     [ranges] = world.plans()
@@ -209,7 +209,7 @@ def test_a_redrive_mends_them_as_well(world: World, rule: str) -> None:
     stored_and_a_letter_as_well(world, "open")
     world.query("update raw.dead_letters set value = %s", *world_value(world))
     contract, changes = RULES[rule]
-    assert redriven(world, Choice(), contract, **changes).by_code == {"too_large": {"stored": 1}}
+    assert redriven(world, Selection(), contract, **changes).by_code == {"too_large": {"stored": 1}}
     assert letters(world) == [(0, "resolved")]
     assert (world.totals()["stored"], world.totals()["dead_letters"]) == (1, 0)
     assert out_of_balance(world.reconcile()) == []
@@ -240,7 +240,7 @@ def test_what_is_stored_stays_so_whoever_holds_its_claim_by_now(world: World, ap
         assert out_of_balance(world.reconcile()) == []
 
 
-def ingested(world: World, *events: dict[str, Any]) -> tuple[Range, ...]:
+def ingested(world: World, *events: dict[str, Any]) -> tuple[OffsetRange, ...]:
     world.produce(encoded(*events))
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
@@ -259,7 +259,7 @@ def test_a_replay_claims_no_id_before_it_is_stored(world: World) -> None:
         if name == "before_commit":
             found.append(worker.redis.call(lambda client: client.exists(key)))
 
-    worker.reached = look
+    worker.failpoint = look
     replay(worker, (), ranges, world.author("replay"), LOG)
     assert [*found, worker.redis.call(lambda client: client.exists(key))] == [0, 1]
     worker.close()

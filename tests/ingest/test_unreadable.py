@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from millrace.assets.ingest import unreadable
-from millrace.assets.ingest.pull import PartitionsUnreadable
-from millrace.assets.quality import give_up
+from assets.ingest import unreadable
+from assets.ingest.pull import PartitionsUnreadable
+from assets.quality import give_up
 from tests.ingest.test_faults import two_partitions
 from tests.support.damage import damage
 from tests.support.world import World, encoded, event, out_of_balance

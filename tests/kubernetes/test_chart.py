@@ -47,7 +47,7 @@ def test_no_value_is_null(part: str) -> None:
 
 
 def test_the_chart_names_the_launcher_of_our_instance() -> None:
-    ours = yaml.safe_load((ROOT / "millrace/orchestration/engine/dagster.yaml").read_text())["run_launcher"]
+    ours = yaml.safe_load((ROOT / "orchestration/dagster_runtime/dagster.yaml").read_text())["run_launcher"]
     told = values()["runLauncher"]
     assert (told["type"], told["config"]["customRunLauncher"]) == ("CustomRunLauncher", ours)
 

@@ -9,9 +9,9 @@ import click
 import pytest
 import yaml
 
-from millrace.orchestration.cli import _cli as cli  # pyright: ignore[reportPrivateUsage] - what `millrace` is
-from millrace.orchestration.environment import with_files
-from millrace.orchestration.settings import load
+from orchestration.cli import _cli as cli  # pyright: ignore[reportPrivateUsage] - what `millrace` is
+from orchestration.secret_files import with_files
+from orchestration.settings import load
 from tests.kubernetes.manifests import FOLDER, ROOT, Pod, named, of_kind, pods, settings, values
 
 DEPLOYMENTS = sorted(document["metadata"]["name"] for document in of_kind("Deployment"))

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from millrace.infra.local import embedded, processes, state
-from millrace.infra.local.plan import Application
-from millrace.infra.local.services import HOST, Service, answers_tcp
-from millrace.infra.local.stack import Stack
+from infra.local import embedded, processes, state
+from infra.local.plan import Application
+from infra.local.services import HOST, LocalService, answers_tcp
+from infra.local.stack import Stack
 
 
-def web_program(directory: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Service]:
+def web_program(directory: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> list[LocalService]:
     """A program on top of the services, small enough for a test."""
     command = (sys.executable, "-m", "http.server", str(ports["web"]), "--bind", HOST)
     ready = lambda: answers_tcp(ports["web"])  # noqa: E731
-    return [Service(name="web", command=command, cwd=directory, ready=ready, port=ports["web"], priority=1)]
+    return [LocalService(name="web", command=command, cwd=directory, ready=ready, port=ports["web"], priority=1)]
 
 
 APPLICATION = Application(

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from millrace.infra.local.stack import Stack
+from infra.local.stack import Stack
 from tests.local.conftest import expected
 
-_MILLRACE = (sys.executable, "-m", "millrace.orchestration.cli")
+_MILLRACE = (sys.executable, "-m", "orchestration.cli")
 
 
 def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -89,7 +89,7 @@ def test_up_refuses_what_is_wrong_before_it_starts_anything(
 
 
 def test_env_imports_neither_dagster_nor_a_client() -> None:
-    code = "import sys, millrace.orchestration.cli.stack; print([m for m in sys.modules if m in sys.argv])"
+    code = "import sys, orchestration.cli.stack; print([m for m in sys.modules if m in sys.argv])"
     answer = run_python(code, "dagster", "celery", "psycopg", "redis", "confluent_kafka", "rich", "pandas", "jgo")
     assert answer == "[]\n"
 

@@ -11,9 +11,9 @@ from typing import cast
 import psutil
 import pytest
 
-from millrace.infra.local import apt, binaries, debian, monitoring
-from millrace.infra.local.harness import running
-from millrace.infra.local.services import LocalError
+from infra.local import apt, binaries, debian, monitoring
+from infra.local.harness import running
+from infra.local.services import LocalError
 
 needs_apt = pytest.mark.skipif(not apt.is_there(), reason="there is no apt here")
 

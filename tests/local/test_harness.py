@@ -14,9 +14,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from millrace.infra.local import embedded, ports, processes
-from millrace.infra.local.harness import Running, running
-from millrace.infra.local.services import LocalError, Service
+from infra.local import embedded, ports, processes
+from infra.local.harness import Running, running
+from infra.local.services import LocalError, LocalService
 from tests.support.command_lines import command_lines
 
 pytestmark = pytest.mark.services
@@ -124,7 +124,7 @@ def test_a_frozen_service_answers_nothing_until_it_is_resumed(services: Running)
 
 def test_a_service_that_cannot_start_says_why(services: Running) -> None:
     command = (sys.executable, "-c", "import sys; sys.exit('the disk is on fire')")
-    broken = Service(name="broken", command=command, cwd=services.directory, ready=lambda: False)
+    broken = LocalService(name="broken", command=command, cwd=services.directory, ready=lambda: False)
     elsewhere = Running(services.directory, {"broken": broken}, {})
     with pytest.raises(LocalError, match=r"(?s)broken ended with status 1.*the disk is on fire"):
         elsewhere.start("broken")
@@ -154,7 +154,7 @@ def test_everything_ends_when_the_process_that_started_it_is_killed(tmp_path: Pa
     command = (
         sys.executable,
         "-m",
-        "millrace.infra.local.harness",
+        "infra.local.harness",
         "--data-dir",
         str(tmp_path),
         "--services",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from jgo.maven import Artifact
 
-from millrace.infra.local import jars
-from millrace.infra.local.services import LocalError
+from infra.local import jars
+from infra.local.services import LocalError
 
 _COORDINATE = "org.example:thing:1.0"
 

@@ -10,10 +10,10 @@ import psutil
 import pytest
 import yaml
 
-from millrace.infra import monitoring as sources
-from millrace.infra.local import embedded, files, monitoring, state
-from millrace.infra.local.harness import Running, running
-from millrace.orchestration.cli import programs
+from infra.local import embedded, files, monitoring, state
+from infra.local.harness import Running, running
+from monitoring import folder as sources
+from orchestration.cli import programs
 from tests.local.test_stack import eventually
 from tests.support.monitoring import program, require
 
@@ -92,7 +92,7 @@ def test_prometheus_accepts_the_configuration_as_it_stands_and_as_the_stack_rend
 def test_a_pushgateway_of_the_callers_own_wins_and_that_of_a_stack_is_not_taken_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state.save(tmp_path, state.State(ports={"pushgateway": 20_001}))
+    state.save(tmp_path, state.StackState(ports={"pushgateway": 20_001}))
     monkeypatch.setenv("MILLRACE_DATA_DIR", str(tmp_path))  # as after `eval "$(millrace env)"`
     monkeypatch.setenv("MILLRACE_PUSHGATEWAY_URL", "http://127.0.0.1:20001")
     assert programs.application().metrics_off == ""

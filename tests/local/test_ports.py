@@ -6,8 +6,8 @@ from functools import cached_property
 
 import pytest
 
-from millrace.infra.local import plan, ports
-from millrace.infra.local.services import HOST, LocalError
+from infra.local import plan, ports
+from infra.local.services import HOST, LocalError
 
 _LISTEN = """
 import socket, sys
@@ -72,7 +72,7 @@ def test_free_ports_differ_and_can_be_listened_on() -> None:
 
 _CHOOSE = """
 import sys
-from millrace.infra.local import ports
+from infra.local import ports
 count, ports._FIRST, ports._LAST = map(int, sys.argv[1:])
 print(*ports.free(count), flush=True)
 sys.stdin.read()

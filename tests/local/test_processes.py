@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.infra.local import processes
+from infra.local import processes
 
 _SLEEP = "import time; time.sleep(600)"
 _DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
@@ -89,7 +89,7 @@ def test_processes_of_other_directories_and_of_users_are_left_alone(start: Start
 def test_a_sweep_spares_the_process_that_sweeps(start: Started, tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from millrace.infra.local import processes
+from infra.local import processes
 print(repr(processes.sweep(Path({str(tmp_path)!r}))), flush=True)
 """
     child = start(code, tmp_path)

@@ -8,11 +8,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from millrace.infra.local import monitoring
-from millrace.infra.monitoring.alertmanager import Email, Receivers, rendered
-from millrace.orchestration import settings as settings_module
-from millrace.orchestration.cli.alertmanager_config import alertmanager_config
-from millrace.orchestration.receivers import receivers
+from infra.local import monitoring
+from monitoring.alertmanager_config import Email, Receivers, rendered
+from orchestration import settings as settings_module
+from orchestration.cli.alertmanager_config import alertmanager_config
+from orchestration.receivers import receivers
 from tests.support.monitoring import program
 
 _EMAIL = Email(to="a@example.org, b@example.org", sender="m@example.org", smarthost="smtp.example.org:587")

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 import redis
 
-from millrace.infra.local import doctor, embedded, files, observe, plan, processes, state
-from millrace.infra.local.sequence import Step
-from millrace.infra.local.services import LocalError
-from millrace.infra.local.stack import Stack
+from infra.local import doctor, embedded, files, observe, plan, processes, state
+from infra.local.sequence import StartStep
+from infra.local.services import LocalError
+from infra.local.stack import Stack
 from tests.local.conftest import APPLICATION, expected, web_program
 from tests.support.command_lines import command_lines
 
@@ -28,7 +28,7 @@ def eventually(holds: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.1)
 
 
-def rows(stack: Stack) -> dict[str, observe.Row]:
+def rows(stack: Stack) -> dict[str, observe.ProgramRow]:
     return {row.name: row for row in observe.rows(stack.directory) or []}
 
 
@@ -41,7 +41,7 @@ def test_everything_runs_in_its_order(stack: Stack) -> None:
 
 def test_a_second_up_says_that_it_is_up(stack: Stack) -> None:
     before = {name: row.pid for name, row in rows(stack).items()}
-    steps: list[Step] = []
+    steps: list[StartStep] = []
     assert Stack(stack.directory, APPLICATION).up(steps.append) == "was up"
     assert steps == []
     assert {name: row.pid for name, row in rows(stack).items()} == before
@@ -131,14 +131,14 @@ def test_a_frozen_supervisor_does_not_keep_down_from_ending_everything(small: St
 
 
 def test_a_program_that_ends_again_and_again_is_reported_with_its_log_and_nothing_is_left(small: Stack) -> None:
-    def broken(directory: Path, ports: dict[str, int], settings: dict[str, str]) -> list[plan.Service]:
+    def broken(directory: Path, ports: dict[str, int], settings: dict[str, str]) -> list[plan.LocalService]:
         web = web_program(directory, ports, settings)[0]
         return [dataclasses.replace(web, command=(sys.executable, "-c", "raise SystemExit('no such module')"))]
 
-    steps: list[Step] = []
+    steps: list[StartStep] = []
     with pytest.raises(LocalError, match=r"(?s)web ends again and again; the end of .*web\.log:.*no such module"):
         Stack(small.directory, dataclasses.replace(APPLICATION, programs=broken)).up(steps.append, any_free=True)
-    assert steps[-1] == Step("web", "failed")
+    assert steps[-1] == StartStep("web", "failed")
     assert processes.find(small.directory) == []
 
 
@@ -158,7 +158,7 @@ def test_two_cannot_start_one_stack_at_once(small: Stack) -> None:
 
 
 def test_a_long_path_gets_its_socket_elsewhere_and_a_strange_one_is_refused(tmp_path: Path) -> None:
-    from millrace.infra.local import supervisor
+    from infra.local import supervisor
 
     long = tmp_path / ("x" * 100)
     assert len(str(supervisor.socket_path(long))) < 90

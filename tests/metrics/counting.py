@@ -9,10 +9,10 @@ from typing import Any
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from millrace.assets.ingest.plan import Range
-from millrace.metrics import totals
-from millrace.metrics.names import BOUNDS, NONE, MetricName
-from millrace.metrics.totals import SUM, Total
+from assets.ingest.plan import OffsetRange
+from monitoring.metrics import totals
+from monitoring.metrics.names import BOUNDS, NONE, MetricName
+from monitoring.metrics.totals import SUM, Total
 from tests.support.world import World, event
 
 USERS = ("u1", "u2", "u3", "u4")
@@ -49,7 +49,7 @@ def some(chance: random.Random, records: int) -> list[bytes | None]:
     return made
 
 
-def ingested(world: World, ranges: tuple[Range, ...] | None = None, **changes: Any) -> None:
+def ingested(world: World, ranges: tuple[OffsetRange, ...] | None = None, **changes: Any) -> None:
     """A run of a worker that shares nothing with the others; `changes` to the settings."""
     worker = world.another_worker(**changes)
     try:
@@ -122,7 +122,7 @@ def grown(before: dict[Total, float], after: dict[Total, float]) -> dict[str, fl
     return {" ".join((t.metric.removeprefix("millrace_"), *t.labels)): n for t, n in more.items() if n}
 
 
-def the_plan(world: World) -> tuple[Range, ...]:
+def the_plan(world: World) -> tuple[OffsetRange, ...]:
     """The only plan there is."""
     [ranges] = world.plans()
     return ranges

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from millrace.assets.ingest import unreadable
-from millrace.assets.ingest.model import Unreadable
-from millrace.assets.ingest.plan import Place
-from millrace.infra.local import ports
-from millrace.infra.local.binaries import monitoring
-from millrace.metrics.resource import Metrics
-from millrace.orchestration.clients import make_metrics
+from assets.ingest import unreadable
+from assets.ingest.model import Unreadable
+from assets.ingest.plan import TopicIdPartition
+from infra.local import ports
+from infra.local.binaries import monitoring
+from monitoring.metrics.resource import Metrics
+from orchestration.factories import make_metrics
 from tests.support.world import World, encoded, event
 
 Labels = frozenset[tuple[str, str]]
@@ -156,7 +156,7 @@ def withhold(world: World) -> None:
     """As if a run had met the next offset of partition 0 and could not read it."""
     [[topic_id]] = {(a.topic_id,) for a in world.worker.kafka.available([world.topic])}
     [[at]] = world.query("select coalesce(max(next_offset), 0) from ops.offsets where topic = %s", world.topic)
-    found = Unreadable(world.topic, Place(topic_id, 0), at, "BAD_MSG: CRC")
+    found = Unreadable(world.topic, TopicIdPartition(topic_id, 0), at, "BAD_MSG: CRC")
     with world.worker.postgres.connect("test") as connection:
         unreadable.record(connection, [found], "run")
 

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from millrace.assets.aggregates import login_audit
-from millrace.assets.aggregates.audit_rules import AuditRules
-from millrace.assets.ingest.partitions import Partitions
-from millrace.metrics.totals import read
-from millrace.resources.postgres import Connection, Postgres
+from assets.aggregates import login_audit
+from assets.aggregates.audit_rules import AuditRules
+from assets.ingest.partitions import Partitions
+from monitoring.metrics.totals import read
+from resources.postgres import Connection, Postgres
 from tests.aggregates.login_audit_bench import Bench, Visit
 from tests.aggregates.streams import at
 from tests.support.world import World, encoded
@@ -87,12 +87,12 @@ def in_the_table(connection: Connection) -> Counts:
     )
 
 
-def take_in(bench: Bench, stream: list[Visit], cuts: list[int]) -> list[Counts]:
+def merge(bench: Bench, stream: list[Visit], cuts: list[int]) -> list[Counts]:
     """In so many transactions; the totals after each."""
     after: list[Counts] = []
     for low, high in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         bench.connection.execute("begin")
-        bench.take_in(stream[low:high])
+        bench.merge(stream[low:high])
         bench.connection.execute("commit")
         after.append(told(bench.connection))
     return after
@@ -103,7 +103,7 @@ def test_without_late_events_the_totals_are_the_flags_that_there_are_however_the
     bench: Bench, seed: int
 ) -> None:
     stream, chance = logins(seed), random.Random(seed)
-    after = take_in(bench, stream, sorted(chance.sample(range(1, len(stream)), chance.choice([0, 4, 30]))))
+    after = merge(bench, stream, sorted(chance.sample(range(1, len(stream)), chance.choice([0, 4, 30]))))
     assert after[-1] == in_the_table(bench.connection)
     assert {kind for kind, _ in after[-1]} == FLAGS
     assert {age for _, age in after[-1]} == {"recent", "late"}
@@ -115,7 +115,7 @@ def test_late_events_take_nothing_away_from_the_totals(bench: Bench, seed: int) 
     """A flag that came and went stays counted: the totals are never less than the flags that there are."""
     stream = logins(seed)
     random.Random(seed).shuffle(stream)
-    after = take_in(bench, stream, list(range(5, len(stream), 5)))
+    after = merge(bench, stream, list(range(5, len(stream), 5)))
     assert all(before <= later for before, later in pairwise(after))
     there = kinds(in_the_table(bench.connection))
     assert there < kinds(after[-1])
@@ -127,7 +127,7 @@ def test_a_flag_that_a_late_login_takes_away_and_gives_to_another_is_counted_for
         Visit(now - timedelta(minutes=minutes), n, device=device)
         for n, (minutes, device) in enumerate([(120, "phone"), (90, "tablet"), (10, "tablet")])
     )
-    after = take_in(bench, [first, last, late], [2])
+    after = merge(bench, [first, last, late], [2])
     assert after[0]["new_device", "recent"] == 1
     assert after[1] - after[0] == {("new_device", "late"): 1}
     assert kinds(in_the_table(bench.connection))["new_device"] == 1
@@ -141,7 +141,7 @@ def rebuild(bench: Bench) -> None:
 
 
 def test_a_rebuild_counts_only_flags_that_were_not_there(bench: Bench) -> None:
-    [before] = take_in(bench, logins(1), [])
+    [before] = merge(bench, logins(1), [])
     rebuild(bench)
     assert told(bench.connection) == before
     bench.connection.execute("update analytics.login_audit set flags = array_remove(flags, 'burst')")
@@ -154,7 +154,7 @@ def test_a_rebuild_counts_only_flags_that_were_not_there(bench: Bench) -> None:
 
 
 def test_erasing_a_user_counts_nothing(bench: Bench) -> None:
-    [before] = take_in(bench, logins(2), [])
+    [before] = merge(bench, logins(2), [])
     bench.connection.execute("begin")
     bench.connection.execute("delete from raw.events where user_id = 'a'")
     login_audit.forget(bench.connection, ["a"], RULES)
@@ -164,7 +164,7 @@ def test_erasing_a_user_counts_nothing(bench: Bench) -> None:
 
 def test_what_rolls_back_is_not_counted(bench: Bench) -> None:
     bench.connection.execute("begin")
-    bench.take_in(logins(0))
+    bench.merge(logins(0))
     assert told(bench.connection)
     bench.connection.execute("rollback")
     assert told(bench.connection) == {}

@@ -14,14 +14,14 @@ from uuid import UUID
 import pytest
 from confluent_kafka import Producer
 
-from millrace.infra.local.binaries import monitoring
-from millrace.metrics import totals
-from millrace.metrics.collect.lag import behind
-from millrace.metrics.collect.unread import Behind, Unread, age
-from millrace.metrics.names import BOUNDS, METRICS
-from millrace.metrics.reporter import Reporter
-from millrace.metrics.resource import Metrics
-from millrace.resources.kafka import Available
+from infra.local.binaries import monitoring
+from monitoring.metrics import totals
+from monitoring.metrics.collect.lag import behind
+from monitoring.metrics.collect.unread import Behind, Unread, age
+from monitoring.metrics.names import BOUNDS, METRICS
+from monitoring.metrics.reporter import MetricsReporter
+from monitoring.metrics.resource import Metrics
+from resources.kafka import Available
 from tests.metrics.counting import expire, the_plan
 from tests.metrics.support import Gateway, leave_out, metrics_of, withhold
 from tests.support.world import World, encoded, event
@@ -38,7 +38,7 @@ def metrics(world: World, gateway: Gateway) -> Iterator[Metrics]:
 
 
 @pytest.fixture
-def reporter(metrics: Metrics) -> Reporter:
+def reporter(metrics: Metrics) -> MetricsReporter:
     assert metrics.reporter is not None
     return metrics.reporter
 
@@ -57,7 +57,7 @@ def test_lag_is_what_kafka_has_and_nobody_committed() -> None:
 
 @pytest.mark.services
 def test_every_metric_of_the_contract_is_told_and_no_other_and_prometheus_finds_no_fault(
-    world: World, gateway: Gateway, reporter: Reporter, tmp_path: Path
+    world: World, gateway: Gateway, reporter: MetricsReporter, tmp_path: Path
 ) -> None:
     world.produce([*encoded(event(), event()), b"{"])
     world.ingest()
@@ -86,7 +86,7 @@ def test_every_metric_of_the_contract_is_told_and_no_other_and_prometheus_finds_
 
 
 @pytest.mark.services
-def test_what_is_told_is_what_sql_says(world: World, gateway: Gateway, reporter: Reporter) -> None:
+def test_what_is_told_is_what_sql_says(world: World, gateway: Gateway, reporter: MetricsReporter) -> None:
     first = event()
     world.produce([*encoded(first, first, event(), event(kind="login", payload=LOGIN)), b"{", None])
     world.ingest(lane=1)
@@ -95,7 +95,7 @@ def test_what_is_told_is_what_sql_says(world: World, gateway: Gateway, reporter:
     with world.worker.postgres.connect("test") as connection:
         counted = set(totals.read(connection))
     counters = {total for total in counted if total.metric not in BOUNDS}
-    assert counters <= set(reporter.telling.known.zeros), "a counter that does not begin at 0 is invisible to rate()"
+    assert counters <= set(reporter.publisher.known.zeros), "a counter that does not begin at 0 is invisible to rate()"
     ledger = world.totals()
     by_type = world.query("select type, count(*) from raw.events group by type")
     stored = {kind: gateway.get("millrace_events_total", outcome="stored", type=kind) for kind, _ in by_type}
@@ -124,14 +124,16 @@ LOGIN: dict[str, Any] = {"userId": "u1", "ip": "192.0.2.1", "device": "phone"}
 
 
 @pytest.mark.services
-def test_without_dagsters_tables_nothing_of_them_is_told(world: World, gateway: Gateway, reporter: Reporter) -> None:
+def test_without_dagsters_tables_nothing_of_them_is_told(
+    world: World, gateway: Gateway, reporter: MetricsReporter
+) -> None:
     reporter.turn()
     assert "not told" not in reporter.explain().lower()
     assert gateway.get("millrace_runs_in_flight") is None
 
 
 @pytest.mark.services
-def test_a_gap_is_told_with_its_offsets_and_once(world: World, gateway: Gateway, reporter: Reporter) -> None:
+def test_a_gap_is_told_with_its_offsets_and_once(world: World, gateway: Gateway, reporter: MetricsReporter) -> None:
     world.produce(encoded(*(event() for _ in range(30))))
     ranges = the_plan(world)
     expire(world, 12)
@@ -143,10 +145,10 @@ def test_a_gap_is_told_with_its_offsets_and_once(world: World, gateway: Gateway,
 
 @pytest.mark.services
 def test_ended_runs_are_told_once_whether_they_were_trimmed_or_deleted_by_hand(
-    world: World, gateway: Gateway, reporter: Reporter, tmp_path: Path
+    world: World, gateway: Gateway, reporter: MetricsReporter, tmp_path: Path
 ) -> None:
     def told() -> float | None:
-        reporter.telling.tell()
+        reporter.publisher.tell()
         return gateway.get("millrace_runs_total", run_job="ingest", result="success")
 
     with instance_in(world.settings.postgres_url, tmp_path / "dagster"):
@@ -172,7 +174,7 @@ def test_ended_runs_are_told_once_whether_they_were_trimmed_or_deleted_by_hand(
 
 
 @pytest.mark.services
-def test_a_partition_that_is_gone_disappears(world: World, gateway: Gateway, reporter: Reporter) -> None:
+def test_a_partition_that_is_gone_disappears(world: World, gateway: Gateway, reporter: MetricsReporter) -> None:
     other = world.topic + "-other"
     world.worker.kafka.create_topic(other, 2)
     both = replace(reporter, topics=(world.topic, other), _tried={})
@@ -262,7 +264,7 @@ def test_many_partitions_full_of_records_are_looked_at_in_a_moment(world: World)
         found = [Behind(topic, a.topic_id, a.partition, start, a.high) for a in world.worker.kafka.available([topic])]
         began = time.monotonic()
         assert unread.oldest(found, time.time()) is not None
-        assert set(unread._seen) == {b.place for b in found}
+        assert set(unread._seen) == {b.topic_partition for b in found}
         assert time.monotonic() - began < 1.5
     unread.close()
 

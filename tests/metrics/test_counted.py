@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millrace.assets.ingest.attempt import kind_of
-from millrace.assets.ingest.rows import PartitionMissing
-from millrace.metrics.names import END_TO_END_BOUNDS
-from millrace.metrics.totals import INFINITY, SUM, Totals
-from millrace.resources.kafka import KafkaUnavailable
-from millrace.resources.postgres import CommitLost
+from assets.ingest.event_writer import PartitionMissing
+from assets.ingest.retry import retry_kind
+from monitoring.metrics.names import END_TO_END_BOUNDS
+from monitoring.metrics.totals import INFINITY, SUM, Totals
+from resources.kafka import KafkaUnavailable
+from resources.postgres import CommitLost
 
 _seconds = st.one_of(st.floats(-1e6, 1e6), st.sampled_from(END_TO_END_BOUNDS))
 
@@ -57,4 +57,4 @@ def test_totals_neither_fall_nor_take_labels_that_the_contract_does_not_know() -
     ],
 )
 def test_a_retry_is_named_after_what_went_wrong(error: Exception, kind: str) -> None:
-    assert kind_of(error) == kind
+    assert retry_kind(error) == kind

@@ -8,17 +8,17 @@ from collections.abc import Callable
 import pytest
 from prometheus_client.core import GaugeMetricFamily
 
-from millrace.assets.aggregates import login_audit
-from millrace.metrics import schedule
-from millrace.metrics.families import families, from_totals
-from millrace.metrics.names import METRICS
-from millrace.metrics.push import REST_SECONDS, Pusher, gone, grouping
-from millrace.metrics.schedule import Told
-from millrace.metrics.totals import Total, Totals
-from millrace.metrics.zeros import LOGIN_FLAGS, zeros
-from millrace.orchestration.clients import make_metrics
-from millrace.orchestration.settings import SettingsError, load
-from millrace.resources.pushgateway import PushFailed, Pushgateway
+from assets.aggregates import login_audit
+from monitoring.metrics import schedule
+from monitoring.metrics.families import families, from_totals
+from monitoring.metrics.names import METRICS
+from monitoring.metrics.preset_counters import LOGIN_FLAGS, preset_counters
+from monitoring.metrics.push import REST_SECONDS, Pusher, gone, grouping
+from monitoring.metrics.schedule import GroupPush
+from monitoring.metrics.totals import Total, Totals
+from orchestration.factories import make_metrics
+from orchestration.settings import SettingsError, load
+from resources.pushgateway import PushFailed, Pushgateway
 from tests.metrics.support import Gateway, answers, drips, free_port, hangs, hostile
 
 LAG = grouping("lag")
@@ -169,7 +169,7 @@ def test_what_is_not_in_the_contract_cannot_be_told() -> None:
 
 
 def test_every_counter_whose_labels_are_known_begins_at_zero() -> None:
-    known = list(zeros(["login"], ["ingest"]))
+    known = list(preset_counters(["login"], ["ingest"]))
     totals = {name for name, metric in METRICS.items() if metric.group == "totals"}
     assert {total.metric for total in known} == totals - {"millrace_run_failures_total"}  # causes are found by failing
     assert Total("millrace_events_total", ("stored", "login")) in known
@@ -196,7 +196,11 @@ def test_every_group_is_due_at_first_what_tells_an_outage_first_and_sizes_are_ra
 
 
 def test_what_is_said_names_ages_and_problems() -> None:
-    told = {"health": Told(98.0), "lag": Told(90.0, "Kafka does not answer"), "state": Told(None, "broken")}
+    told = {
+        "health": GroupPush(98.0),
+        "lag": GroupPush(90.0, "Kafka does not answer"),
+        "state": GroupPush(None, "broken"),
+    }
     said = schedule.explain(100.0, told, resting=False)  # type: ignore[arg-type]
     assert said == ("pushed health 2 s ago, lag 10 s ago. Not told: lag: Kafka does not answer; state: broken")
     assert "Pushgateway failed" in schedule.explain(100.0, told, resting=True)  # type: ignore[arg-type]

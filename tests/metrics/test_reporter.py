@@ -10,15 +10,15 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from millrace.metrics.collect.counters import METRICS_LOCK, locked
-from millrace.metrics.collect.seen import Seen
-from millrace.metrics.families import Samples
-from millrace.metrics.push import REST_SECONDS, Pusher, grouping
-from millrace.metrics.reporter import Reporter
-from millrace.metrics.resource import OFF, Metrics
-from millrace.metrics.totals import Totals
-from millrace.orchestration.definitions import build_defs
-from millrace.resources.pushgateway import Pushgateway
+from monitoring.metrics.collect.counters import METRICS_LOCK, locked
+from monitoring.metrics.collect.snapshot import Snapshot
+from monitoring.metrics.families import Samples
+from monitoring.metrics.push import REST_SECONDS, Pusher, grouping
+from monitoring.metrics.reporter import MetricsReporter
+from monitoring.metrics.resource import OFF, Metrics
+from monitoring.metrics.totals import Totals
+from orchestration.definitions import build_defs
+from resources.pushgateway import Pushgateway
 from tests.metrics.support import Gateway, answers, hostile, metrics_of
 from tests.support.world import LOG, World, encoded, event
 
@@ -40,7 +40,7 @@ def make(world: World, gateway: Gateway) -> Iterator[Make]:
         each.close()
 
 
-def reporter_of(metrics: Metrics) -> Reporter:
+def reporter_of(metrics: Metrics) -> MetricsReporter:
     assert metrics.reporter is not None
     return metrics.reporter
 
@@ -122,14 +122,14 @@ def test_no_counter_ever_becomes_less_whoever_pushes_and_whatever_restarts(
 def test_who_does_not_get_the_lock_leaves_it_and_nobody_holds_it_for_long(
     world: World, gateway: Gateway, make: Make
 ) -> None:
-    holder, telling = make(), reporter_of(make()).telling
-    with reporter_of(holder).telling.database.asking() as connection:
+    holder, publisher = make(), reporter_of(make()).publisher
+    with reporter_of(holder).publisher.database.asking() as connection:
         connection.execute("begin")
         connection.execute("select pg_advisory_xact_lock(%s)", (METRICS_LOCK,))
-        assert telling.tell() is None
+        assert publisher.tell() is None
         assert gateway.get("millrace_gap_offsets_total") is None
-    assert telling.tell() is True
-    with telling.database.asking() as connection:
+    assert publisher.tell() is True
+    with publisher.database.asking() as connection:
         assert locked(connection)
         assert connection.execute("show idle_in_transaction_session_timeout").fetchall() == [("5s",)]
     assert gateway.get("millrace_gap_offsets_total") == 0
@@ -187,7 +187,7 @@ def test_a_run_that_fails_pushes_all_the_same(
     def fails(*_: object) -> None:
         raise RuntimeError("it fails")
 
-    monkeypatch.setattr("millrace.assets.ingest.asset.ingest", fails)
+    monkeypatch.setattr("assets.ingest.asset.ingest", fails)
     world.produce(encoded(event()))
     assert not Job(world, make(), "ingest").run()
     assert gateway.get("millrace_events_total", outcome="stored", type="page_view") == 0
@@ -208,7 +208,7 @@ def test_a_pushgateway_in_trouble_costs_one_warning_and_a_counter_and_never_a_ru
             assert time.monotonic() - began < 4
     assert capfd.readouterr().err.count("the Pushgateway fails") == 1  # in the log of the run that found it
     pusher_of(metrics).clock = lambda: time.monotonic() + REST_SECONDS
-    reporter_of(metrics).telling.tell()
+    reporter_of(metrics).publisher.tell()
     told = gateway.get("millrace_push_failures_total", reason=reason)
     assert told is not None
     assert 1 <= told <= 2  # of a server that refuses, each group is refused by itself
@@ -263,7 +263,7 @@ def test_while_postgresql_is_away_health_says_so_and_lag_goes_on(
 def test_kafka_and_redis_that_are_away_are_told_and_the_rest_goes_on(
     world: World, gateway: Gateway, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("millrace.resources.kafka._REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr("resources.kafka._REQUEST_SECONDS", 1.0)
     away = {"redis_url": "redis://127.0.0.1:9", "kafka_bootstrap_servers": "127.0.0.1:9"}
     reporter = reporter_of(make(**away))
     reporter.turn()
@@ -297,7 +297,7 @@ def test_a_group_that_fails_costs_itself_and_one_warning(
     reporter = reporter_of(make(metrics_interval=timedelta(0)))
     whole = dict(reporter.collectors)
 
-    def broken(_: Seen) -> Samples:
+    def broken(_: Snapshot) -> Samples:
         raise KeyError("secret")
 
     reporter.collectors = {**whole, "state": broken}

@@ -10,16 +10,16 @@ import pytest
 from alembic import command
 from sqlalchemy import text
 
-from millrace.assets.ingest import store as store_module
-from millrace.assets.ingest.failpoints import InjectedFailure
-from millrace.infra.postgres.migrate import config, engine, migrate
-from millrace.metrics.names import NONE
-from millrace.resources.postgres import Connection
+from assets.ingest import store as store_module
+from assets.ingest.failpoints import InjectedFailure
+from infra.postgres.migrate import config, engine, migrate
+from monitoring.metrics.names import NONE
+from resources.postgres import Connection
+from tests.dead_letters.support import TODAY, purchase, redriven
 from tests.erasure.support import erase, retain
 from tests.erasure.support import of as sent_by
 from tests.ingest.test_faults import ended, stopped, wait_until
 from tests.ingest.test_replay import replayed
-from tests.letters.support import TODAY, purchase, redriven
 from tests.metrics.counting import (
     counters,
     equal_sql,
@@ -156,7 +156,7 @@ def test_a_redrive_counts_each_letter_by_what_became_of_it_and_none_as_a_new_let
     world.produce([*encoded(twice, purchase(timestamp="tomorrow")), b"garbage", *encoded(twice)])
     world.ingest()
     before = read(world)
-    redriven(world, rehearse=True)
+    redriven(world, dry_run=True)
     assert grown(before, read(world)) == {}
     redriven(world)
     assert grown(before, read(world)) == {

@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from millrace.assets.ingest.failpoints import InjectedFailure
-from millrace.assets.ingest.plan import Range
-from millrace.assets.letters.choice import Choice
-from millrace.assets.letters.discard import discard
-from millrace.assets.quality.reconcile import reconcile
-from millrace.assets.upkeep.ledger_history import LedgerHistory, close_books
-from millrace.orchestration.clients import make_worker
+from assets.dead_letters.discard import discard
+from assets.dead_letters.selection import Selection
+from assets.ingest.failpoints import InjectedFailure
+from assets.ingest.plan import OffsetRange
+from assets.quality.reconcile import reconcile
+from assets.upkeep.ledger_history import LedgerHistory, fold_ledger
+from orchestration.factories import make_worker
+from tests.dead_letters.support import TODAY, redriven
 from tests.erasure.support import erase
 from tests.ingest.test_replay import replayed
-from tests.letters.support import TODAY, redriven
 from tests.metrics.counting import grown, ingested, ledger, observed, of, outcome, read, some, the_plan
 from tests.support.world import World, out_of_balance
 
@@ -39,7 +39,7 @@ class _Journey:
 
     def __init__(self, world: World, chance: random.Random) -> None:
         self.world, self.chance = world, chance
-        self.plans: list[tuple[Range, ...]] = []
+        self.plans: list[tuple[OffsetRange, ...]] = []
         self.events_gone = self.letters_gone = self.folded = 0
 
     def steps(self) -> list[Callable[[], None]]:
@@ -73,7 +73,7 @@ class _Journey:
         redriven(self.world)
 
     def discard(self) -> None:
-        discard(self.world.worker.postgres, Choice(codes=("not_json",)), "garbage")
+        discard(self.world.worker.postgres, Selection(codes=("not_json",)), "garbage")
 
     def erase(self) -> None:
         erased = erase(self.world, self.chance.choice(["u1", "u2"]))
@@ -84,7 +84,7 @@ class _Journey:
         self.world.refresh()  # books are closed behind what the aggregates hold
         before = read(self.world)
         later = datetime.now(UTC) + timedelta(days=8)
-        self.folded += close_books(self.world.worker.postgres, LedgerHistory(), "upkeep", later).batches
+        self.folded += fold_ledger(self.world.worker.postgres, LedgerHistory(), "upkeep", later).batches
         assert read(self.world) == before
 
     def adds_up(self) -> None:

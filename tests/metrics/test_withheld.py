@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from millrace.assets.ingest.model import Unreadable
-from millrace.assets.ingest.plan import Place
-from millrace.assets.ingest.unreadable import Found
-from millrace.assets.ingest.withheld import together
-from millrace.metrics.reporter import Reporter
-from millrace.resources.kafka import Available
+from assets.ingest.model import Unreadable
+from assets.ingest.plan import TopicIdPartition
+from assets.ingest.unreadable import UnreadableSince
+from assets.ingest.withheld import together
+from monitoring.metrics.reporter import MetricsReporter
+from resources.kafka import Available
 from tests.metrics.support import Gateway, leave_out, metrics_of, withhold
 from tests.support.world import World, encoded, event
 
@@ -19,15 +19,17 @@ TOPIC, NOW = UUID(int=1), datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def reporter(world: World, gateway: Gateway) -> Iterator[Reporter]:
+def reporter(world: World, gateway: Gateway) -> Iterator[MetricsReporter]:
     made = metrics_of(world, gateway)
     assert made.reporter is not None
     yield made.reporter
     made.close()
 
 
-def met(partition: int) -> Found:
-    return Found(Unreadable("orders", Place(TOPIC, partition), 7, "BAD_MSG: CRC"), NOW, recent=False)
+def met(partition: int) -> UnreadableSince:
+    return UnreadableSince(
+        Unreadable("orders", TopicIdPartition(TOPIC, partition), 7, "BAD_MSG: CRC"), NOW, recent=False
+    )
 
 
 def test_a_partition_is_named_once_by_what_kafka_says_now() -> None:
@@ -47,7 +49,7 @@ def test_a_partition_of_a_topic_that_is_gone_is_not_named() -> None:
 
 @pytest.mark.services
 def test_a_partition_that_a_run_could_not_read_is_told_until_it_moves(
-    world: World, gateway: Gateway, reporter: Reporter
+    world: World, gateway: Gateway, reporter: MetricsReporter
 ) -> None:
     world.produce(encoded(event()))
     withhold(world)
@@ -61,14 +63,14 @@ def test_a_partition_that_a_run_could_not_read_is_told_until_it_moves(
 
 @pytest.mark.services
 def test_unread_records_of_a_topic_that_was_taken_out_are_told(
-    world: World, gateway: Gateway, reporter: Reporter
+    world: World, gateway: Gateway, reporter: MetricsReporter
 ) -> None:
     topic = leave_out(world, unread=3)
     reporter.turn()
     assert gateway.get("millrace_topic_left_out_events", topic=topic) == 3
 
 
-def again(reporter: Reporter) -> None:
+def again(reporter: MetricsReporter) -> None:
     """As if a group's interval had passed."""
     reporter._tried.clear()  # pyright: ignore[reportPrivateUsage]
     reporter.turn()

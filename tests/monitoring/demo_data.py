@@ -1,7 +1,7 @@
 """A history of every metric of the contract, put into a Prometheus of its own; and a shop's events, put into a world.
 
 What belongs here: data that leaves no panel empty. What does not: asking for it (`test_dashboards`).
-Metrics take the way that real ones take: totals and samples through `millrace.metrics.families`.
+Metrics take the way that real ones take: totals and samples through `monitoring.metrics.families`.
 """
 
 import math
@@ -12,13 +12,13 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from millrace.events.contract import Contract
-from millrace.infra.postgres.access import Analysts
-from millrace.infra.postgres.migrate import migrate
-from millrace.metrics.families import Samples, families, from_totals
-from millrace.metrics.names import BOUNDS, METRICS, Group, MetricName
-from millrace.metrics.totals import Total, Totals
-from millrace.metrics.zeros import zeros
+from contract.contract import Contract
+from infra.postgres.analyst_role import Analysts
+from infra.postgres.migrate import migrate
+from monitoring.metrics.families import Samples, families, from_totals
+from monitoring.metrics.names import BOUNDS, METRICS, Group, MetricName
+from monitoring.metrics.preset_counters import preset_counters
+from monitoring.metrics.totals import Total, Totals
 from tests.access import story
 from tests.support.world import World, encoded, event
 
@@ -87,7 +87,7 @@ def _pushed(at: float, end: float) -> Iterator[tuple[dict[str, str], Metric]]:
 def _totals(seconds: float) -> Totals:
     """Every counter, each at its own pace, and histograms in which all buckets are hit."""
     totals = Totals()
-    for total in zeros(tuple(each.name for each in Contract().values()), JOBS):
+    for total in preset_counters(tuple(each.name for each in Contract().values()), JOBS):
         if total.metric not in BOUNDS:
             totals[total] = seconds * (0.05 + _chance(*total.labels))
     for job in JOBS:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from millrace.infra.local import ports
+from infra.local import ports
 from tests.monitoring import demo_data
 from tests.monitoring.grafana_queries import ROOT
 from tests.support.monitoring import program

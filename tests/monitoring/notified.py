@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 
-from millrace.infra.local import ports
-from millrace.infra.local.services import answers_http
+from infra.local import ports
+from infra.local.services import answers_http
 from tests.monitoring.rules import MONITORING
 from tests.support import monitoring
 

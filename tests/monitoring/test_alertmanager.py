@@ -75,10 +75,10 @@ def test_the_worse_it_is_the_sooner_and_the_more_often_it_is_told() -> None:
 def test_no_two_alerts_silence_each_other() -> None:
     # Both would be told to nobody. Not even round a corner.
     silences = silenced()
-    reached = set(silences)
-    while more := {(a, d) for a, b in reached for c, d in silences if b == c} - reached:
-        reached |= more
-    assert {(a, b) for a, b in reached if a == b} == set()
+    failpoint = set(silences)
+    while more := {(a, d) for a, b in failpoint for c, d in silences if b == c} - failpoint:
+        failpoint |= more
+    assert {(a, b) for a, b in failpoint if a == b} == set()
     assert ("MillraceKafkaDown", "MillraceLagSeconds") in silences
 
 

@@ -15,8 +15,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import dashboard, units
 
-from millrace.metrics.names import BOUNDS, METRICS
 from monitoring.grafana.boards import documents
+from monitoring.metrics.names import BOUNDS, METRICS
 from tests.monitoring.grafana_queries import BOARDS, FOLDER, ROOT, panels, targets
 
 # Panel types of Grafana 11 and 12 (graph, singlestat, table-old, ... are gone).
@@ -109,7 +109,7 @@ def test_grafana_checks_the_databases_certificate_wherever_the_connection_is_enc
     assert grafana["environment"]["MILLRACE_ANALYST_SSLROOTCERT"].endswith(":-/run/secrets/ca.pem}")
     assert "ca.pem" in grafana["secrets"]
     said = re.compile(r"ssl_?mode\W{1,4}(require|prefer|allow|verify-ca)\b", re.IGNORECASE)
-    places = [p for folder in ("infra", "monitoring", "docs", "millrace/infra") for p in (root / folder).rglob("*")]
+    places = [p for folder in ("infra", "monitoring", "docs", "infra") for p in (root / folder).rglob("*")]
     texts = {
         p: p.read_text(errors="replace") for p in places if p.is_file() and p.suffix != ".pyc" and "adr" not in p.parts
     }

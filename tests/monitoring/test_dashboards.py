@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from millrace.infra.local.harness import Running
-from millrace.infra.postgres.access import ROLE
+from infra.local.harness import Running
+from infra.postgres.analyst_role import ROLE
 from tests.monitoring import demo_data
 from tests.monitoring.demo_prometheus import ask, remembering
 from tests.monitoring.grafana_queries import BOARDS, filler, targets

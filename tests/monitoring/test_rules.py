@@ -8,9 +8,9 @@ from itertools import chain, pairwise
 
 import pytest
 
-from millrace.metrics.names import BOUNDS, METRICS
-from millrace.metrics.zeros import zeros
-from millrace.orchestration.engine.broker import DEFAULT_QUEUE
+from monitoring.metrics.names import BOUNDS, METRICS
+from monitoring.metrics.preset_counters import preset_counters
+from orchestration.dagster_runtime.broker import DEFAULT_QUEUE
 from tests.monitoring.rules import CASES, MONITORING, RULES, alerts, cases, equal_to, outcomes, recorded, rules, used
 from tests.support import monitoring
 
@@ -112,7 +112,7 @@ def test_rules_group_by_labels_that_there_are() -> None:
 
 def test_values_that_rules_ask_for_are_values_that_are_counted() -> None:
     values: dict[tuple[str, str], set[str]] = {}
-    for metric, labels in zeros(("page_view", "login"), ("ingest", "refresh_aggregates")):
+    for metric, labels in preset_counters(("page_view", "login"), ("ingest", "refresh_aggregates")):
         for label, value in zip(METRICS[metric].labels, labels, strict=False):
             values.setdefault((metric, label), set()).add(value)
     values["millrace_queue_depth", "queue"] = {DEFAULT_QUEUE}

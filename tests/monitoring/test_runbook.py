@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from millrace.orchestration import cli
+from orchestration import cli
 from tests.monitoring.rules import alerts
 from tests.support.world import World, encoded, event
 

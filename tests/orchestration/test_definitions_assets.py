@@ -8,15 +8,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from millrace.assets.aggregates import lineage
-from millrace.assets.aggregates.assets import DAILY, HOURLY, OVERALL
-from millrace.assets.aggregates.catalog import AGGREGATES, REBUILDABLE
-from millrace.assets.aggregates.specs import asset_key
-from millrace.events.contract import Contract
-from millrace.infra.postgres.tables import metadata
-from millrace.infra.postgres.views import views
-from millrace.orchestration.definitions import build_defs
-from millrace.orchestration.settings import load
+from assets.aggregates import lineage
+from assets.aggregates.assets import DAILY, HOURLY, OVERALL
+from assets.aggregates.catalog import AGGREGATES, REBUILDABLE
+from assets.aggregates.specs import asset_key
+from contract.contract import Contract
+from infra.postgres.tables import metadata
+from infra.postgres.views import views
+from orchestration.definitions import build_defs
+from orchestration.settings import load
 from tests.support.world import World
 
 SETTINGS = {
@@ -145,7 +145,7 @@ def test_the_code_loads_in_a_fresh_interpreter_and_touches_nothing() -> None:
     program = (
         "import os\n"
         f"os.environ.update({SETTINGS!r})\n"
-        "from millrace.orchestration.definitions import defs\n"
+        "from orchestration.definitions import defs\n"
         "print(sorted(defs().get_repository_def().job_names))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)

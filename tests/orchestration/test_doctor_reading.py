@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.infra.local.machine import Finding
-from millrace.orchestration.cli.doctor_reading import examine, of_stack
+from infra.local.preflight import Finding
+from orchestration.cli.doctor_reading import examine, of_stack
 from tests.metrics.support import leave_out, withhold
 from tests.support.world import World, encoded, event
 

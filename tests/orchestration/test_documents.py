@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from millrace.orchestration import cli
+from orchestration import cli
 
 ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"\[[^\]\n]*(?:\n[^\]\n]*)?\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")

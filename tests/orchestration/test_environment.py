@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from millrace.orchestration.engine.instance import check_environment, make_home
-from millrace.orchestration.environment import SettingsError, take_files, with_files
-from millrace.orchestration.settings import PLACES, Settings, load, variable
+from orchestration.dagster_runtime.instance import check_environment, make_home
+from orchestration.secret_files import SettingsError, take_files, with_files
+from orchestration.settings import PLACES, Settings, load, variable
 
 
 @pytest.mark.parametrize("field", Settings.model_fields)
@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_used_is_one_line_without_its_content(
 
 
 def test_every_command_reads_them_before_its_own_options(tmp_path: Path) -> None:
-    arguments = [sys.executable, "-m", "millrace.orchestration.cli", "health", "code-server"]
+    arguments = [sys.executable, "-m", "orchestration.cli", "health", "code-server"]
     (tmp_path / "port").write_text("1\n")
     environment = {**os.environ, "MILLRACE_CODE_SERVER_PORT_FILE": str(tmp_path / "port")}
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60)

@@ -8,9 +8,9 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from millrace.infra.postgres.migrate import engine, migrate
-from millrace.infra.postgres.tables import metadata
-from millrace.orchestration.generate import documents
+from infra.postgres.migrate import engine, migrate
+from infra.postgres.tables import metadata
+from orchestration.generate import documents
 from tests.support.world import World
 
 ROOT = Path(__file__).parents[2]

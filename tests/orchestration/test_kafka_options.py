@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from millrace.orchestration.settings import SettingsError, load
-from millrace.producer.client import connect
-from millrace.producer.config import ProducerConfig
-from millrace.resources import kafka_options
-from millrace.resources.kafka import Kafka, KafkaUnavailable
+from orchestration.settings import SettingsError, load
+from producer.client import connect
+from producer.config import ProducerConfig
+from resources import kafka_options
+from resources.kafka import Kafka, KafkaUnavailable
 from tests.orchestration.test_settings import GOOD
 
 TLS_AND_SASL = {
@@ -178,18 +178,18 @@ def test_what_may_be_set_reaches_every_kind_of_client(given: dict[str, Any], mon
     def remember(kind: str) -> Callable[[dict[str, Any]], None]:
         return lambda config: made.update({kind: config})
 
-    monkeypatch.setattr("millrace.resources.kafka_token.properties", dict)  # whose file is not there
-    monkeypatch.setattr("millrace.resources.kafka.Consumer", remember("consumer"))
-    monkeypatch.setattr("millrace.resources.kafka.AdminClient", remember("admin"))
-    monkeypatch.setattr("millrace.producer.client.Producer", remember("producer"))
+    monkeypatch.setattr("resources.kafka_token.properties", dict)  # whose file is not there
+    monkeypatch.setattr("resources.kafka.Consumer", remember("consumer"))
+    monkeypatch.setattr("resources.kafka.AdminClient", remember("admin"))
+    monkeypatch.setattr("producer.client.Producer", remember("producer"))
     kafka = Kafka("localhost:1", options=found)
     with pytest.raises(AttributeError):  # the admin client is none
         kafka.topic_ids(["t"])
     _ = kafka.consumer(), connect(ProducerConfig("localhost:1", kafka_options=found), print)
     assert set(made) == {"consumer", "admin", "producer"}
     for kind, config in made.items():
-        reached = {n: v for n, v in found.items() if kind == "producer" or n != "message.max.bytes"}
-        assert reached.items() <= config.items()
+        failpoint = {n: v for n, v in found.items() if kind == "producer" or n != "message.max.bytes"}
+        assert failpoint.items() <= config.items()
 
 
 def test_an_option_for_producers_alone_leaves_other_clients_as_they_are() -> None:
@@ -203,7 +203,7 @@ def test_an_option_for_producers_alone_leaves_other_clients_as_they_are() -> Non
 
 def test_whatever_the_options_say_a_consumer_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[str, Any] = {}
-    monkeypatch.setattr("millrace.resources.kafka.Consumer", made.update)
+    monkeypatch.setattr("resources.kafka.Consumer", made.update)
     Kafka("localhost:1", "ours", {**dict.fromkeys(kafka_options.CONSUMER, "x"), "group.id": "x"}).consumer()
     assert {**kafka_options.CONSUMER, "group.id": "ours", "bootstrap.servers": "localhost:1"}.items() <= made.items()
 

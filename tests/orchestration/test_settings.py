@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.orchestration.settings import PLACES, Settings, SettingsError, load
+from orchestration.settings import PLACES, Settings, SettingsError, load
 
 GOOD = {
     "MILLRACE_POSTGRES_URL": "postgresql://me@localhost/db",
@@ -101,7 +101,7 @@ def test_an_oldest_timestamp_that_is_none_is_refused_in_one_line(text: str) -> N
 
 @pytest.mark.parametrize("command", ["reconcile", "migrate", "worker", "daemon"])
 def test_a_command_with_wrong_settings_ends_with_code_2_and_says_which(command: str) -> None:
-    arguments = [sys.executable, "-m", "millrace.orchestration.cli", command]
+    arguments = [sys.executable, "-m", "orchestration.cli", command]
     done = subprocess.run(
         [*arguments, *(["ingest"] if command == "worker" else [])], env={}, capture_output=True, text=True, timeout=60
     )
@@ -118,7 +118,7 @@ def test_a_service_that_is_not_there_is_said_in_one_line(command: str) -> None:
         "MILLRACE_BROKER_URL": "redis://127.0.0.1:1/0",
         "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
     }
-    arguments = [sys.executable, "-m", "millrace.orchestration.cli", command]
+    arguments = [sys.executable, "-m", "orchestration.cli", command]
     done = subprocess.run(arguments, env=nowhere, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "127.0.0.1" in done.stderr
@@ -129,7 +129,7 @@ def test_a_service_that_is_not_there_is_said_in_one_line(command: str) -> None:
 def test_importing_the_definitions_reads_no_environment_and_opens_nothing() -> None:
     code = (
         "import socket; socket.socket.connect = lambda *a: exit(3)\n"
-        "import millrace.orchestration.definitions, millrace.orchestration.cli, millrace.sensors.kafka_offsets"
+        "import orchestration.definitions, orchestration.cli, sensors.kafka_offsets"
     )
     done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from millrace.producer.client import Report
-from millrace.producer.config import ProducerConfig, Shares
-from millrace.producer.population import Population
-from millrace.producer.simulation import Event, Simulation
-from millrace.producer.traffic import Outgoing, Traffic
+from producer.client import Report
+from producer.config import ProducerConfig, Shares
+from producer.population import Population
+from producer.simulation import SimulatedEvent, Simulation
+from producer.traffic import Outgoing, Traffic
 
 # Sunday 18 May 2025, 14:00 UTC.
 START_US = 1_747_576_800_000_000
@@ -20,7 +20,7 @@ HOUR = 3_600_000_000
 DAY = 24 * HOUR
 
 
-def events(count: int, seed: str = "s", users: int = 10_000, rate: float = 1_000.0) -> list[Event]:
+def events(count: int, seed: str = "s", users: int = 10_000, rate: float = 1_000.0) -> list[SimulatedEvent]:
     simulation = Simulation(Population(users), seed, rate)
     return [simulation.next(START_US + number * MS) for number in range(count)]
 

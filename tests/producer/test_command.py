@@ -6,10 +6,10 @@ from unittest.mock import Mock
 import pytest
 from click.testing import CliRunner, Result
 
-from millrace.orchestration.cli import produce as command
-from millrace.orchestration.cli.produce import produce
-from millrace.orchestration.settings import SettingsError
-from millrace.producer import ProducerConfig, ProducerError, TopicMissingError, run
+from orchestration.cli import produce as command
+from orchestration.cli.produce import produce
+from orchestration.settings import SettingsError
+from producer import ProducerConfig, ProducerError, TopicMissingError, run
 
 Invoke = Callable[..., Result]
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from millrace.events.contract import Contract
-from millrace.events.decode import Decoder, Rejection, RejectionCode
-from millrace.events.types import Payload
-from millrace.producer.damage import CODES
-from millrace.producer.templates import Templates
-from millrace.producer.traffic import Traffic
+from contract.contract import Contract
+from contract.decode import Decoder, Rejection, RejectionCode
+from contract.types import Payload
+from producer.invalid_messages import CODES
+from producer.templates import Templates
+from producer.traffic import Traffic
 from tests.producer.support import MS, START_US, config, traffic
 
 # What no sender can provoke by the bytes of one message, or only where a setting refuses it.

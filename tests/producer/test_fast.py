@@ -6,8 +6,8 @@ from random import Random
 from statistics import fmean
 from uuid import UUID
 
-from millrace.producer.encoding import event_ids
-from millrace.producer.templates import ID_SLICE, Templates
+from producer.encoding import event_ids
+from producer.templates import ID_SLICE, Templates
 from tests.producer.support import START_US
 
 

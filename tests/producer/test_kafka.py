@@ -17,9 +17,9 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from millrace.infra.local.harness import Running
-from millrace.producer import ProducerConfig, Shares, TopicMissingError, run
-from millrace.producer.ledger import Entry, read
+from infra.local.harness import Running
+from producer import ProducerConfig, Shares, TopicMissingError, run
+from producer.sent_log import SentEntry, read
 
 pytestmark = pytest.mark.services
 PARTITIONS = 3
@@ -55,7 +55,7 @@ def everything_in(broker: str, topic: str) -> dict[tuple[int | None, int | None]
     return found
 
 
-def by_place(entries: list[Entry]) -> dict[tuple[int | None, int | None], Entry]:
+def by_place(entries: list[SentEntry]) -> dict[tuple[int | None, int | None], SentEntry]:
     return {(entry.partition, entry.offset): entry for entry in entries}
 
 
@@ -84,8 +84,8 @@ def test_the_ledger_is_what_a_consumer_reads(broker: str, topic: str, tmp_path: 
     assert summary.acknowledged == len(records) == len(entries) == 4_000
     assert summary.by_class == Counter(entry.kind for entry in entries)
     assert by_place(entries).keys() == records.keys()
-    for place, entry in by_place(entries).items():
-        record = records[place]
+    for topic_partition, entry in by_place(entries).items():
+        record = records[topic_partition]
         assert entry.acknowledged
         assert entry.key.encode() == record.key()
         assert (record.value() is None) == (entry.kind == "tombstone")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from millrace.producer.runner import Producing
-from millrace.producer.sender import Sender
-from millrace.producer.tally import Progress, Summary
+from producer.runner import Producing
+from producer.sender import Sender
+from producer.tally import SendProgress, Summary
 from tests.producer.support import START_US, FakeClient, config
 
 
@@ -20,7 +20,7 @@ class Stage:
         self.now = START_US / 1e6
         self.client, self.stop = FakeClient(), Event()
         self.sent_at: list[float] = []
-        self.seen: list[Progress] = []
+        self.seen: list[SendProgress] = []
         self.on_sleep: Callable[[], None] = lambda: None
         self.sender = Sender(self.client, "events", 4, None, self.stop, Event())
         self._run = Producing(

@@ -8,9 +8,9 @@ from threading import Event
 import pytest
 from confluent_kafka import KafkaError
 
-from millrace.producer.ledger import Entry, Ledger, read
-from millrace.producer.sender import Sender
-from millrace.producer.traffic import Outgoing
+from producer.sender import Sender
+from producer.sent_log import SentEntry, SentLog, read
+from producer.traffic import Outgoing
 from tests.producer.support import FakeClient, traffic
 
 
@@ -20,13 +20,13 @@ class Bench:
     def __init__(self, path: Path, room: int = 100_000) -> None:
         self.client, self.stop, self.abandon = FakeClient(room), Event(), Event()
         self.path = path / "ledger.jsonl"
-        self.ledger = Ledger(self.path)
+        self.ledger = SentLog(self.path)
         self.sender = Sender(self.client, "events", 4, self.ledger, self.stop, self.abandon)
 
     def send(self, messages: Iterable[Outgoing]) -> list[bool]:
         return [self.sender.send(message) for message in messages]
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[SentEntry]:
         self.ledger.close()
         return read(self.path)
 

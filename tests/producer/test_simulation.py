@@ -6,16 +6,16 @@ from itertools import pairwise
 
 import pytest
 
-from millrace.producer.population import Population, user
-from millrace.producer.rhythm import lag
-from millrace.producer.simulation import Event, Simulation
-from millrace.producer.site import EXTERNAL, Site
+from producer.population import Population, user
+from producer.rhythm import lag
+from producer.simulation import SimulatedEvent, Simulation
+from producer.site import EXTERNAL, Site
 from tests.producer.support import DAY, HOUR, MS, START_US, events
 
 
-def visits(stream: list[Event]) -> list[list[Event]]:
+def visits(stream: list[SimulatedEvent]) -> list[list[SimulatedEvent]]:
     """The stream cut into visits: a login begins one."""
-    by_user: dict[str, list[list[Event]]] = defaultdict(list)
+    by_user: dict[str, list[list[SimulatedEvent]]] = defaultdict(list)
     for event in stream:
         if event.type == "login":
             by_user[event.user_id].append([])
@@ -24,7 +24,7 @@ def visits(stream: list[Event]) -> list[list[Event]]:
 
 
 @pytest.fixture(scope="module")
-def stream() -> list[Event]:
+def stream() -> list[SimulatedEvent]:
     return events(40_000)
 
 
@@ -38,7 +38,7 @@ def test_who_people_are_does_not_depend_on_the_seed():
     assert homes == {user(number).user_id: user(number).ip for number in range(100)}
 
 
-def test_every_visit_begins_with_a_login_and_nothing_follows_a_logout(stream: list[Event]):
+def test_every_visit_begins_with_a_login_and_nothing_follows_a_logout(stream: list[SimulatedEvent]):
     for visit in visits(stream):
         types = [event.type for event in visit]
         assert types[0] == "login"
@@ -47,7 +47,7 @@ def test_every_visit_begins_with_a_login_and_nothing_follows_a_logout(stream: li
         assert len(types) == 1 or types[1] == "page_view"
 
 
-def test_the_duration_of_a_logout_is_the_time_since_the_login(stream: list[Event]):
+def test_the_duration_of_a_logout_is_the_time_since_the_login(stream: list[SimulatedEvent]):
     ended = [visit for visit in visits(stream) if visit[-1].type == "logout"]
     assert len(ended) > 1_000
     for visit in ended:
@@ -56,19 +56,19 @@ def test_the_duration_of_a_logout_is_the_time_since_the_login(stream: list[Event
         assert visit[-1].payload["ip"] == visit[0].payload["ip"]
 
 
-def test_times_never_go_back_within_a_visit(stream: list[Event]):
+def test_times_never_go_back_within_a_visit(stream: list[SimulatedEvent]):
     for visit in visits(stream):
         assert all(before.at_us < after.at_us for before, after in pairwise(visit))
 
 
-def test_referrers_lead_from_page_to_page(stream: list[Event]):
+def test_referrers_lead_from_page_to_page(stream: list[SimulatedEvent]):
     for visit in visits(stream):
         views = [event.payload for event in visit if event.type == "page_view"]
         assert all(after["referrer"] == before["page"] for before, after in pairwise(views))
         assert not views or views[0]["referrer"] in ("", *EXTERNAL)
 
 
-def test_buttons_and_forms_belong_to_the_page_that_is_open(stream: list[Event]):
+def test_buttons_and_forms_belong_to_the_page_that_is_open(stream: list[SimulatedEvent]):
     pages = {page.path: page for page in Site().pages}
     for visit in visits(stream):
         here = ""
@@ -82,7 +82,7 @@ def test_buttons_and_forms_belong_to_the_page_that_is_open(stream: list[Event]):
                 assert event.payload["formId"] == pages[here].form
 
 
-def test_all_five_types_come_in_believable_proportions(stream: list[Event]):
+def test_all_five_types_come_in_believable_proportions(stream: list[SimulatedEvent]):
     share = {name: count / len(stream) for name, count in Counter(event.type for event in stream).items()}
     assert 0.35 < share["page_view"] < 0.55
     assert 0.15 < share["button_click"] < 0.35
@@ -90,14 +90,14 @@ def test_all_five_types_come_in_believable_proportions(stream: list[Event]):
     assert 0.05 < share["logout"] < share["login"] < 0.25
 
 
-def test_forms_carry_nested_values_numbers_and_text_beyond_ascii(stream: list[Event]):
+def test_forms_carry_nested_values_numbers_and_text_beyond_ascii(stream: list[SimulatedEvent]):
     fields = [event.payload["fields"] for event in stream if event.type == "form_submit"]
     values = [value for each in fields for value in each.values()]
     assert {dict, list, str, int, float, bool, type(None)} <= {type(value) for value in values}
     assert any(isinstance(value, str) and not value.isascii() for value in values)
 
 
-def test_some_pages_and_some_people_are_far_more_popular(stream: list[Event]):
+def test_some_pages_and_some_people_are_far_more_popular(stream: list[SimulatedEvent]):
     for counts in (
         Counter(event.payload["page"] for event in stream if event.type == "page_view"),
         Counter(event.user_id for event in stream if event.type == "login"),
@@ -106,7 +106,7 @@ def test_some_pages_and_some_people_are_far_more_popular(stream: list[Event]):
         assert ranked[0] > 5 * ranked[len(ranked) // 2]
 
 
-def test_people_mostly_use_their_usual_device_and_address_and_some_share_one(stream: list[Event]):
+def test_people_mostly_use_their_usual_device_and_address_and_some_share_one(stream: list[SimulatedEvent]):
     logins = [event.payload for event in stream if event.type == "login"]
     at_home = sum(login["ip"] == user(int(login["userId"][1:])).ip for login in logins)
     usual = sum(login["device"] == user(int(login["userId"][1:])).devices[0] for login in logins)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from millrace.producer.config import Shares
+from producer.config import Shares
 from tests.producer.support import DAY, MS, START_US, body, traffic
 
 MIXED: dict[str, Any] = {"duplicates": 0.1, "late": 0.05, "out_of_order": 0.07, "invalid": 0.03, "tombstones": 0.01}

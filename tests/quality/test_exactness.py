@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from millrace.assets.quality.exactness import CHECKS, Finding, Hours, disagreements, look, some_days
-from millrace.orchestration.definitions import build_defs
+from assets.quality.exactness import CHECKS, CheckedHours, CheckResult, disagreements, look, some_days
+from orchestration.definitions import build_defs
 from tests.support.world import World, encoded, event
 
 NOW = datetime.now(UTC)
@@ -43,13 +43,13 @@ def filled(world: World) -> World:
     return world
 
 
-def failed(world: World, freshness: timedelta = LONG, spans: list[Hours] | None = None) -> list[str]:
+def failed(world: World, freshness: timedelta = LONG, spans: list[CheckedHours] | None = None) -> list[str]:
     found = look(world.worker.postgres, spans, freshness)
     assert [each.check for each in found] == list(CHECKS)
     return [each.check for each in found if not each.passed]
 
 
-def finding(world: World, check: str) -> Finding:
+def finding(world: World, check: str) -> CheckResult:
     return next(each for each in look(world.worker.postgres, None, LONG) if each.check == check)
 
 
@@ -70,7 +70,7 @@ def test_everything_is_right_while_events_wait_and_when_they_are_taken_in(filled
 def test_sessions_that_cross_an_edge_are_counted_to_the_event(filled: World, edge: int) -> None:
     filled.refresh()
     low = HOUR - timedelta(hours=2) + timedelta(hours=edge - 1)
-    assert failed(filled, spans=[Hours(low, low + timedelta(hours=1))]) == []
+    assert failed(filled, spans=[CheckedHours(low, low + timedelta(hours=1))]) == []
 
 
 @pytest.mark.services
@@ -91,7 +91,7 @@ def test_sessions_that_cross_an_edge_are_counted_to_the_event(filled: World, edg
 def test_a_wrong_table_is_found_by_its_check(filled: World, check: str, damage: str) -> None:
     filled.refresh()
     filled.query(damage)
-    spans = [Hours(HOUR - timedelta(hours=4), HOUR + timedelta(hours=1))]
+    spans = [CheckedHours(HOUR - timedelta(hours=4), HOUR + timedelta(hours=1))]
     assert check in failed(filled, spans=spans)
 
 
@@ -118,7 +118,7 @@ def test_a_disagreement_names_both_figures() -> None:
 
 def test_of_a_long_range_three_days_are_looked_at() -> None:
     low = datetime(2026, 1, 1, tzinfo=UTC)
-    assert some_days((low, low + timedelta(hours=5))) == [Hours(low, low + timedelta(hours=5))]
+    assert some_days((low, low + timedelta(hours=5))) == [CheckedHours(low, low + timedelta(hours=5))]
     assert len(some_days((low, low + timedelta(days=90)))) == 3
 
 

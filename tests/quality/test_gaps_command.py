@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from millrace.assets.ingest.pull import PartitionsUnreadable
-from millrace.orchestration.cli.gaps import gaps
+from assets.ingest.pull import PartitionsUnreadable
+from orchestration.cli.gaps import gaps
+from tests.dead_letters.support import environment
 from tests.ingest.test_unreadable import three_batches
-from tests.letters.support import environment
 from tests.support.world import World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services

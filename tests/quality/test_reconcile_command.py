@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from millrace.orchestration.cli.reconcile import reconcile
-from millrace.resources.postgres import describe, is_refusal
+from orchestration.cli.reconcile import reconcile
+from resources.postgres import describe, is_refusal
 from tests.support.world import World, encoded, event
 
 pytestmark = pytest.mark.services

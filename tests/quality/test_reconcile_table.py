@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from millrace.assets.ingest.model import Counts
-from millrace.assets.quality.reconcile import Verdict
-from millrace.orchestration.cli.reconcile import show
+from assets.ingest.model import Counts
+from assets.quality.reconcile import PartitionResult
+from orchestration.cli.reconcile import show
 
 LONGEST = "web." + "x" * 240 + "-end"
 
@@ -16,7 +16,7 @@ LONGEST = "web." + "x" * 240 + "-end"
 @pytest.mark.parametrize("topic", ["user-events", LONGEST, "[bold]"])
 def test_the_name_of_a_partition_is_whole_however_narrow_the_terminal_is(topic: str, width: int) -> None:
     found = Counts(1_000_000, 900_000, 50_000, 50_000)
-    verdict = Verdict(topic, "id", 1234, 0, 9, 9, found, found, 7, [1], [], ["something is wrong"])
+    verdict = PartitionResult(topic, "id", 1234, 0, 9, 9, found, found, 7, [1], [], ["something is wrong"])
     out = io.StringIO()
     show([verdict], Console(file=out, width=width))
     [row] = [line for line in out.getvalue().splitlines() if "OUT OF BALANCE" in line]

@@ -7,8 +7,8 @@ and what a client may do with it.
 import os
 from pathlib import Path
 
-from millrace.infra.local import account
-from millrace.infra.local.services import Service
+from infra.local import run_as_user
+from infra.local.services import LocalService
 from tests.security.authority import Authority
 from tests.support import cluster
 from tests.support.packages import Program, program
@@ -22,14 +22,14 @@ def server() -> Program:
     return Program(found[-1]) if found else program("postgres", "postgresql", needs=("initdb",))
 
 
-def prepared(directory: Path, port: int, authority: Authority) -> Service:
+def prepared(directory: Path, port: int, authority: Authority) -> LocalService:
     """A new cluster, ready to be started."""
     service = cluster.prepared(directory, port, server())
     data = directory / "data"
     (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 scram-sha-256\n")
     with (data / "postgresql.conf").open("a") as file:
         file.write(_TLS)
-    owner = account.unprivileged(data)
+    owner = run_as_user.unprivileged(data)
     for path in (authority.server, authority.key):
         copy = data / path.name
         copy.write_bytes(path.read_bytes())

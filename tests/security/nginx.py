@@ -19,7 +19,7 @@ from threading import Thread
 
 import pytest
 
-from millrace.infra.local import ports
+from infra.local import ports
 from tests.security.authority import HOST, Authority, openssl
 from tests.support.packages import Program, program
 

@@ -19,10 +19,10 @@ import redis
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
-from millrace.infra.local import embedded, ports
-from millrace.infra.local.children import Running
-from millrace.infra.local.harness import running
-from millrace.infra.local.services import HOST as ADDRESS
+from infra.local import embedded, ports
+from infra.local.children import Running
+from infra.local.harness import running
+from infra.local.services import HOST as ADDRESS
 from tests.security import database
 from tests.security.authority import HOST, Authority
 from tests.security.proxy import tls_before

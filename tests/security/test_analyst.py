@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from millrace.infra.local.harness import Running
-from millrace.infra.postgres.access import ROLE, Analysts
-from millrace.infra.postgres.migrate import migrate
+from infra.local.harness import Running
+from infra.postgres.analyst_role import ROLE, Analysts
+from infra.postgres.migrate import migrate
 from tests.access.analyst import PASSWORD, ask, connect
 from tests.support.world import World, encoded, event, fresh_world, out_of_balance
 

@@ -19,14 +19,14 @@ from confluent_kafka.admin import (
     ConfigResource,  # pyright: ignore[reportPrivateImportUsage]
 )
 
-from millrace.orchestration.cli.engine import code_server, webserver
-from millrace.orchestration.clients import make_kafka, make_metrics
-from millrace.orchestration.engine import broker
-from millrace.orchestration.engine.launcher import EXECUTE, SETTLE
-from millrace.orchestration.settings import load
-from millrace.producer.config import ProducerConfig
-from millrace.resources.postgres import Postgres
-from millrace.resources.redis import Redis
+from orchestration.cli.processes import code_server, webserver
+from orchestration.dagster_runtime import broker
+from orchestration.dagster_runtime.launcher import EXECUTE, SETTLE
+from orchestration.factories import make_kafka, make_metrics
+from orchestration.settings import load
+from producer.config import ProducerConfig
+from resources.postgres import Postgres
+from resources.redis import Redis
 from tests.support.world import World, encoded, event, out_of_balance
 
 ROOT = Path(__file__).parents[2]
@@ -187,7 +187,7 @@ def test_what_knows_no_login_listens_on_loopback_unless_it_is_told_otherwise(com
 
 _TASKS = """
 import inspect, json
-from millrace.orchestration.engine.worker import app
+from orchestration.dagster_runtime.worker import app
 ours = {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
 print(json.dumps({name: list(inspect.signature(task.run).parameters) for name, task in ours.items()}))
 """

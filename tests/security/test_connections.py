@@ -24,19 +24,19 @@ from click.testing import CliRunner, Result
 from dagster import DagsterInstance
 from kombu.exceptions import OperationalError
 
-from millrace.assets.quality.reconcile import reconcile
-from millrace.metrics.collect.unread import Behind, Unread
-from millrace.orchestration.cli.migrate import migrate
-from millrace.orchestration.clients import make_kafka
-from millrace.orchestration.engine import broker
-from millrace.orchestration.engine.lookout import Lookout
-from millrace.orchestration.engine.pool import dagster_url, shared_engine
-from millrace.orchestration.settings import Settings, load
-from millrace.producer.client import connect, partitions
-from millrace.producer.config import ProducerConfig, ProducerError
-from millrace.resources.kafka import Kafka, KafkaUnavailable
-from millrace.resources.postgres import Postgres, describe
-from millrace.resources.redis import Redis, RedisUnavailable
+from assets.quality.reconcile import reconcile
+from monitoring.metrics.collect.unread import Behind, Unread
+from orchestration.cli.migrate import migrate
+from orchestration.dagster_runtime import broker
+from orchestration.dagster_runtime.pool import dagster_url, shared_engine
+from orchestration.dagster_runtime.run_tracker import RunTracker
+from orchestration.factories import make_kafka
+from orchestration.settings import Settings, load
+from producer.client import connect, partitions
+from producer.config import ProducerConfig, ProducerError
+from resources.kafka import Kafka, KafkaUnavailable
+from resources.postgres import Postgres, describe
+from resources.redis import Redis, RedisUnavailable
 from tests.security.servers import Secure
 from tests.support.cluster import PASSWORD
 from tests.support.world import World, encoded, event, out_of_balance
@@ -138,7 +138,7 @@ def test_runs_are_sent_to_the_workers_over_tls(secure: Secure) -> None:
     celery = broker.client(secure.redis("broker"))
     run_id = str(uuid.uuid4())
     celery.send_task("millrace.execute", args=[run_id], task_id=run_id, queue="of-a-test")
-    assert Lookout(celery).waiting("of-a-test") == {run_id}
+    assert RunTracker(celery).waiting("of-a-test") == {run_id}
     assert Redis(secure.redis("broker")).call(lambda client: client.llen("of-a-test")) == 1
 
 

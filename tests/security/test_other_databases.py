@@ -8,9 +8,9 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from millrace.infra.local import doctor
-from millrace.infra.postgres.access import ROLE, Analysts
-from millrace.infra.postgres.migrate import migrate
+from infra.local import doctor
+from infra.postgres.analyst_role import ROLE, Analysts
+from infra.postgres.migrate import migrate
 from tests.access.analyst import PASSWORD
 from tests.support.world import World
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from millrace.infra.local import apt
+from infra.local import apt
 from tests.support import packages
 
 needs_apt = pytest.mark.skipif(not apt.is_there(), reason="there is no apt here")

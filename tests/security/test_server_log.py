@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import yaml
 
-from millrace.infra.local import postgres, supervisor
-from millrace.infra.local.harness import Running, running
-from millrace.infra.postgres.access import ROLE, Analysts
-from millrace.infra.postgres.migrate import migrate
+from infra.local import postgres, supervisor
+from infra.local.harness import Running, running
+from infra.postgres.analyst_role import ROLE, Analysts
+from infra.postgres.migrate import migrate
 from tests.access.analyst import PASSWORD
 from tests.aws.template import EVERYTHING, Made
 from tests.support.cluster import SHARED

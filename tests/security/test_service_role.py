@@ -11,14 +11,14 @@ import pytest
 import sqlalchemy
 from click.testing import CliRunner
 
-from millrace.assets.upkeep.assets import JOBS, Upkeep, upkeep_assets
-from millrace.assets.upkeep.dagster_history import RunHistory
-from millrace.infra.local.harness import Running
-from millrace.infra.postgres.migrate import migrate
-from millrace.infra.postgres.service import Service, ServiceRoleError, service_of
-from millrace.orchestration.cli.migrate import migrate as command
-from millrace.orchestration.clients import make_aggregates
-from millrace.sensors.upkeep_schedules import upkeep_schedules
+from assets.upkeep.assets import JOBS, Upkeep, upkeep_assets
+from assets.upkeep.dagster_history import RunHistory
+from infra.local.harness import Running
+from infra.postgres.migrate import migrate
+from infra.postgres.service_role import ServiceRole, ServiceRoleError, service_of
+from orchestration.cli.migrate import migrate as command
+from orchestration.factories import make_aggregates
+from sensors.upkeep_schedules import upkeep_schedules
 from tests.erasure.support import erase, of, retain
 from tests.support.world import World, encoded, event, fresh_world, out_of_balance
 from tests.upkeep.dagster_tables import instance_in
@@ -48,7 +48,7 @@ def role(world: World) -> Iterator[str]:
 @pytest.fixture
 def limited(world: World, role: str) -> Iterator[World]:
     """The same world through the eyes of the processes."""
-    migrate(world.settings.postgres_url, service=Service(role, PASSWORD))
+    migrate(world.settings.postgres_url, service=ServiceRole(role, PASSWORD))
     settings = world.settings.model_copy(update={"postgres_url": as_user(world.settings.postgres_url, role)})
     made = World(world.services, settings, world.topic, world.failpoints)
     assert made.one("select current_user") == role
@@ -62,7 +62,7 @@ def shared(services: Running, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A world and the same for the processes, for tests that change nothing."""
     name = f"service_{uuid.uuid4().hex[:12]}"
     with fresh_world(services, tmp_path_factory.mktemp("shared")) as world:
-        migrate(world.settings.postgres_url, service=Service(name, PASSWORD))
+        migrate(world.settings.postgres_url, service=ServiceRole(name, PASSWORD))
         settings = world.settings.model_copy(update={"postgres_url": as_user(world.settings.postgres_url, name)})
         limited = World(services, settings, world.topic, world.failpoints)
         yield world, limited
@@ -171,7 +171,7 @@ def test_it_is_safe_to_repeat_and_takes_back_what_was_given_meanwhile(world: Wor
     role = limited.one("select current_user")
     world.query(f"grant truncate on ops.batches to {role}; grant delete on ops.erasures to {role}")
     for _ in range(2):
-        migrate(world.settings.postgres_url, service=Service(role))
+        migrate(world.settings.postgres_url, service=ServiceRole(role))
     limited.produce(encoded(event()))
     limited.ingest()
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -187,7 +187,7 @@ def test_a_database_that_was_run_by_its_owner_is_handed_over_dagsters_tables_inc
     world.ingest()
     with instance_in(world.settings.postgres_url, tmp_path / "before") as instance:
         instance.get_runs_count()
-    migrate(world.settings.postgres_url, service=Service(role, PASSWORD))
+    migrate(world.settings.postgres_url, service=ServiceRole(role, PASSWORD))
     owners = "select distinct pg_get_userbyid(relowner) from pg_class where relnamespace = 'dagster'::regnamespace"
     assert world.query(owners) == [(role,)]
     assert world.query(
@@ -203,7 +203,7 @@ def test_an_owner_who_is_no_superuser_can_do_it(world: World, role: str) -> None
     url = as_user(world.settings.postgres_url, owner, "x", owner)
     try:
         for _ in range(2):
-            migrate(url, service=Service(role, PASSWORD))
+            migrate(url, service=ServiceRole(role, PASSWORD))
         with psycopg.connect(as_user(url, role)) as session:
             session.execute("create table raw.events_20300101 (like raw.events including all)")
             session.execute("create table dagster.runs (a int)")
@@ -239,4 +239,4 @@ def test_what_cannot_be_is_said_in_one_line(world: World, role: str) -> None:
         migrate(url, service=service_of(url, url))
     world.query(f"create role {role} login createdb")
     with pytest.raises(ServiceRoleError, match="more than a plain role"):
-        migrate(url, service=Service(role))
+        migrate(url, service=ServiceRole(role))

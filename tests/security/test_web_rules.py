@@ -2,10 +2,10 @@
 
 import pytest
 
-from millrace.orchestration.engine import web_rules
-from millrace.orchestration.engine.web_rules import Asked, Rules
-from millrace.orchestration.environment import SettingsError
-from millrace.orchestration.settings import load
+from orchestration.dagster_runtime import web_rules
+from orchestration.dagster_runtime.web_rules import Asked, Rules
+from orchestration.secret_files import SettingsError
+from orchestration.settings import load
 from tests.orchestration.test_settings import GOOD
 
 

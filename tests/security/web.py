@@ -13,10 +13,10 @@ from typing import Any
 import psutil
 from websockets.sync.client import ClientConnection, connect
 
-from millrace.infra.local import ports
-from millrace.infra.local.harness import running
-from millrace.infra.local.services import answers_tcp
-from tests.engine.rig import MILLRACE, REPOSITORY, eventually
+from infra.local import ports
+from infra.local.harness import running
+from infra.local.services import answers_tcp
+from tests.dagster_runtime.rig import MILLRACE, REPOSITORY, eventually
 
 HOST = "millrace.example.org"
 

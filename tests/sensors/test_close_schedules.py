@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from millrace.assets.aggregates.periods import HOUR, hour_key
-from millrace.assets.aggregates.specs import asset_key
-from millrace.orchestration.definitions import build_defs
-from millrace.sensors.close_schedules import RANGE_END, RANGE_START, to_close
+from assets.aggregates.periods import HOUR, hour_key
+from assets.aggregates.specs import asset_key
+from orchestration.definitions import build_defs
+from sensors.close_schedules import RANGE_END, RANGE_START, to_close
 from tests.support.world import World, encoded, event
 
 NOON = datetime(2026, 5, 18, 12, tzinfo=UTC)

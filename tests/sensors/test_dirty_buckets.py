@@ -7,8 +7,8 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from millrace.orchestration.definitions import build_defs
-from millrace.sensors.dirty_buckets import Waiting, believed, due, explain
+from orchestration.definitions import build_defs
+from sensors.dirty_buckets import Waiting, believed, due, explain
 from tests.support.world import World, encoded, event
 
 PATIENCE, TIMEOUT = timedelta(seconds=5), timedelta(seconds=60)

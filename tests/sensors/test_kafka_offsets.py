@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from millrace.orchestration.definitions import build_defs
-from millrace.sensors.kafka_offsets import LaneRun, in_flight
+from orchestration.definitions import build_defs
+from sensors.kafka_offsets import LaneRun, in_flight
 from tests.support.world import World, encoded, event, out_of_balance
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -113,7 +113,7 @@ def test_a_lane_with_a_run_at_work_is_skipped_whatever_the_daemon_s_clock_says(
     world.produce(encoded(event()))
     [request], _ = ticks.tick()
     ticks.start(request)
-    monkeypatch.setattr("millrace.sensors.kafka_offsets.datetime", Wrong)
+    monkeypatch.setattr("sensors.kafka_offsets.datetime", Wrong)
     assert ticks.tick()[0] == []
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from millrace.assets.ingest import left_out
+from assets.ingest import unconfigured_topics
 from tests.sensors.test_kafka_offsets import Ticks
 from tests.support.world import World, encoded, event
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.services
 def unread(world: World) -> Any:
     """Of topics that are not set, where another one is."""
     with world.worker.postgres.connect("test") as connection:
-        return left_out.unread(world.worker.kafka, connection, ("another",))
+        return unconfigured_topics.unread_records(world.worker.kafka, connection, ("another",))
 
 
 def test_a_topic_that_was_taken_out_is_named_once_there_is_something_to_read(world: World) -> None:
@@ -25,7 +25,7 @@ def test_a_topic_that_was_taken_out_is_named_once_there_is_something_to_read(wor
     assert unread(world) == {}
     world.produce(encoded(event(), event()))
     assert unread(world) == {world.topic: 2}
-    assert f"{world.topic} (2 unread)" in left_out.told(unread(world))
+    assert f"{world.topic} (2 unread)" in unconfigured_topics.describe(unread(world))
 
 
 def test_the_sensor_says_so(world: World) -> None:
@@ -44,7 +44,7 @@ def test_kafka_is_asked_for_such_topics_once_a_minute_and_not_at_each_tick(world
     world.ingest()
     world.produce(encoded(event()))
     now, asked = [0.0], list[float]()
-    watched = left_out.LeftOut(world.worker.kafka, ("another",), clock=lambda: now[0])
+    watched = unconfigured_topics.LeftOut(world.worker.kafka, ("another",), clock=lambda: now[0])
     with world.worker.postgres.connect("test") as connection:
         for now[0] in range(0, 121, 10):
             if (known := watched.known(connection)) is not None:

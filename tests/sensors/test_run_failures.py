@@ -13,16 +13,16 @@ import pytest
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, RunLauncher, WorkerStatus
 from dagster._daemon.monitoring import run_monitoring
 
+from assets.ingest.retry import StorageFailed
 from benchmarks.copied_runs import copy_run
-from millrace.assets.ingest.attempt import StorageFailed
-from millrace.infra.local.harness import Running
-from millrace.metrics.totals import Totals
-from millrace.orchestration.definitions import build_defs
-from millrace.orchestration.engine import worker as celery_worker
-from millrace.orchestration.engine.launcher import BrokerError
-from millrace.resources.postgres import DatabaseFailed, Postgres, describe
-from millrace.sensors import run_failures
-from millrace.sensors.run_failures import Counted, RunFailures, explain
+from infra.local.harness import Running
+from monitoring.metrics.totals import Totals
+from orchestration.dagster_runtime import worker as celery_worker
+from orchestration.dagster_runtime.launcher import BrokerError
+from orchestration.definitions import build_defs
+from resources.postgres import DatabaseFailed, Postgres, describe
+from sensors import run_failures
+from sensors.run_failures import FailureCount, RunFailures, explain
 from tests.support.world import World, fresh_world
 from tests.upkeep.dagster_tables import instance_in
 
@@ -35,7 +35,7 @@ class NothingOfOurs(Exception): ...
 
 
 def wrapped(failed: type[Exception], error: Exception) -> Exception:
-    """As `until_committed` raises what it gives up on."""
+    """As `commit_with_retry` raises what it gives up on."""
     return failed(f"{describe(error)} (after 60 s and 9 retries)")
 
 
@@ -190,7 +190,7 @@ def test_ticks_at_once_count_each_run_once_and_report_once(
     for run in runs:
         failures.copies(run, 99)
     log, together = logging.getLogger("tick"), threading.Barrier(4)
-    counted: list[Counted] = []
+    counted: list[FailureCount] = []
 
     def tick() -> None:
         with failures.world.worker.postgres.connect("test") as connection:
@@ -392,8 +392,8 @@ def test_without_dagsters_tables_it_says_so(services: Running) -> None:
 def test_what_is_said_names_job_cause_number_and_since_when() -> None:
     at = datetime(2026, 6, 1, 12, tzinfo=UTC)
     two = [
-        Counted("ingest", "worker lost", 3, at, "r", reported=True),
-        Counted("refresh", "unknown", 1, at, "q", reported=False),
+        FailureCount("ingest", "worker lost", 3, at, "r", reported=True),
+        FailureCount("refresh", "unknown", 1, at, "q", reported=False),
     ]
     assert explain(two, more=False) == (
         "3 runs of ingest failed since 2026-06-01 12:00:00: worker lost; reported. "

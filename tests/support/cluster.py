@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 import pytest
 
-from millrace.infra.local import account, binaries, ports, postgres
-from millrace.infra.local.children import Running
-from millrace.infra.local.harness import running
-from millrace.infra.local.services import HOST, Service
+from infra.local import binaries, ports, postgres, run_as_user
+from infra.local.children import Running
+from infra.local.harness import running
+from infra.local.services import HOST, LocalService
 from tests.support.packages import Program
 
 SUPPORTED = (15, 16, 17, 18)
@@ -58,11 +58,11 @@ def _release(program: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def prepared(directory: Path, port: int, server: Program) -> Service:
+def prepared(directory: Path, port: int, server: Program) -> LocalService:
     """A new cluster, ready to be started; the folder `data` holds its settings and who may log in."""
     data = directory / "data"
     data.mkdir(parents=True, mode=0o700)
-    owner = account.unprivileged(data)
+    owner = run_as_user.unprivileged(data)
     (directory / "password").write_text(PASSWORD)
     if owner:
         for path in (data, directory / "password"):
@@ -71,8 +71,8 @@ def prepared(directory: Path, port: int, server: Program) -> Service:
     _run((*make, "--no-sync", "--auth=scram-sha-256", f"--pwfile={directory / 'password'}"), data, server)
     with (data / "postgresql.conf").open("a") as file:
         file.write(_SETTINGS)
-    command = account.wrapped((str(server.path), "-D", str(data), "-p", str(port)), owner, data)
-    return Service(
+    command = run_as_user.wrapped((str(server.path), "-D", str(data), "-p", str(port)), owner, data)
+    return LocalService(
         name="postgres", command=command, cwd=directory, port=port, stop_signal="INT",
         ready=lambda: postgres.answers(url(port)), environment={"LC_ALL": "C", **server.environment},
     )  # fmt: skip
@@ -84,7 +84,7 @@ def url(port: int, host: str = HOST, query: str = "") -> str:
 
 
 def _run(command: tuple[str, ...], data: Path, server: Program) -> None:
-    full = account.wrapped(command, account.unprivileged(data), data)
+    full = run_as_user.wrapped(command, run_as_user.unprivileged(data), data)
     environment = {**os.environ, **server.environment}
     done = subprocess.run(full, cwd=data.parent, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

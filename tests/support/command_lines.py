@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from millrace.infra.local import processes
+from infra.local import processes
 
 
 def command_lines(directory: Path) -> Iterator[list[str]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from millrace.infra.local import binaries, monitoring
-from millrace.infra.local.services import LocalError
+from infra.local import binaries, monitoring
+from infra.local.services import LocalError
 
 
 def program(name: str) -> Path:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from millrace.infra.local import apt, debian, files
-from millrace.infra.local.cache import directory as kept
-from millrace.infra.local.services import LocalError
+from infra.local import apt, debian, files
+from infra.local.cache import directory as kept
+from infra.local.services import LocalError
 
 _ELSEWHERE = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"  # not on everybody's PATH
 _NOT_NEEDED = ("libllvm", "libc6", "libnginx-mod")  # a hundred megabytes; there wherever dpkg is; never loaded

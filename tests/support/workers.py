@@ -16,7 +16,7 @@ _STACKS = ("tests/system/", "tests/local/test_stack.py", "tests/local/test_comma
 # The longest of the others, so that none of them begins when everybody else is done.
 _LONG = (
     "tests/ingest/test_faults.py",
-    "tests/engine/test_engine.py",
+    "tests/dagster_runtime/test_engine.py",
     "tests/aggregates/test_side_by_side.py",
     "tests/ingest/test_ingest.py",
     "tests/erasure/test_retention.py",

@@ -21,18 +21,18 @@ import psycopg
 from confluent_kafka import Producer
 from psycopg import sql
 
-from millrace.assets.aggregates.engine import Aggregates, Refreshed
-from millrace.assets.ingest import books
-from millrace.assets.ingest.failpoints import Failpoints
-from millrace.assets.ingest.ledger import Author
-from millrace.assets.ingest.plan import Limits, Range, plan
-from millrace.assets.ingest.run import Ended, ingest
-from millrace.assets.ingest.worker import Worker
-from millrace.assets.quality.reconcile import Verdict, reconcile
-from millrace.infra.local.harness import Running
-from millrace.infra.postgres.migrate import migrate
-from millrace.orchestration.clients import make_aggregates, make_worker
-from millrace.orchestration.settings import Settings, load
+from assets.aggregates.writer import AggregateWriter, Refreshed
+from assets.ingest import ledger_queries
+from assets.ingest.failpoints import Failpoints
+from assets.ingest.ledger import Author
+from assets.ingest.plan import OffsetRange, PlanLimits, plan
+from assets.ingest.run import RunResult, ingest
+from assets.ingest.worker import Worker
+from assets.quality.reconcile import PartitionResult, reconcile
+from infra.local.harness import Running
+from infra.postgres.migrate import migrate
+from orchestration.factories import make_aggregates, make_worker
+from orchestration.settings import Settings, load
 
 LOG = logging.getLogger("test")
 
@@ -63,19 +63,19 @@ class World:
     topic: str
     failpoints: Path
     worker: Worker = field(init=False)
-    aggregates: Aggregates = field(init=False)
+    aggregates: AggregateWriter = field(init=False)
     runs: int = 0
 
     def __post_init__(self) -> None:
         """A worker as a worker process would have one."""
         self.worker = self.another_worker()
         self.aggregates = make_aggregates(self.settings)
-        self.aggregates.reached = Failpoints(self.failpoints)
+        self.aggregates.failpoint = Failpoints(self.failpoints)
 
     def another_worker(self, **changes: Any) -> Worker:
         """A worker that shares nothing with the others but the services; `changes` to the settings."""
         worker = make_worker(self.settings.model_copy(update=changes))
-        worker.reached = Failpoints(self.failpoints)
+        worker.failpoint = Failpoints(self.failpoints)
         return worker
 
     def produce(self, values: Iterable[bytes | None], partition: int = 0, **more: Any) -> list[int]:
@@ -107,14 +107,16 @@ class World:
         producer.flush(30)
         return offsets
 
-    def plans(self, lanes: int = 1, most: int = 10**9) -> list[tuple[Range, ...]]:
+    def plans(self, lanes: int = 1, most: int = 10**9) -> list[tuple[OffsetRange, ...]]:
         """What the sensor would hand out now."""
         available = self.worker.kafka.available([self.topic])
         with self.worker.postgres.connect("test") as connection:
-            done = books.committed(connection)
-        return [p.ranges for p in plan(done, available, set(), Limits(lanes, most))]
+            done = ledger_queries.committed_offsets(connection)
+        return [p.ranges for p in plan(done, available, set(), PlanLimits(lanes, most))]
 
-    def ingest(self, worker: Worker | None = None, ranges: tuple[Range, ...] | None = None, lane: int = 0) -> Ended:
+    def ingest(
+        self, worker: Worker | None = None, ranges: tuple[OffsetRange, ...] | None = None, lane: int = 0
+    ) -> RunResult:
         """One run, as the job would execute it."""
         worker = worker or self.worker
         if ranges is None:
@@ -126,10 +128,12 @@ class World:
         """Take everything into the aggregates that they do not hold yet."""
         return self.aggregates.refresh()
 
-    def run_elsewhere(self, ranges: tuple[Range, ...] | None = None, **environment: str) -> subprocess.Popen[str]:
+    def run_elsewhere(self, ranges: tuple[OffsetRange, ...] | None = None, **environment: str) -> subprocess.Popen[str]:
         """Start a run in a process of its own."""
         chosen = self.plans()[0] if ranges is None else ranges
-        listed = json.dumps([(r.topic, str(r.place.topic_id), r.place.partition, r.start, r.end) for r in chosen])
+        listed = json.dumps(
+            [(r.topic, str(r.topic_partition.topic_id), r.topic_partition.partition, r.start, r.end) for r in chosen]
+        )
         own = {
             **self.services.environment,
             "MILLRACE_POSTGRES_URL": self.settings.postgres_url,
@@ -183,7 +187,7 @@ class World:
         names = ("records", "stored", "duplicates", "dead_letters", "tombstones", "erased", "expired")
         return {name: n for name, n in zip(names, row, strict=True) if n or name not in ("erased", "expired")}
 
-    def reconcile(self) -> list[Verdict]:
+    def reconcile(self) -> list[PartitionResult]:
         """What `millrace reconcile` finds."""
         return reconcile(self.worker.kafka, self.worker.postgres, self.worker.decoder, (self.topic,))
 
@@ -192,7 +196,7 @@ class World:
         (self.failpoints / name).touch()
 
 
-def out_of_balance(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def out_of_balance(verdicts: Sequence[PartitionResult]) -> list[PartitionResult]:
     """What is wrong; empty is good."""
     return [v for v in verdicts if not v.balanced or v.pending]
 

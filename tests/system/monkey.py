@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from millrace.infra.local.services import LocalError
+from infra.local.services import LocalError
 from tests.system.system import System
 
 VICTIMS = (

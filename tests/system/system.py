@@ -19,12 +19,12 @@ from typing import Any
 import psutil
 import psycopg
 
-from millrace.infra.local import observe, processes, state
-from millrace.infra.local.stack import Stack
-from millrace.orchestration.cli import programs
-from millrace.producer.ledger import Entry, read
+from infra.local import observe, processes, state
+from infra.local.stack import Stack
+from orchestration.cli import programs
+from producer.sent_log import SentEntry, read
 
-_PYTHON = (sys.executable, "-m", "millrace.orchestration.cli")
+_PYTHON = (sys.executable, "-m", "orchestration.cli")
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Sent:
     """What a producer says that it sent."""
 
     summary: dict[str, Any]
-    entries: list[Entry]
+    entries: list[SentEntry]
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-from millrace.infra.local import remote, state
+from infra.local import remote, state
 from tests.system.system import System, eventually
 from tests.system.watch import Watch, watching
 

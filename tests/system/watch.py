@@ -19,8 +19,8 @@ from urllib.request import urlopen
 
 import yaml
 
-from millrace.infra.local import binaries, ports
-from millrace.infra.local.services import answers_http
+from infra.local import binaries, ports
+from infra.local.services import answers_http
 from tests.system.system import eventually
 
 MONITORING = Path(__file__).parents[2] / "monitoring"

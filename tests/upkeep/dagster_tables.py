@@ -18,7 +18,7 @@ def instance_in(url: str, directory: Path) -> Generator[dg.DagsterInstance]:
     """An instance whose tables are in the given database, by our storages."""
     overrides: dict[str, Any] = {
         name: {
-            "module": "millrace.orchestration.engine.storages",
+            "module": "orchestration.dagster_runtime.storages",
             "class": kind,
             "config": {"postgres_url": url},
         }

@@ -6,11 +6,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.upkeep.assets import JOBS, Upkeep, asset_key, upkeep_assets
+from assets.upkeep.dagster_history import RunHistory
 from benchmarks.copied_runs import copy_run
-from millrace.assets.upkeep.assets import JOBS, Upkeep, asset_key, upkeep_assets
-from millrace.assets.upkeep.dagster_history import RunHistory
-from millrace.orchestration.clients import make_aggregates
-from millrace.sensors.upkeep_schedules import upkeep_schedules
+from orchestration.factories import make_aggregates
+from sensors.upkeep_schedules import upkeep_schedules
 from tests.support.world import World, encoded, event
 from tests.upkeep.dagster_tables import instance_in
 

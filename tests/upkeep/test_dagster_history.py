@@ -11,11 +11,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.upkeep.dagster_history import RunHistory, Trimmed, trim
 from benchmarks.copied_runs import copy_run
-from millrace.assets.upkeep.dagster_history import RunHistory, Trimmed, trim
-from millrace.infra.local.harness import Running
-from millrace.resources.postgres import Postgres
-from millrace.sensors.run_failures import RunFailures
+from infra.local.harness import Running
+from resources.postgres import Postgres
+from sensors.run_failures import RunFailures
 from tests.support.world import World, fresh_world
 from tests.upkeep.dagster_tables import instance_in
 
@@ -273,7 +273,7 @@ def test_killed_in_the_middle_it_leaves_whole_runs(history: History) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        history.trim(batch=10, reached=killed)
+        history.trim(batch=10, failpoint=killed)
     assert len(history.runs()) == 7
     assert history.orphans() == [0, 0, 0, 0]
     per_run = history.world.query("select count(*), count(distinct run_id) from dagster.event_logs")
@@ -320,7 +320,7 @@ def test_runs_that_are_trimmed_stay_counted_also_when_a_trim_is_killed_or_two_tr
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        history.trim(batch=5, reached=killed)
+        history.trim(batch=5, failpoint=killed)
     assert len(history.runs()) == 30
     assert history.ended() == before
     threads = [threading.Thread(target=lambda: history.trim(batch=5)) for _ in range(2)]

@@ -7,12 +7,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from millrace.assets.ingest import replay as replays
-from millrace.assets.ingest.plan import Range
-from millrace.assets.ingest.replay import Replayed, replay
-from millrace.assets.upkeep.folding import Batch, Group, groups
-from millrace.assets.upkeep.ledger_history import Closed, LedgerHistory, close_books
-from millrace.infra.local.harness import Running
+from assets.ingest import replay as replays
+from assets.ingest.plan import OffsetRange
+from assets.ingest.replay import Replayed, replay
+from assets.upkeep.folding import FoldGroup, LedgerBatch, groups
+from assets.upkeep.ledger_history import Folded, LedgerHistory, fold_ledger
+from infra.local.harness import Running
 from tests.support.world import LOG, World, encoded, event, fresh_world, out_of_balance
 
 real = pytest.mark.services
@@ -23,34 +23,34 @@ class Killed(Exception):
     """Stands for a process that ends there."""
 
 
-def batch(number: int, minutes: float = 0, *, closed: bool = False, backwards: bool = False) -> Batch:
-    return Batch(number, NOON + timedelta(minutes=minutes), closed, backwards)
+def batch(number: int, minutes: float = 0, *, closed: bool = False, backwards: bool = False) -> LedgerBatch:
+    return LedgerBatch(number, NOON + timedelta(minutes=minutes), closed, backwards)
 
 
 def test_consecutive_batches_of_an_hour_become_one() -> None:
     found = groups([batch(1, 1), batch(2, 59), batch(3, 60), batch(5, 61)], hourly=True)
-    assert found == [Group(1, 2, 2), Group(3, 5, 2)]
+    assert found == [FoldGroup(1, 2, 2), FoldGroup(3, 5, 2)]
 
 
 def test_without_hours_everything_becomes_one() -> None:
-    assert groups([batch(1), batch(2, 600), batch(9, 6_000)], hourly=False) == [Group(1, 9, 3)]
+    assert groups([batch(1), batch(2, 600), batch(9, 6_000)], hourly=False) == [FoldGroup(1, 9, 3)]
 
 
 def test_what_is_folded_already_stays_as_it_is_until_more_of_its_hour_comes() -> None:
     assert groups([batch(1, closed=True), batch(2, 60, closed=True)], hourly=True) == []
-    assert groups([batch(1, closed=True), batch(2, 5)], hourly=True) == [Group(1, 2, 2)]
+    assert groups([batch(1, closed=True), batch(2, 5)], hourly=True) == [FoldGroup(1, 2, 2)]
 
 
 def test_a_clock_that_was_set_back_tears_nothing_apart() -> None:
     assert groups([batch(1, 0), batch(2, 61), batch(3, 59), batch(4, 62)], hourly=True) == [
-        Group(1, 1, 1),
-        Group(2, 4, 3),
+        FoldGroup(1, 1, 1),
+        FoldGroup(2, 4, 3),
     ]
 
 
 def test_a_batch_that_went_backwards_stays_by_itself() -> None:
     found = groups([batch(1), batch(2), batch(3, backwards=True), batch(4), batch(5)], hourly=False)
-    assert found == [Group(1, 2, 2), Group(3, 3, 1), Group(4, 5, 2)]
+    assert found == [FoldGroup(1, 2, 2), FoldGroup(3, 3, 1), FoldGroup(4, 5, 2)]
 
 
 def fill(world: World, batches: int = 6, days_ago: float = 10, hours_apart: float = 0.25, partitions: int = 1) -> None:
@@ -74,8 +74,8 @@ def age(world: World, days_ago: float, hours_apart: float = 0.25) -> None:
     )
 
 
-def close(world: World, *, page: int = 5_000, **more: object) -> Closed:
-    return close_books(world.worker.postgres, LedgerHistory(page=page), "upkeep", **more)  # type: ignore[arg-type]
+def close(world: World, *, page: int = 5_000, **more: object) -> Folded:
+    return fold_ledger(world.worker.postgres, LedgerHistory(page=page), "upkeep", **more)  # type: ignore[arg-type]
 
 
 def kinds(world: World) -> dict[str, int]:
@@ -137,7 +137,7 @@ def test_after_three_months_the_hours_become_one_sum(world: World) -> None:
     close(world)
     assert world.one("select transactions from ops.batches order by batch_id limit 1") > 1
     age_out = datetime.now(UTC) + timedelta(days=365)
-    close_books(world.worker.postgres, LedgerHistory(), "upkeep", age_out)
+    fold_ledger(world.worker.postgres, LedgerHistory(), "upkeep", age_out)
     assert kinds(world) == {"closed": 1}
     assert whole_ledger(world) == before
     assert out_of_balance(world.reconcile()) == []
@@ -165,7 +165,7 @@ def test_a_fold_that_is_killed_in_the_middle_changed_nothing(world: World) -> No
         raise Killed
 
     with pytest.raises(Killed):
-        close(world, reached=killed)
+        close(world, failpoint=killed)
     assert kinds(world) == batches
     assert close(world).batches == 6
     assert whole_ledger(world) == before
@@ -211,7 +211,7 @@ def test_a_batch_that_commits_while_younger_ones_are_folded_is_in_the_sums_all_t
     assert world.totals()["records"] == in_hand + 6
 
 
-def replayed(world: World, *ranges: Range) -> Replayed:
+def replayed(world: World, *ranges: OffsetRange) -> Replayed:
     return replay(world.worker, ["run-1"], ranges, world.author("replay"), LOG)
 
 
@@ -267,7 +267,7 @@ def test_differences_that_a_replay_booked_are_folded_with_the_rest(world: World)
     assert kinds(world) == {"closed": 2}
     assert world.query("select start_offset, end_offset from ops.batch_ranges order by batch_id") == [(0, 10), (0, 0)]
     assert out_of_balance(world.reconcile()) == []
-    close_books(world.worker.postgres, LedgerHistory(), "upkeep", datetime.now(UTC) + timedelta(days=365))
+    fold_ledger(world.worker.postgres, LedgerHistory(), "upkeep", datetime.now(UTC) + timedelta(days=365))
     assert world.query("select start_offset, end_offset, stored from ops.batch_ranges") == [(0, 10, 10)]
     assert out_of_balance(world.reconcile()) == []
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from millrace.assets.upkeep import reused_ids
-from millrace.assets.upkeep.reused_ids import Reused
+from assets.upkeep import reused_ids
+from assets.upkeep.reused_ids import Reused
 from tests.support.world import World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services

@@ -72,8 +72,8 @@ def test_no_script_is_told_anything_by_pasting_it_into_the_script() -> None:
 
 
 def test_no_step_prints_its_environment_or_a_token() -> None:
-    telling = re.compile(r"\b(?:env|printenv|set -x)\b|(?:echo|printf|cat)\b.*(?:TOKEN|SECRET|PASSWORD)")
-    assert [step.content["run"] for step in steps() if telling.search(step.content.get("run", ""))] == []
+    publisher = re.compile(r"\b(?:env|printenv|set -x)\b|(?:echo|printf|cat)\b.*(?:TOKEN|SECRET|PASSWORD)")
+    assert [step.content["run"] for step in steps() if publisher.search(step.content.get("run", ""))] == []
 
 
 def test_no_workflow_runs_what_a_stranger_wrote_with_the_rights_of_the_repository() -> None:

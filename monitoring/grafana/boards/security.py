@@ -1,6 +1,6 @@
 """The dashboard *Security*: who logs in from where, and what is unusual about it.
 
-What belongs here: panels over the login audit. What does not: what is unusual (`millrace.assets.aggregates`), and the
+What belongs here: panels over the login audit. What does not: what is unusual (`assets.aggregates`), and the
 queries (`monitoring.grafana.sql`).
 """
 

@@ -1,0 +1,122 @@
+"""The funnel: its steps, and the SQL that says how far a user came on a day.
+
+What belongs here: what follows from the steps. What does not: reading their file (`funnel_file`), and counting users
+(`sql/rebuild_funnel.sql`).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from psycopg import sql
+
+
+@dataclass(frozen=True)
+class FunnelStep:
+    """An event of `type` whose payload holds these fields with these values."""
+
+    name: str
+    type: str
+    payload: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def condition(self, event: str) -> sql.Composed:
+        """Whether a row is such an event."""
+        made = sql.SQL("{}.type = {}").format(sql.Identifier(event), sql.Literal(self.type))
+        if self.payload:
+            made += sql.SQL(" and {}.payload @> {}::jsonb").format(
+                sql.Identifier(event), sql.Literal(json.dumps(self.payload))
+            )
+        return sql.SQL("({})").format(made)
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """Steps that a user takes in order within a day."""
+
+    steps: tuple[FunnelStep, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the steps, in order."""
+        return [step.name for step in self.steps]
+
+    @cached_property
+    def definition(self) -> str:
+        """The same for the same steps, another for any others: what rows are known to be made by."""
+        text = json.dumps([[s.name, s.type, s.payload] for s in self.steps], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def any_step(self) -> sql.Composed:
+        """Whether event `e` is a step at all."""
+        return sql.SQL("({})").format(sql.SQL(" or ").join(step.condition("e") for step in self.steps))
+
+    def furthest(self, events: sql.Composable) -> sql.Composed:
+        """A query of (user_id, day, steps): how many steps each user took in order; users without any are left out.
+
+        Each step is taken as early as can be, which is never worse than later. A step counts when its time is not
+        before that of the step before it. Events of one time that are in one Kafka partition count in the order of
+        their offsets; of two partitions either may have been first, so both orders count, but never more steps than
+        there are events at that time.
+
+        One pass of window functions a step over the same sorted rows: no joins, whose plan could depend on estimates.
+
+        Args:
+            events: a query of (user_id, day, occurred_at, type, payload, and kafka_topic_id, _partition, _offset).
+        """
+        marks = sql.SQL(", ").join(
+            sql.SQL("{} as {}").format(step.condition("e"), sql.Identifier(f"s{n}"))
+            for n, step in enumerate(self.steps)
+        )
+        rows = sql.SQL(_NUMBERED).format(marks=marks, events=events, any_step=self.any_step)
+        for n in range(len(self.steps)):
+            rows = _taken(rows, n)
+        steps = sql.SQL(" + ").join(
+            sql.SQL("({} is not null)::integer").format(sql.Identifier(f"low{n}")) for n in range(len(self.steps))
+        )
+        return sql.SQL(
+            "select x.user_id, x.day, ({steps})::smallint as steps from ({rows}) as x"
+            " where x.n = 1 and x.low0 is not null"
+        ).format(steps=steps, rows=rows)
+
+
+# `n` counts the rows of a user's day; `tie` is the first of the same time, `lane` the first of them in one partition.
+_NUMBERED = """
+select q.*, count(*) over (partition by q.user_id, q.day, q.tie) as peers from (
+    select e.user_id, e.day, {marks},
+        row_number() over (partition by e.user_id, e.day
+            order by e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as n,
+        rank() over (partition by e.user_id, e.day order by e.occurred_at) as tie,
+        rank() over (partition by e.user_id, e.day order by e.occurred_at, e.kafka_topic_id, e.kafka_partition) as lane
+    from ({events}) as e where {any_step}
+) as q
+"""
+# `low` and `high` are the first and the last lane of the earliest time at which a step was taken, `in_tie` is how many
+# steps were taken at that time.
+_TAKEN = """
+select y.*, {in_tie} as {in_tie_now} from (
+    select x.*,
+        min(array[x.tie, x.lane, x.n]) filter (where {counts}) over w as {low},
+        max(array[-x.tie, x.lane]) filter (where {counts}) over w as {high}
+    from ({rows}) as x window w as (partition by x.user_id, x.day)
+) as y
+"""
+_COUNTS = """
+x.{step} and (x.tie > x.{low}[1] or x.tie = x.{low}[1] and x.peers > x.{in_tie}
+    and (x.lane <> x.{low}[2] or x.{high}[2] <> x.{low}[2] or x.n > x.{low}[3]))
+"""
+_IN_TIE = "case when y.{low}[1] = y.{before}[1] then y.{in_tie} + 1 else 1 end"
+
+
+def _taken(rows: sql.Composed, n: int) -> sql.Composed:
+    """The rows with where step `n` was taken, null where it was not."""
+    names = {kind: sql.Identifier(f"{kind}{n}") for kind in ("low", "high", "in_tie")}
+    before = {kind: sql.Identifier(f"{kind}{n - 1}") for kind in ("low", "high", "in_tie")}
+    first = n == 0
+    counts = sql.SQL("x.{step}" if first else _COUNTS).format(step=sql.Identifier(f"s{n}"), **before)
+    in_tie = sql.SQL("1" if first else _IN_TIE).format(low=names["low"], before=before["low"], in_tie=before["in_tie"])
+    return sql.SQL(_TAKEN).format(
+        rows=rows, counts=counts, low=names["low"], high=names["high"], in_tie=in_tie, in_tie_now=names["in_tie"]
+    )

@@ -1,0 +1,167 @@
+"""The tables `login_audit` and `logins_hourly`: what is unusual about logins, kept exact whatever comes late.
+
+One row for each event of type login or logout: action (its type), ip, device (null when missing or empty; logouts have
+none), and flags in alphabetical order. Order of rows everywhere: (occurred_at, position), position being the event's
+place in Kafka: topic id, partition, offset; "earlier" is smaller in it. Addresses are compared as addresses, not as
+they are written: `address` is the canonical text of `ip`, of an IPv4-mapped IPv6 address the IPv4 one.
+"Within W before t": occurred_at > t - W. What has no ip or no device is never flagged for it.
+
+- `burst` (login): within `burst_window` up to and including this login the user logged in `burst_logins` times or more.
+- `logout_without_login` (logout): no login of the user within `session` before it that came after the user's previous
+  logout: nothing was open.
+- `many_addresses_for_user` (login): within `window` up to and including this login the user logged in from
+  `addresses_per_user` distinct addresses or more.
+- `many_users_from_address` (login): the same for `users_per_address` distinct users who logged in from this address.
+- `new_address`, `new_device` (login): the user has logged in before, any time, never from this address or device.
+- `overlapping_sessions` (login): a session of the user from another address is open: an earlier login from there within
+  `session` before this one, and no logout of the user from there in between.
+
+`logins_hourly`: logins and logouts of the hour, distinct users and addresses of both, rows with a flag.
+
+Each flag that a row newly gets is counted (`millrace_login_anomalies_total`) in the transaction that writes it, and one
+that is taken away again takes nothing back. So without late events the totals are the flags that there are, however the
+stream was cut; a late event may take flags away, which stay counted. A rebuild counts what was not there before it.
+
+What belongs here: the order of the steps; each is a `sql/login_audit_*.sql`. What does not: locks, marks and COMMIT;
+all of this is inside the transaction of a caller who is the only writer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from assets.aggregates.audit_rules import AuditRules
+from assets.aggregates.drift import Drift
+from assets.aggregates.sql import statement
+from monitoring.metrics.totals import NO_LANE, Totals
+from resources.postgres import Connection
+
+_HOUR = timedelta(hours=1)
+_LATER = "select exists (select 1 from analytics.login_audit where occurred_at >= %s)"
+_DENSE = 16  # from so many affected logins of a user or address in one stretch, one pass is cheaper than a look at each
+
+
+def merge(connection: Connection, rules: AuditRules) -> None:
+    """Add the logins and logouts of the temporary table `arrived`, and repair all flags and hours that they change."""
+    connection.execute(statement("login_audit_stage"))
+    if _run(connection, "login_audit_take_in"):
+        _repair(connection, rules)
+        _count_touched_hours(connection)
+
+
+def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditRules) -> dict[str, Drift]:
+    """Make the rows of [low, high) what raw.events says, and their flags what the rules say; right rows are untouched.
+
+    Later rows whose flags depended on what was wrong are repaired too. For `logins_hourly` the range is all hours that
+    [low, high) touches.
+    """
+    bounds = {"low": low, "high": high}
+    connection.execute(statement("login_audit_stage"))
+    with psycopg.ClientCursor(connection) as cursor:  # puts literals into the text: only these partitions are planned
+        cursor.execute(statement("login_audit_truth"), bounds)
+    _analyze(connection, "audit_truth")
+    differences = _run(connection, "login_audit_differences", bounds)
+    _run(connection, "login_audit_order")
+    if differences:
+        _analyze(connection, "audit_changed")
+        _run(connection, "login_audit_merge")
+    _run(connection, "login_audit_range", bounds)
+    # A history that is filled day by day has nothing behind the day at hand that its rows could change.
+    [[later]] = connection.execute(_LATER, [high]).fetchall()
+    _repair(connection, rules, reaching=later)
+    [audit] = connection.execute(statement("login_audit_drift"), bounds).fetchall()
+    hours = {"low": _hour(low), "high": _hour(high - timedelta.resolution) + _HOUR}
+    _run(connection, "logins_hourly_range", hours)
+    hourly = _count_hours(connection)
+    _count_touched_hours(connection, hours)
+    return {"login_audit": Drift(*audit), "logins_hourly": hourly}
+
+
+def forget(connection: Connection, users: Sequence[str], rules: AuditRules) -> None:
+    """Remove rows of users whose events are gone from raw.events; what a user does meanwhile has its event, and stays.
+
+    The flags of what stays, of others who came from the same addresses, and the hours, follow. Uncounted.
+    """
+    connection.execute(statement("login_audit_stage"))
+    connection.execute(statement("login_audit_stage_own"))
+    with psycopg.ClientCursor(connection) as cursor:  # several statements
+        cursor.execute(statement("login_audit_forget"), {"users": list(users)})
+    parameters = _parameters(rules)
+    if _run(connection, "login_audit_neighbours", {"audit_window": rules.window}):
+        _judge(connection, parameters)
+    connection.execute("truncate audit_affected, audit_dense")
+    if _run(connection, "login_audit_own"):
+        _judge(connection, parameters, own=True)
+    _run(connection, "login_audit_repair")
+    _count_touched_hours(connection)
+
+
+def _repair(connection: Connection, rules: AuditRules, *, reaching: bool = True) -> None:
+    """Judge the rows that the changed ones affect, beside those in `audit_affected` already; write what differs.
+
+    Without `reaching` only those that are in `audit_affected` already: the changed ones affect no other.
+    """
+    parameters = _parameters(rules)
+    if reaching:
+        _analyze(connection, "audit_changed")
+        _run(connection, "login_audit_affected", parameters)
+    if _judge(connection, parameters):
+        _count_new_flags(connection)
+        _run(connection, "login_audit_repair")
+
+
+def _judge(connection: Connection, parameters: dict[str, Any], *, own: bool = False) -> int:
+    """Judge the rows in `audit_affected`; how many are to have other flags.
+
+    With `own` they are rows that erased users keep, all of which stand in `audit_own`: their users are looked up there,
+    and every count by address is made in one pass, for in login_audit a look at either walks over all that is gone.
+    """
+    _analyze(connection, "audit_affected")
+    if _run(connection, "login_audit_dense", {**parameters, "dense": 1 if own else _DENSE}):
+        _analyze(connection, "audit_dense")
+    text = statement("login_audit_judge")
+    text = text.replace(b"analytics.login_audit", b"audit_own") if own else text
+    judged = connection.execute(text, parameters).rowcount
+    _analyze(connection, "audit_judged")
+    return judged
+
+
+def _parameters(rules: AuditRules) -> dict[str, Any]:
+    return {f"audit_{name}": value for name, value in asdict(rules).items()}
+
+
+def _count_new_flags(connection: Connection) -> None:
+    """Before they are written. Nobody else adds to these totals: there is one writer of the aggregates at a time."""
+    totals = Totals()
+    for flag, age, newly in connection.execute(statement("login_audit_new_flags")):
+        totals.count("millrace_login_anomalies_total", flag, age, by=newly)
+    totals.write(connection, NO_LANE)
+
+
+def _count_touched_hours(connection: Connection, beside: dict[str, datetime] | None = None) -> None:
+    connection.execute("truncate audit_hours")
+    if _run(connection, "logins_hourly_touched", beside or {"low": None, "high": None}):
+        _count_hours(connection)
+
+
+def _count_hours(connection: Connection) -> Drift:
+    _analyze(connection, "audit_hours")
+    [(rows, differed)] = connection.execute(statement("logins_hourly_count")).fetchall()
+    return Drift(rows, differed)
+
+
+def _run(connection: Connection, name: str, parameters: dict[str, Any] | None = None) -> int:
+    """How many rows the statement wrote."""
+    return connection.execute(statement(name), parameters).rowcount
+
+
+def _analyze(connection: Connection, table: str) -> None:
+    """Without figures the planner takes a temporary table for a large one, and scans what it should look up."""
+    connection.execute(f"analyze {table}".encode())
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

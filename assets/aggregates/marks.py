@@ -1,0 +1,130 @@
+"""Marks on what the aggregates do not hold yet: which there are, and the events that they stand for.
+
+What belongs here: reading, choosing and deleting marks. What does not: writing them (`assets.ingest.bucket_marks`), and
+what is done with the events.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from psycopg import sql
+
+from assets.aggregates.pace import Bounds
+from assets.aggregates.plans import joined_by_hash
+from assets.aggregates.sql import statement
+from resources.postgres import Connection
+
+_PENDING = """
+select (hour at time zone 'UTC')::date as day, count(distinct hour), sum(events)::bigint, min(marked_at)
+from ops.dirty_buckets group by 1 order by 1 desc
+"""
+_TAKEN = "select count(*), min(low), max(high), array_agg(distinct hour) from taken"
+_WAITING = """
+select exists (select 1 from ops.dirty_buckets where mark_id <= {last} and {days})
+"""
+_WHICH = "where {days} order by {order} limit {marks}"
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What waits of one day: hours touched, events, and since when its oldest mark waits."""
+
+    day: date
+    hours: int
+    events: int
+    oldest: datetime
+
+
+class NewEvents(NamedTuple):
+    """What `arrived` holds: how many events of how many marks, their hours, and bounds of occurred_at."""
+
+    marks: int
+    events: int
+    hours: frozenset[datetime]
+    low: datetime
+    high: datetime
+
+
+def pending(connection: Connection) -> list[Pending]:
+    """What waits, by day, the newest first."""
+    return [Pending(*row) for row in connection.execute(_PENDING)]
+
+
+def newest(connection: Connection) -> int:
+    """The number of the newest mark; 0 without any."""
+    [[found]] = connection.execute("select coalesce(max(mark_id), 0) from ops.dirty_buckets").fetchall()
+    return found
+
+
+def waiting(connection: Connection, last: int, days: Collection[date] | None) -> bool:
+    """Whether any mark up to `last` is left, of these days or of all."""
+    [[found]] = connection.execute(sql.SQL(_WAITING).format(last=last, days=_of(days))).fetchall()
+    return found
+
+
+def take(
+    connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool
+) -> NewEvents | None:
+    """Choose marks and fill `arrived` with their events; None when no mark is left.
+
+    Of each hour the marks are taken in the order of their numbers: an event that was stored later under an offset of an
+    earlier batch (a letter redriven, say) has the later mark.
+
+    Args:
+        connection: in a REPEATABLE READ transaction of the only writer.
+        days: whose marks; None for all.
+        most: events, marks and hours at once; one mark at least.
+        newest_first: the newest hours first, or in the order of arrival.
+    """
+    _choose(connection, days, most, newest_first=newest_first)
+    [[count, low, high, hours]] = connection.execute(_TAKEN).fetchall()
+    if not count:
+        return None
+    connection.execute("analyze taken")
+    with joined_by_hash(connection):
+        connection.execute(statement("spans"))
+    connection.execute("analyze spans; analyze listed")
+    high += timedelta(microseconds=1)
+    bounds = {"low": sql.Literal(low.isoformat()), "high": sql.Literal(high.isoformat())}
+    with joined_by_hash(connection):
+        events = connection.execute(_bound("arrived", bounds)).rowcount
+    connection.execute("analyze arrived")
+    return NewEvents(count, events, frozenset(hours), low, high)
+
+
+def _choose(connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool) -> None:
+    order = sql.SQL("hour desc, mark_id" if newest_first else "mark_id")
+    wanted = sql.SQL(_WHICH).format(days=_of(days), order=order, marks=most.marks)
+    bounds = {"events": most.events, "hours": most.hours, "newest_first": newest_first}
+    text = statement("take_marks").decode().replace("-- which", wanted.as_string(connection).replace("%", "%%"))
+    connection.execute(text.encode(), bounds)
+
+
+def _of(days: Collection[date] | None) -> sql.Composable:
+    return sql.SQL("true") if days is None else sql.SQL("(hour at time zone 'UTC')::date = any({})").format([*days])
+
+
+def find_earlier(connection: Connection, low: datetime, high: datetime) -> None:
+    """Fill `earlier`: what the hourly tables hold already of the users and hours in `arrived`."""
+    whole_hours = {
+        "low": sql.Literal(low.replace(minute=0, second=0, microsecond=0).isoformat()),
+        "high": sql.Literal((high + timedelta(hours=1)).isoformat()),
+    }
+    with joined_by_hash(connection):
+        connection.execute(_bound("earlier", whole_hours))
+    connection.execute("analyze earlier")
+
+
+def settle(connection: Connection) -> None:
+    """Delete the marks that were taken."""
+    connection.execute("delete from ops.dirty_buckets as m using taken as t where m.mark_id = t.mark_id")
+
+
+def _bound(name: str, bounds: dict[str, sql.Literal]) -> sql.Composed:
+    """A statement with its bounds as literals, so that the planner leaves partitions out."""
+    text = statement(name).decode()
+    for each in bounds:
+        text = text.replace(f"%({each})s", f"{{{each}}}")
+    return sql.SQL(text).format(**bounds)  # pyright: ignore[reportArgumentType] - a file of ours

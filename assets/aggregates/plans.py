@@ -1,0 +1,22 @@
+"""Plans that do not depend on luck: what keeps a wrong estimate from making a statement quadratic.
+
+What belongs here: settings for one statement of a transaction. What does not: the statements, whose lookups are
+laterals with `offset 0` (one index range a row, whatever the planner believes) and whose other joins are by equality.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from resources.postgres import Connection
+
+
+@contextmanager
+def joined_by_hash(connection: Connection) -> Generator[None]:
+    """Statements inside join by hash or by merge, laterals apart.
+
+    A table without statistics, or with those of an hour ago, is estimated at one row; then a nested loop looks cheapest
+    and reads all of one side for each row of the other. Hashing costs both sides once, whatever their sizes are.
+    """
+    connection.execute("set local enable_nestloop = off")
+    yield  # after an error the transaction is over, and the setting with it
+    connection.execute("set local enable_nestloop = on")

@@ -1,0 +1,83 @@
+"""The job `refresh_aggregates`: takes in what waits, and shows each table as it is then.
+
+What belongs here: its op, its config and what it reports. What does not: the work (`writer`), and when it is requested
+(`sensors.dirty_buckets`).
+"""
+
+from datetime import date
+
+import dagster as dg
+import psycopg
+
+from assets.aggregates import asset_metadata
+from assets.aggregates.assets import APPLICATION
+from assets.aggregates.catalog import AGGREGATES
+from assets.aggregates.specs import asset_key
+from assets.aggregates.writer import AggregateWriter, Refreshed
+from monitoring.metrics.resource import Metrics
+from resources.postgres import Postgres, describe, no_rows_in_errors
+
+JOB = "refresh_aggregates"
+OP_NAME = "take_in_what_waits"
+QUEUE = "aggregates"
+# What waits on is the next run's: together with the tries of one more transaction this is less than a run may last.
+_WITHIN = 120.0
+
+
+class RefreshConfig(dg.Config):
+    """Whose marks to take in: days as 2026-01-31; none for all."""
+
+    days: list[str] = []  # noqa: RUF012 - a dagster config class, not a plain one
+
+
+@dg.op(name=OP_NAME)
+def merge_new_events(
+    context: dg.OpExecutionContext,
+    config: RefreshConfig,
+    aggregates: dg.ResourceParam[AggregateWriter],
+    postgres: dg.ResourceParam[Postgres],
+    metrics: dg.ResourceParam[Metrics],
+) -> None:
+    """Take in the events of all marks, then log how every table is."""
+    try:
+        _merge_new_events(context, config, aggregates, postgres)
+    finally:
+        metrics.after_run(None, context.log)
+
+
+def _merge_new_events(
+    context: dg.OpExecutionContext, config: RefreshConfig, aggregates: AggregateWriter, postgres: Postgres
+) -> None:
+    days = [date.fromisoformat(day) for day in config.days] or None
+    with no_rows_in_errors():
+        refreshed = aggregates.refresh(days, within=_WITHIN)
+    if not refreshed.marks:
+        context.log.info("nothing waits: every table is settled")
+        return
+    context.log.info(
+        "took in %d events of %d marks on %d hours in %.2f s, %d transactions",
+        refreshed.events,
+        refreshed.marks,
+        len(refreshed.hours),
+        refreshed.seconds,
+        refreshed.transactions,
+    )
+    try:
+        _show(context, postgres, refreshed)
+    except psycopg.Error as error:  # what was taken in is committed; that it cannot be shown must not look otherwise
+        context.log.warning("the tables' figures cannot be shown: %s", describe(error))
+
+
+def _show(context: dg.OpExecutionContext, postgres: Postgres, refreshed: Refreshed) -> None:
+    """Every table: an event reaches the hour's tables and, by its user, those of days and of all time."""
+    done = {"events_taken_in": refreshed.events, "hours": len(refreshed.hours), "seconds": round(refreshed.seconds, 3)}
+    with postgres.connect(APPLICATION, statement_timeout_seconds=10) as connection:
+        shown = asset_metadata.current_metadata(connection, AGGREGATES)
+    for name, metadata in shown.items():
+        context.log_event(dg.AssetMaterialization(asset_key(name), metadata={**metadata, **done}))
+
+
+@dg.job(name=JOB, description="Takes new and late events into the aggregates. Requested by the sensor dirty_buckets.")
+def refresh_aggregates() -> None:
+    """One op."""
+    merge_new_events()

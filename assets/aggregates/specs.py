@@ -1,0 +1,97 @@
+"""The aggregates as Dagster shows them: descriptions, columns, lineage, owners, groups.
+
+What belongs here: an `AssetSpec` for each table and view. What does not: how they are made (`assets`), and their texts:
+those are the comments of the tables (`infra.postgres.tables`) and the docstrings of the event structs.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import Column
+from sqlalchemy.dialects import postgresql
+
+from assets.aggregates import lineage, sql
+from assets.aggregates.catalog import AGGREGATES, Aggregate
+from infra.postgres.tables import metadata
+
+_GROUPS = {
+    **dict.fromkeys(("user_days", "active_users_daily", "sessions", "user_profiles"), "product"),
+    **dict.fromkeys(("retention_weekly", "funnel_daily"), "product"),
+    **dict.fromkeys(("login_audit", "logins_hourly"), "security"),
+}
+_DIALECT: Any = postgresql.dialect()
+
+
+def key_of(table: str) -> dg.AssetKey:
+    """The asset of a table that is named with its schema."""
+    return dg.AssetKey(table.split("."))
+
+
+def asset_key(name: str) -> dg.AssetKey:
+    """The asset of an aggregate."""
+    return key_of(AGGREGATES[name].table)
+
+
+def spec(name: str, owners: Iterable[str]) -> dg.AssetSpec:
+    """An aggregate as an asset, with all that is known of it before it is made."""
+    aggregate = AGGREGATES[name]
+    return dg.AssetSpec(
+        key_of(aggregate.table),
+        deps=[key_of(table) for table in aggregate.upstream],
+        group_name=_GROUPS.get(name, "aggregates"),
+        owners=list(owners),
+        kinds={"postgres", "sql"},
+        description=_description(aggregate),
+        metadata=_metadata(aggregate),
+        tags={"grain": aggregate.grain},
+    )
+
+
+def _description(aggregate: Aggregate) -> str:
+    comment = metadata.tables[aggregate.table].comment or ""
+    key = ", ".join(f"`{column}`" for column in aggregate.key)
+    return (
+        f"{comment}\n\nGrain: {aggregate.grain}; one row for each {key}. Table `{aggregate.table}`. All times are UTC."
+    )
+
+
+def _metadata(aggregate: Aggregate) -> dict[str, Any]:
+    columns = metadata.tables[aggregate.table].columns
+    found: dict[str, Any] = {
+        "dagster/table_name": aggregate.table,
+        "dagster/column_schema": dg.TableSchema(columns=[_column(aggregate, c) for c in columns]),
+        "dagster/column_lineage": _lineage(aggregate),
+    }
+    if text := _definition(aggregate.name):
+        found["definition"] = dg.MetadataValue.md(f"```sql\n{text}\n```")
+    return found
+
+
+@cache
+def _definition(name: str) -> str | None:
+    """The `.sql` file that bears the table's name."""
+    file = resources.files(sql).joinpath(f"{name}.sql")
+    return file.read_text() if file.is_file() else None
+
+
+def _column(aggregate: Aggregate, column: "Column[Any]") -> dg.TableColumn:
+    # The user interface shows lineage by column nowhere by itself: it is said in the description, too.
+    sources = ", ".join(f"{table}.{name}" for table, name in lineage.upstream(aggregate.name, column.name))
+    return dg.TableColumn(
+        column.name,
+        type=column.type.compile(_DIALECT).lower(),
+        description=f"{column.comment} ← {sources}",
+        constraints=dg.TableColumnConstraints(nullable=bool(column.nullable)),
+        tags={"key": ""} if column.name in aggregate.key else {},
+    )
+
+
+def _lineage(aggregate: Aggregate) -> dg.TableColumnLineage:
+    by_column: Mapping[str, list[dg.TableColumnDep]] = {
+        column.name: [dg.TableColumnDep(key_of(t), c) for t, c in lineage.upstream(aggregate.name, column.name)]
+        for column in metadata.tables[aggregate.table].columns
+    }
+    return dg.TableColumnLineage(deps_by_column=by_column)

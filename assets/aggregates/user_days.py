@@ -1,0 +1,124 @@
+"""Helper rows per user and day, and their changes, from which profiles, active users, retention, funnel are counted.
+
+What belongs here: filling `changes` and `trait_changes`, and writing them to ops.user_days and the traits. What does
+not: what follows from the changes (`rollups`).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from psycopg import sql
+
+from assets.aggregates.funnel import Funnel
+from assets.aggregates.plans import joined_by_hash
+from assets.aggregates.sql import statement
+from resources.postgres import Connection
+
+_ANALYZE = "analyze changes; analyze trait_changes"
+_CAME_FURTHER = """
+update changes as c set funnel_steps = f.steps from ({furthest}) as f
+where c.user_id = f.user_id and c.day = f.day and f.steps > c.funnel_steps
+"""
+# Only users who are not through the funnel yet, and who took some step just now, can have come further. Their days are
+# looked up one by one (`offset 0`): joined by the user alone, one with many days would be all days times all events.
+_CANDIDATES = """
+select c.user_id, c.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
+from (
+    select t.user_id, t.day from changes as t
+    where t.funnel_steps < {most}
+        and (t.user_id, t.day) in (select e.user_id, e.day from arrived as e where {any_step})
+) as c
+cross join lateral (
+    select r.occurred_at, r.kafka_topic_id, r.kafka_partition, r.kafka_offset, r.type, r.payload from raw.events as r
+    where r.user_id = c.user_id and r.occurred_at >= c.day::timestamp at time zone 'UTC'
+        and r.occurred_at < (c.day + 1)::timestamp at time zone 'UTC'
+        and r.occurred_at >= {low} and r.occurred_at < {high}
+    offset 0
+) as e
+"""
+_EVENTS = """
+select r.user_id, (r.occurred_at at time zone 'UTC')::date as day, r.occurred_at, r.kafka_topic_id,
+    r.kafka_partition, r.kafka_offset, r.type, r.payload
+from raw.events as r where {events}
+"""
+_DIFFERENCES = """
+with fresh as (
+    select user_id, day, count(*) as events, count(*) filter (where type = 'login') as logins,
+        count(*) filter (where type = 'page_view') as page_views,
+        count(*) filter (where type = 'button_click') as button_clicks,
+        count(*) filter (where type = 'form_submit') as form_submits,
+        min(occurred_at) as first_at, max(occurred_at) as last_at
+    from ({source}) as e group by user_id, day
+),
+steps as ({furthest}),
+stored as (select * from ops.user_days as d where {rows})
+insert into changes
+select coalesce(f.user_id, d.user_id), coalesce(f.day, d.day), d.user_id is not null, f.user_id is not null,
+    coalesce(f.events, 0) - coalesce(d.events, 0), coalesce(f.logins, 0) - coalesce(d.logins, 0),
+    coalesce(f.page_views, 0) - coalesce(d.page_views, 0), coalesce(f.button_clicks, 0) - coalesce(d.button_clicks, 0),
+    coalesce(f.form_submits, 0) - coalesce(d.form_submits, 0), d.first_at, f.first_at, d.last_at, f.last_at,
+    coalesce(d.funnel_steps, 0), coalesce(s.steps, 0)
+from fresh as f left join steps as s on f.user_id = s.user_id and f.day = s.day
+full join stored as d on f.user_id = d.user_id and f.day = d.day
+where (f.events, f.logins, f.page_views, f.button_clicks, f.form_submits, f.first_at, f.last_at, coalesce(s.steps, 0))
+    is distinct from
+    (d.events, d.logins, d.page_views, d.button_clicks, d.form_submits, d.first_at, d.last_at, d.funnel_steps)
+"""
+_TRAIT_DIFFERENCES = """
+with fresh as (
+    select e.user_id, e.day, v.kind, v.value, count(*) as events
+    from ({source}) as e
+    cross join lateral (
+        values ('device', jsonb_typeof(e.payload -> 'device'), e.payload ->> 'device'),
+            ('ip', jsonb_typeof(e.payload -> 'ip'), ops.canonical_address(e.payload ->> 'ip'))
+    ) as v (kind, shape, value)
+    where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
+    group by e.user_id, e.day, v.kind, v.value
+),
+stored as (select * from ops.user_day_traits as d where {rows})
+insert into trait_changes
+select coalesce(f.user_id, d.user_id), coalesce(f.day, d.day), coalesce(f.kind, d.kind), coalesce(f.value, d.value),
+    coalesce(f.events, 0) - coalesce(d.events, 0)
+from fresh as f
+full join stored as d on f.user_id = d.user_id and f.day = d.day and f.kind = d.kind and f.value = d.value
+where f.events is distinct from d.events
+"""
+
+
+def merge(connection: Connection, low: datetime, high: datetime, funnel: Funnel) -> None:
+    """The changes by what arrived between the bounds, and the rows after them."""
+    connection.execute(statement("changes_arrived"))
+    connection.execute(_ANALYZE)
+    bounds = {"low": _literal(low), "high": _literal(high)}
+    candidates = sql.SQL(_CANDIDATES).format(most=len(funnel.steps), any_step=funnel.any_step, **bounds)
+    with joined_by_hash(connection):
+        connection.execute(sql.SQL(_CAME_FURTHER).format(furthest=funnel.furthest(candidates)))
+    connection.execute(statement("write_user_days"))
+
+
+def rebuild(connection: Connection, low: datetime, high: datetime, funnel: Funnel) -> None:
+    """The changes that make the days of [low, high) what raw.events says, and the rows after them."""
+    events = sql.SQL("r.occurred_at >= {} and r.occurred_at < {}").format(_literal(low), _literal(high))
+    rows = sql.SQL("d.day >= {} and d.day < {}").format(low.date().isoformat(), high.date().isoformat())
+    _differences(connection, events, rows, funnel)
+
+
+def forget(connection: Connection, users: Sequence[str], frontier: datetime, funnel: Funnel) -> None:
+    """The changes that leave of users only what raw.events still holds, and the rows after them."""
+    who = sql.SQL("{}::text[]").format(list(users))
+    events = sql.SQL("r.user_id = any({}) and r.occurred_at >= {}").format(who, _literal(frontier))
+    _differences(connection, events, sql.SQL("d.user_id = any({})").format(who), funnel)
+
+
+def _differences(connection: Connection, events: sql.Composed, rows: sql.Composed, funnel: Funnel) -> None:
+    source = sql.SQL(_EVENTS).format(events=events)
+    furthest = funnel.furthest(source)
+    with joined_by_hash(connection):
+        connection.execute(sql.SQL(_DIFFERENCES).format(source=source, furthest=furthest, rows=rows))
+    connection.execute(sql.SQL(_TRAIT_DIFFERENCES).format(source=source, rows=rows))
+    connection.execute(_ANALYZE)
+    connection.execute(statement("write_user_days"))
+
+
+def _literal(moment: datetime) -> sql.Literal:
+    return sql.Literal(moment.isoformat())

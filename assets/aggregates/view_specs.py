@@ -1,0 +1,52 @@
+"""The views of schema `analytics` as external assets: by type of event, and those that show how things are now.
+
+What belongs here: their specs, made from the views themselves. What does not: what a view selects
+(`infra.postgres.views`).
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from assets.aggregates.specs import key_of
+from contract.contract import Contract
+from infra.postgres.views import SCHEMA, View, views
+
+_EVENTS = "raw.events"
+_STORED = ("event_id", "occurred_at", "user_id", "ingested_at")
+_UPSTREAM = {"live": f"{SCHEMA}.events_minutely", "freshness": _EVENTS}
+
+
+def view_specs(contract: Contract, owners: tuple[str, ...]) -> list[dg.AssetSpec]:
+    """All views. Nothing materializes them: they are what their tables are."""
+    return [_spec(view, owners) for view in views(contract)]
+
+
+def _spec(view: View, owners: tuple[str, ...]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key_of(f"{SCHEMA}.{view.name}"),
+        deps=[key_of(_UPSTREAM.get(view.name, _EVENTS))],
+        group_name="views",
+        owners=list(owners),
+        kinds={"postgres", "view"},
+        description=f"{view.comment}\n\nA view with one row per {view.grain}. All times are UTC.",
+        metadata=_metadata(view),
+        tags={"grain": view.grain.replace(" ", "_")},
+    )
+
+
+def _metadata(view: View) -> dict[str, Any]:
+    columns = [dg.TableColumn(c.name, type=c.type, description=c.comment) for c in view.columns]
+    found: dict[str, Any] = {
+        "dagster/table_name": f"{SCHEMA}.{view.name}",
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "definition": dg.MetadataValue.md(f"```sql\n{view.query}\n```"),
+    }
+    if view.name not in _UPSTREAM:
+        found["dagster/column_lineage"] = dg.TableColumnLineage(
+            {
+                c.name: [dg.TableColumnDep(key_of(_EVENTS), c.name if c.name in _STORED else "payload")]
+                for c in view.columns
+            }
+        )
+    return found

@@ -1,0 +1,93 @@
+"""What people and scripts are shown of dead letters. Reads only.
+
+What belongs here: the queries and their rows. What does not: printing (`orchestration.cli`).
+"""
+
+from collections import defaultdict
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from assets.dead_letters.selection import Selection
+from assets.dead_letters.sql import statement
+from resources.postgres import Connection
+
+
+class CodeSummary(NamedTuple):
+    """The chosen letters of one code."""
+
+    code: str
+    letters: int
+    first: datetime
+    last: datetime
+
+
+class DeadLetterRow(NamedTuple):
+    """A letter without what it holds; without the reason too, which quotes it."""
+
+    id: int
+    topic: str
+    partition: int
+    offset: int
+    code: str
+    status: str
+    attempts: int
+    first_seen_at: datetime
+    last_attempt_at: datetime
+
+
+class AttemptRow(NamedTuple):
+    """What became of a letter at one attempt, or that it was discarded."""
+
+    attempt: int
+    at: datetime
+    outcome: str
+    code: str | None
+    reason: str | None
+    run_id: str
+
+
+class DeadLetterDetail(NamedTuple):
+    """Everything that is kept of a letter: personal data, in all likelihood."""
+
+    id: int
+    topic: str
+    topic_id: UUID
+    partition: int
+    offset: int
+    kafka_timestamp: datetime | None
+    key: bytes | None
+    value: bytes | None
+    header_names: list[bytes]
+    header_values: list[bytes | None]
+    code: str
+    reason: str
+    status: str
+    attempts: int
+    first_seen_at: datetime
+    last_attempt_at: datetime
+    run_id: str
+
+
+def summary(connection: Connection, choice: Selection) -> list[CodeSummary]:
+    """The chosen letters by code, the most frequent first."""
+    return [CodeSummary(*row) for row in connection.execute(statement("summarize_letters"), choice.parameters())]
+
+
+def newest(connection: Connection, choice: Selection, most: int) -> list[DeadLetterRow]:
+    """The chosen letters that came last."""
+    rows = connection.execute(statement("list_letters"), {**choice.parameters(), "most": most})
+    return [DeadLetterRow(*row) for row in rows]
+
+
+def details(connection: Connection, ids: tuple[int, ...]) -> list[tuple[DeadLetterDetail, list[AttemptRow]]]:
+    """Letters and their histories; a letter that was tried once only has a history of that."""
+    histories: defaultdict[int, list[AttemptRow]] = defaultdict(list)
+    for letter, *rest in connection.execute(statement("show_history"), {"ids": list(ids)}).fetchall():
+        histories[letter].append(AttemptRow(*rest))
+    found = [DeadLetterDetail(*row) for row in connection.execute(statement("show_letters"), {"ids": list(ids)})]
+    return [(letter, histories[letter.id] or [_first(letter)]) for letter in found]
+
+
+def _first(letter: DeadLetterDetail) -> AttemptRow:
+    return AttemptRow(letter.attempts, letter.last_attempt_at, "refused", letter.code, letter.reason, letter.run_id)

@@ -1,0 +1,135 @@
+"""One chunk of dead letters tried again, in one transaction: as the ingest stores, but no offset moves.
+
+What belongs here: what a redrive does in its transaction beside what `ingest.store` does. What does not: which letters
+(`redrive`). The order of locks is that of the ingest: places, events by key, letters by coordinate, counts by minute.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from typing_extensions import override
+
+from assets.dead_letters import audit
+from assets.dead_letters.dead_letter import DeadLetter
+from assets.dead_letters.sql import statement
+from assets.ingest import dead_letter_history, metric_counts, prior_outcome
+from assets.ingest.dead_letter_history import AttemptEntry
+from assets.ingest.metric_counts import NewRows
+from assets.ingest.model import Counts, Outcome
+from assets.ingest.partitions import Partitions
+from assets.ingest.plan import OffsetRange
+from assets.ingest.storage_rules import StorageRules
+from assets.ingest.store import Prepared, Store
+from monitoring.metrics.totals import NO_LANE
+from resources.postgres import Connection
+
+
+class ConcurrentChange(Exception):
+    """Some of the letters are not any more what they were when they were read; nothing was changed."""
+
+
+class DryRunDone(Exception):
+    """It would have worked; nothing was changed."""
+
+    def __init__(self, became: dict[int, AttemptEntry]) -> None:
+        super().__init__()
+        self.became = became
+
+
+@dataclass
+class RedriveStore(Store):
+    """Stores what has become valid of a chunk of letters."""
+
+    call: audit.AuditedCall = field(kw_only=True)
+    statuses: Sequence[str] = field(kw_only=True)
+
+    def redrive(self, connection: Connection, prepared: Prepared) -> dict[int, AttemptEntry]:
+        """Try the letters that the chunk was made of.
+
+        Returns:
+            What became of each, by position.
+
+        Raises:
+            ConcurrentChange: somebody else tried, discarded or deleted one of them meanwhile.
+            rows.PartitionMissing, rows.NothingStorable, psycopg.Error: nothing was committed, unless the connection
+                died during COMMIT.
+        """
+        began = time.monotonic()
+        letters: list[DeadLetter] = prepared.chunk.records
+        chosen = {"ids": [x.dead_letter_id for x in letters], "statuses": list(self.statuses), "by": self.author.run_id}
+        rules = self._prepare(connection, prepared)
+        self._hold(connection, prepared.chunk)
+        if connection.execute(statement("still_chosen"), chosen).fetchone() != (len(letters),):
+            raise ConcurrentChange
+        decoded, refused_now = prepared.decoded, [r.position for r in prepared.decoded.refused]
+        stays = Outcome(present=prior_outcome.stored(connection, prepared.chunk, refused_now))
+        prepared = self._admit(connection, prepared.less(stays), rules)
+        outcome, tally = self._bring_in(connection, prepared, optimistic=False)
+        refused = [*prepared.decoded.refused, *outcome.refused]
+        known = {position: letter.known() for position, letter in enumerate(letters)}
+        became = dead_letter_history.entries(known, prepared.claimed, outcome + prepared.stays, refused)
+        self._settle(connection, chosen, became.values())
+        self._record(connection, letters, became)
+        booked = self._book(connection, prepared, outcome, _differences(prepared, tally.by_range), began)
+        self._commit(connection, prepared, NewRows(booked.events, {}), metric_counts.redriven(decoded, became))
+        return became
+
+    @property
+    @override
+    def _lane(self) -> int:
+        return NO_LANE
+
+    def _record(self, connection: Connection, letters: Sequence[DeadLetter], became: dict[int, AttemptEntry]) -> None:
+        audit.add(connection, self.call, outcome_counts(letters, became))
+
+    def _settle(self, connection: Connection, chosen: Mapping[str, object], became: Iterable[AttemptEntry]) -> None:
+        made = [entry for entry in became if entry.outcome != "erased"]  # such a letter is gone by now
+        locked = [row[0] for row in connection.execute(statement("lock_letters"), chosen)]
+        if {e.letter for e in made} != set(locked):
+            raise ConcurrentChange
+        dead_letter_history.begin(connection, locked)
+        update = {
+            "ids": [e.letter for e in made],
+            "statuses": ["open" if e.outcome == "refused" else "resolved" for e in made],
+            "codes": [e.code for e in made],
+            "reasons": [e.reason for e in made],
+        }
+        connection.execute(statement("settle_letters"), {**update, "by": self.author.run_id})
+        dead_letter_history.write(connection, made, self.author.run_id)
+
+
+@dataclass
+class DryRunStore(RedriveStore):
+    """Does all of it and takes it back, partitions that had to be made for it included."""
+
+    @override
+    def _prepare(self, connection: Connection, prepared: Prepared) -> StorageRules:
+        connection.execute("begin")
+        self.partitions = Partitions()  # what is made in a transaction that is rolled back must not be remembered
+        return super()._prepare(connection, prepared)
+
+    @override
+    def _record(self, connection: Connection, letters: Sequence[DeadLetter], became: dict[int, AttemptEntry]) -> None:
+        raise DryRunDone(became)
+
+
+def outcome_counts(
+    letters: Sequence[DeadLetter], became: Mapping[int, AttemptEntry]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """How many letters ended how, by the code that they had."""
+    counted: dict[str, Counter[str]] = {}
+    for position, entry in became.items():
+        counted.setdefault(letters[position].code, Counter())[entry.outcome] += 1
+    return {"by_code": {code: dict(counter) for code, counter in sorted(counted.items())}}
+
+
+def _differences(prepared: Prepared, by_range: Sequence[Counts]) -> list[tuple[OffsetRange, Counts]]:
+    """What the ledger lacks: it counts each of these records as a dead letter."""
+    sizes = Counter(prepared.chunk.sources)
+    pairs = (
+        (r, counts - Counts(records=sizes[source], dead_letters=sizes[source]))
+        for source, (r, counts) in enumerate(zip(prepared.chunk.ranges, by_range, strict=True))
+    )
+    return [(r, counts) for r, counts in pairs if counts != Counts()]

@@ -1,0 +1,212 @@
+"""Erases users: first nothing of theirs is stored any more, then what is stored goes, and all that came of it.
+
+What belongs here: the order of the steps, and trying again. What does not: how far it reaches (`erasure_offsets`),
+repairing the aggregates (`assets.aggregates`), printing (`orchestration.cli.erase`).
+
+Two transactions, so that the ingest never stands still for longer than a moment. If the process dies between them
+the user's records are kept out already; erasing again does the rest.
+"""
+
+import json
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import psycopg
+
+from assets.aggregates.writer import NEVER, AggregateWriter
+from assets.erasure import erasure_offsets, previews
+from assets.erasure.sql import statement
+from assets.ingest import corrections, erasures, storage_rules
+from assets.ingest.ledger import Author
+from assets.ingest.partitions import detached, on_table
+from resources.kafka import Kafka
+from resources.postgres import INGEST_APPLICATION, Connection, Postgres, commit, is_transient
+
+APPLICATION = "millrace-erase"
+_TRIES_BESIDE_INGEST = 4
+_TRIES = 8
+
+Progress = Callable[[str], None]
+
+
+class EraseFailed(Exception):
+    """New events of the user, or their neighbours, kept coming in between. Nothing was deleted; erase again."""
+
+
+class UserFootprint(NamedTuple):
+    """What is stored of a user: events, sessions, and dead letters that name them."""
+
+    events: int
+    sessions: int
+    letters: int
+
+
+class Erased(NamedTuple):
+    """What an erasure removed; `user` is the hash that stands for the id."""
+
+    user: str
+    events: int
+    sessions: int
+    letters: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Eraser:
+    """Erases users of one database.
+
+    `actor` and `run_id` stand in the audit and the ledger; `reached` is for tests.
+    """
+
+    postgres: Postgres
+    kafka: Kafka
+    topics: tuple[str, ...]
+    aggregates: AggregateWriter
+    actor: str
+    run_id: str
+    failpoint: Callable[[str], None] = lambda _: None
+
+    def look(self, user_id: str) -> UserFootprint:
+        """What is stored of the user now. Changes nothing."""
+        with self.postgres.connect(APPLICATION) as connection:
+            connection.execute("begin isolation level repeatable read read only")
+            events, sessions = _count(connection, user_id)
+            return UserFootprint(events, sessions, len(_letters(connection, user_id)))
+
+    def erase(self, user_id: str, *, offline: bool = False, progress: Progress = lambda _: None) -> Erased:
+        """Erase what was sent of the user up to now, and keep it away.
+
+        Args:
+            user_id: the user.
+            offline: do not ask Kafka: what is not ingested yet is not erased, it will be stored.
+            progress: called with what is being done.
+
+        Raises:
+            KafkaUnavailable: it cannot be told how far the logs reach; nothing was done.
+            RulesLocked: the ingest kept it out; nothing was done.
+            EraseFailed: nothing was deleted; what comes in is kept out already.
+        """
+        [hashed] = self.ask([user_id], offline=offline, progress=progress)
+        return self.remove(user_id, hashed, progress=progress)
+
+    def ask(
+        self, users: Sequence[str], *, offline: bool = False, progress: Progress = lambda _: None
+    ) -> Sequence[bytes]:
+        """Keep away what was sent of users up to now: Kafka is asked once and the ingest paused once for all of them.
+
+        What earlier releases showed in Dagster's user interface goes at once, whoever it was of.
+
+        Returns:
+            The hash that stands for each.
+        """
+        with self.postgres.connect(APPLICATION) as connection:
+            progress("asking Kafka how far to erase" if not offline else "reading how far was ingested")
+            topics = {*self.topics, *erasure_offsets.topics_ever(connection)}
+            logs = {} if offline else erasure_offsets.ends(self.kafka, topics)
+            hashes = erasure_offsets.ask(self.postgres, connection, users, logs)
+            previews.remove(connection)
+        self.failpoint("erase_asked")
+        return hashes
+
+    def remove(
+        self, user_id: str, hashed: bytes, *, refresh: bool = True, progress: Progress = lambda _: None
+    ) -> Erased:
+        """Delete what is stored of a user who was asked for.
+
+        Args:
+            user_id: the user.
+            hashed: from `ask`.
+            refresh: whether the aggregates are brought up to date at once, or only if the user's events wait.
+            progress: called with what is being done.
+        """
+        began = time.monotonic()
+        for tries in range(_TRIES):
+            with self._standstill() if tries >= _TRIES_BESIDE_INGEST else _beside():
+                gone = self._try(user_id, hashed, progress, refresh=refresh or tries > 0)
+            if gone is not None:
+                return Erased(hashed.hex(), *gone, time.monotonic() - began)
+            time.sleep(0.1 * 2**tries if tries < _TRIES_BESIDE_INGEST else 0)
+        raise EraseFailed
+
+    @contextmanager
+    def _standstill(self) -> Generator[None]:
+        """Nobody stores meanwhile. The session is one that a blocked ingest may end, should this process freeze."""
+        with self.postgres.connect(INGEST_APPLICATION) as connection:
+            connection.execute("set idle_in_transaction_session_timeout = '60s'")
+            with storage_rules.changing_rules(self.postgres, connection):
+                yield
+
+    def _try(self, user_id: str, hashed: bytes, progress: Progress, *, refresh: bool) -> UserFootprint | None:
+        """None if something came in between."""
+        if refresh:
+            progress("bringing the aggregates up to date")
+            self.aggregates.refresh()
+        progress("deleting")
+        try:
+            with self.aggregates.alone() as connection:
+                self.aggregates.prepare(connection)
+                connection.execute("begin isolation level repeatable read")
+                corrections.begin(connection)
+                [[unsettled]] = connection.execute(statement("unsettled"), {"user_id": user_id}).fetchall()
+                if unsettled:
+                    return None
+                gone = self._delete_stored(connection, user_id, hashed)
+                self.failpoint("erase_before_commit")
+                commit(connection)
+                return gone
+        except psycopg.Error as error:
+            if not is_transient(error):
+                raise
+            return None
+
+    def _delete_stored(self, connection: Connection, user_id: str, hashed: bytes) -> UserFootprint:
+        """Everything of the user, in the order of locks: events, letters, aggregates, minutes, totals."""
+        who = {"user_id": user_id, "hashed": hashed}
+        letters = _letters(connection, user_id)
+        _, sessions = _count(connection, user_id)
+        for table in ("raw.events", *detached(connection)):
+            connection.execute(on_table(statement("delete_events"), table), who)
+        [[removed]] = connection.execute(statement("delete_letters"), {"letters": letters, **who}).fetchall()
+        self.aggregates.forget(connection, [user_id])
+        self._subtract_minutes(connection)
+        booked = corrections.write_difference(connection, Author(self.run_id, 0, "erase"), "erased")
+        types: dict[str, int] = dict(connection.execute(statement("types_gone")).fetchall())
+        gone = UserFootprint(sum(types.values()), max(0, sessions - _count(connection, user_id)[1]), removed)
+        self._audit(connection, hashed, {**gone._asdict(), "booked": booked._asdict(), "run": self.run_id})
+        corrections.count(connection, "erased", types, booked.dead_letters)
+        return gone
+
+    def _subtract_minutes(self, connection: Connection) -> None:
+        since = {"frontier": self.aggregates.frontier(connection) or NEVER}
+        connection.execute(statement("lock_minutes"), since)
+        connection.execute(statement("subtract_minutes"), since)
+
+    def _audit(self, connection: Connection, hashed: bytes, details: dict[str, object]) -> None:
+        row = {"actor": self.actor, "subject": hashed.hex(), "details": json.dumps(details)}
+        connection.execute(statement("audit"), row)
+
+
+@contextmanager
+def _beside() -> Generator[None]:
+    """The ingest goes on."""
+    yield
+
+
+def _count(connection: Connection, user_id: str) -> tuple[int, int]:
+    [(events, sessions)] = connection.execute(statement("count_user"), {"user_id": user_id}).fetchall()
+    return events, sessions
+
+
+def _letters(connection: Connection, user_id: str) -> list[int]:
+    """The dead letters that name the user."""
+    found: list[int] = []
+    with connection.cursor("letters_that_may") as cursor:
+        cursor.itersize = 100  # each may have megabytes
+        cursor.execute(statement("letters_that_may"), {"keys": erasures.written(user_id)})
+        for letter, key, value in cursor:
+            if user_id in erasures.names_in(key, value):
+                found.append(letter)
+    return found

@@ -1,0 +1,119 @@
+"""The ledger: what became of the records of a committed chunk, in all and by partition, and how long it took.
+
+What belongs here: counting and booking. What does not: totals behind the metrics (`metric_counts`).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from assets.ingest.anchors import Anchor
+from assets.ingest.model import Chunk, Counts, Decoded, Deduplicated, Outcome
+from assets.ingest.plan import OffsetRange, TopicIdPartition
+from assets.ingest.sql import statement
+from resources.postgres import Connection
+
+
+class Author(NamedTuple):
+    """Whose booking it is."""
+
+    run_id: str
+    lane: int
+    kind: str
+
+
+class ChunkCounts(NamedTuple):
+    """What became of a chunk: by position of its ranges."""
+
+    by_range: list[Counts]
+
+    @property
+    def total(self) -> Counts:
+        """Of all ranges."""
+        return sum(self.by_range, Counts())
+
+
+def count_chunk(decoded: Decoded, claimed: Deduplicated, outcome: Outcome) -> ChunkCounts:
+    """Count every record of the chunk exactly once.
+
+    Raises:
+        RuntimeError: some record is in none or in two of the lists; committing would break the first promise.
+    """
+    chunk = decoded.chunk
+    counted = [Counts() for _ in chunk.ranges]
+    sources = np.array(chunk.sources, dtype=np.int64)
+    _count(counted, sources, [*outcome.stored, *outcome.present], "stored")
+    _count(counted, sources, claimed.duplicates, "duplicates_redis")
+    _count(counted, sources, outcome.duplicates, "duplicates_postgres")
+    _count(counted, sources, [r.position for r in (*decoded.refused, *outcome.refused)], "dead_letters")
+    _count(counted, sources, decoded.tombstones, "tombstones")
+    _count(counted, sources, outcome.erased, "erased")
+    _count(counted, sources, outcome.expired, "expired")
+    if sum(c.records for c in counted) != len(chunk.records):
+        raise RuntimeError("a chunk does not add up; this is a bug in Millrace, nothing was committed")
+    return ChunkCounts(counted)
+
+
+def _count(counted: list[Counts], sources: np.ndarray[Any, Any], positions: Sequence[int], field: str) -> None:
+    if not positions:
+        return
+    found = np.bincount(sources[np.asarray(positions, dtype=np.int64)], minlength=len(counted))
+    for counts, number in zip(counted, found.tolist(), strict=True):
+        setattr(counts, field, getattr(counts, field) + number)
+        counts.records += number
+
+
+def write_batch(
+    connection: Connection,
+    author: Author,
+    booked: list[tuple[OffsetRange, Counts]],
+    seconds: dict[str, float],
+    facts: dict[str, Any],
+    last: Mapping[TopicIdPartition, Anchor] = MappingProxyType({}),
+) -> int:
+    """Write one batch and its ranges; returns the number of the batch.
+
+    Args:
+        connection: in the transaction that stores the chunk.
+        author: whose booking it is.
+        booked: what to book for each range; a replay books differences.
+        seconds: pull, decode, claim, frame, store.
+        facts: path, dedup_degraded, retries, and p50, p95, max of the latency in seconds.
+        last: the last record of each place.
+    """
+    total = sum((counts for _, counts in booked), Counts())
+    row = {**author._asdict(), **vars(total), **seconds, **facts}
+    [[batch_id]] = connection.execute(statement("insert_batch"), row).fetchall()
+    for r, counts in booked:
+        more: dict[str, Any] = {"duplicates": counts.duplicates, **vars(counts)}
+        where = {
+            "topic_id": r.topic_partition.topic_id,
+            "partition": r.topic_partition.partition,
+            "start": r.start,
+            "end": r.end,
+        }
+        more |= anchored(last.get(r.topic_partition))
+        connection.execute(statement("insert_range"), {"batch_id": batch_id, **where, **more})
+    return batch_id
+
+
+def anchored(last: Anchor | None) -> dict[str, Any]:
+    """What statements call the offset and the digest of a place's last record."""
+    return {"last_offset": last and last.offset, "last_digest": last and last.digest}
+
+
+def waited(chunk: Chunk) -> "np.ndarray[Any, Any]":
+    """Seconds from the Kafka timestamp of each record that has one to now."""
+    stamps = np.array([record.timestamp()[1] for record in chunk.records], dtype=np.int64)
+    return time.time() - stamps[stamps > 0] / 1000  # a record without a timestamp says 0 or less
+
+
+def latency(waited: "np.ndarray[Any, Any]") -> dict[str, float | None]:
+    """Of what records waited: median, 95th percentile and largest; None without any."""
+    if not len(waited):
+        return {"p50": None, "p95": None, "max": None}
+    p50, p95, most = np.quantile(waited, (0.5, 0.95, 1.0))
+    return {"p50": float(p50), "p95": float(p95), "max": float(most)}

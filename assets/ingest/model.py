@@ -1,0 +1,143 @@
+"""The shapes that travel through a chunk: records as pulled, as decoded, and what became of them.
+
+What belongs here: frozen or append-only data without behaviour. What does not: anything that reads or writes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from assets.ingest.plan import OffsetRange, TopicIdPartition
+from contract.codes import RejectionCode
+from contract.decode import Event
+
+
+class Gap(NamedTuple):
+    """Offsets that are lost at the source; `end` is None where nobody can know it."""
+
+    topic: str
+    topic_partition: TopicIdPartition
+    start: int
+    end: int | None
+    reason: str
+
+
+class Unreadable(NamedTuple):
+    """A partition that Kafka does not hand out: the offset at which it stands, and the error, by name and in words."""
+
+    topic: str
+    topic_partition: TopicIdPartition
+    offset: int
+    error: str
+
+    def __str__(self) -> str:
+        """As logs, errors and causes name it."""
+        return f"{self.topic}/{self.topic_partition.partition} at offset {self.offset}: {self.error}"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Kafka records of one transaction, and exactly the offsets they account for.
+
+    `records` are confluent_kafka messages; `sources[i]` is the position in `ranges` of the place of `records[i]`.
+    """
+
+    ranges: tuple[OffsetRange, ...]
+    records: list[Any]
+    sources: list[int]
+    gaps: tuple[Gap, ...] = ()
+    pull_seconds: float = 0.0
+
+    @property
+    def moves(self) -> bool:
+        """Whether committing it changes anything."""
+        return any(r.end != r.start for r in self.ranges) or bool(self.gaps)
+
+
+class Accepted(NamedTuple):
+    """An event and the position of its record in the chunk."""
+
+    position: int
+    event: Event
+
+
+class RejectedRecord(NamedTuple):
+    """A record that is no valid event, by its position in the chunk."""
+
+    position: int
+    code: RejectionCode
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A chunk after decoding: every record is in exactly one of the three lists."""
+
+    chunk: Chunk
+    accepted: list[Accepted]
+    refused: list[RejectedRecord]
+    tombstones: list[int]
+    decode_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Deduplicated:
+    """What Redis made of the accepted events.
+
+    `event_writer` are to be stored; `duplicates` are certain duplicates, by position. `undecided` maps the position of
+    an event whose id somebody else claimed to that claim's occurred_at (microseconds since the epoch).
+    """
+
+    rows: list[Accepted]
+    duplicates: list[int]
+    undecided: dict[int, int]
+    degraded: bool
+    claim_seconds: float = 0.0
+
+
+@dataclass
+class Counts:
+    """What became of records. Without `records` itself, the fields sum up to it, always."""
+
+    records: int = 0
+    stored: int = 0
+    duplicates_redis: int = 0
+    duplicates_postgres: int = 0
+    dead_letters: int = 0
+    tombstones: int = 0
+    erased: int = 0
+    expired: int = 0
+
+    @property
+    def duplicates(self) -> int:
+        """From either source."""
+        return self.duplicates_redis + self.duplicates_postgres
+
+    def __sub__(self, other: "Counts") -> "Counts":
+        """Field by field."""
+        return Counts(*(a - b for a, b in zip(_fields(self), _fields(other), strict=True)))
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Field by field."""
+        return Counts(*(a + b for a, b in zip(_fields(self), _fields(other), strict=True)))
+
+
+def _fields(counts: Counts) -> tuple[int, ...]:
+    return tuple(vars(counts).values())
+
+
+@dataclass
+class Outcome:
+    """What storing a chunk did, by the rows that are really there: positions of records, each in exactly one list."""
+
+    path: str = "none"
+    stored: list[int] = field(default_factory=list[int])
+    present: list[int] = field(default_factory=list[int])
+    duplicates: list[int] = field(default_factory=list[int])
+    refused: list[RejectedRecord] = field(default_factory=list[RejectedRecord])
+    erased: list[int] = field(default_factory=list[int])
+    expired: list[int] = field(default_factory=list[int])
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """List by list, by the path of the first."""
+        lists = {name: mine + getattr(other, name) for name, mine in vars(self).items() if name != "path"}
+        return Outcome(self.path, **lists)

@@ -1,0 +1,166 @@
+"""The views of schema `analytics`: one a type of event, made from the contract, and two that show how things are now.
+
+What belongs here: what each view is: its name, its columns, its query. What does not: making them in a database
+(`create_views`) and who may read them (`analyst_role`).
+
+A column of an event view never raises, whatever JSON the payload holds: a row may have been stored under an older or
+a newer contract. Where a value is of another kind than the contract says, or does not fit, the column is null (a text
+column shows its JSON); the exact value is always in raw.events.payload.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from contract.contract import Contract, EventType, Field, Kind
+from infra.postgres.sql import statement
+from infra.postgres.tables import metadata
+
+SCHEMA = "analytics"
+MADE_BY = "Made by millrace migrate"
+"""Stands in the comment of each view that is ours: only those are replaced and dropped."""
+
+_MAX_NAME = 63  # bytes; PostgreSQL would cut what is longer
+_BIGINT = "-9223372036854775808 and 9223372036854775807"
+_NUMBER = "case when jsonb_typeof(e.payload -> {0}) = 'number' then (e.payload -> {0})::numeric end"
+_EXPRESSIONS: dict[Kind, tuple[str, str]] = {
+    "text": ("text", "e.payload ->> {0}"),
+    # Not double precision: it raises for what is too small or too large for it, and its sums do too.
+    "number": ("numeric", _NUMBER),
+    "integer": (
+        "bigint",
+        f"case when ({_NUMBER}) between {_BIGINT} and mod({_NUMBER}, 1) = 0 then ({_NUMBER})::bigint end",
+    ),
+    "boolean": (
+        "boolean",
+        "case when jsonb_typeof(e.payload -> {0}) = 'boolean' then (e.payload -> {0})::boolean end",
+    ),
+    "json": ("jsonb", "e.payload -> {0}"),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a view, as the database has it."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A view of schema `analytics`.
+
+    Attributes:
+        name: without the schema.
+        comment: what it holds, `MADE_BY` at its end.
+        grain: what there is a row for.
+        columns: in order.
+        query: what it selects; these columns, in this order.
+    """
+
+    name: str
+    comment: str
+    grain: str
+    columns: tuple[Column, ...]
+    query: str
+
+
+def views(contract: Contract) -> tuple[View, ...]:
+    """All views, those of the types in the contract's order first.
+
+    Raises:
+        ValueError: two views, or two columns of one, would have the same name, or a name is too long.
+    """
+    made = (*map(event_view, contract.values()), _live(contract), _freshness())
+    _refuse_twins("views", [view.name for view in made])
+    return made
+
+
+def view_name(event_type: str) -> str:
+    """The type's plural; `<type>_events` where a table or another view of the schema has that name."""
+    plural = _plural(event_type)
+    taken = {table.name for table in metadata.tables.values() if table.schema == SCHEMA} | {"live", "freshness"}
+    return f"{event_type}_events" if plural in taken else plural
+
+
+def event_view(event: EventType) -> View:
+    """The view of one type of event.
+
+    Raises:
+        ValueError: two columns would have the same name, or a name is too long.
+    """
+    made = list(_event_columns(event))
+    _refuse_twins(f"columns of the view of {event.name}", [column.name for column, _ in made])
+    selected = ",\n    ".join(f'{value} as "{column.name}"' for column, value in made)
+    query = f"select\n    {selected}\nfrom raw.events as e\nwhere e.type = {_literal(event.name)}"  # nosec B608
+    comment = f"{event.description} {MADE_BY} from the event type {event.name}."
+    return View(view_name(event.name), comment.strip(), "event", tuple(column for column, _ in made), query)
+
+
+def _event_columns(event: EventType) -> Iterator[tuple[Column, str]]:
+    yield Column("event_id", "uuid", "The event"), "e.event_id"
+    yield Column("occurred_at", "timestamp with time zone", "When it happened, UTC"), "e.occurred_at"
+    yield Column("user_id", "text", "Who did it"), "e.user_id"
+    yield from (_payload_column(each) for each in event.fields if each.attribute != "user_id")
+    known = _literal([each.name for each in event.fields])
+    unknown = f"case when jsonb_typeof(e.payload) = 'object' then e.payload - {known}::text[] end"
+    yield Column("extra", "jsonb", "What else the payload has, beyond the contract"), unknown
+    yield Column("ingested_at", "timestamp with time zone", "When it was stored, UTC"), "e.ingested_at"
+
+
+def _payload_column(field: Field) -> tuple[Column, str]:
+    name = field.attribute
+    if name in {"event_id", "occurred_at", "extra", "ingested_at"}:
+        name = f"payload_{name}"
+    kind, expression = _EXPRESSIONS[field.kind]
+    comment = " ".join(filter(None, [f"payload.{field.name}.", field.description]))
+    return Column(name, kind, comment), expression.format(_literal(field.name))
+
+
+def _live(contract: Contract) -> View:
+    columns = (
+        Column("type", "text", "Event type"),
+        Column("last_event_minute", "timestamp with time zone", "Minute of the last event; null: there was none ever"),
+        Column(
+            "seconds_since", "bigint", "Seconds since that minute began: the last event is at most so old; null if none"
+        ),
+        Column("running_minute", "bigint", "Events in the minute that runs"),
+        Column("last_minute", "bigint", "Events in the last full minute"),
+        Column("last_5_minutes", "bigint", "Events in the last 5 full minutes"),
+        Column("last_60_minutes", "bigint", "Events in the last 60 full minutes"),
+        Column("per_second", "numeric", "Events a second over the last 5 full minutes"),
+    )
+    comment = f"The last minutes at a glance, by the time at which events occurred. {MADE_BY}."
+    query = statement("live").replace("%(types)s", _literal(list(contract)))  # a view has no parameters
+    return View("live", comment, "event type", columns, query)
+
+
+def _freshness() -> View:
+    columns = (
+        Column("hour", "timestamp with time zone", "The hour, UTC, in which the events occurred"),
+        Column("events", "bigint", "Events that are in raw.events and not yet in the aggregates"),
+        Column("waiting_since", "timestamp with time zone", "When the first of them was stored"),
+        Column("waiting_seconds", "double precision", "How long ago that is"),
+    )
+    text = "Hours whose latest events the aggregates do not hold yet. Empty: every table is settled."
+    return View("freshness", f"{text} {MADE_BY}.", "hour that waits", columns, statement("freshness"))
+
+
+def _literal(value: object) -> str:
+    return sql.Literal(value).as_string()
+
+
+def _plural(word: str) -> str:
+    if re.search(r"[^aeiou_]y$", word):
+        return word[:-1] + "ies"
+    return word + ("es" if re.search(r"(s|x|z|ch|sh)$", word) else "s")
+
+
+def _refuse_twins(what: str, names: list[str]) -> None:
+    bad = sorted({name for name in names if names.count(name) > 1 or len(name.encode()) > _MAX_NAME})
+    if bad:
+        raise ValueError(f"{what}: the same name twice, or one of more than {_MAX_NAME} bytes: {', '.join(bad)}")

@@ -1,0 +1,79 @@
+"""The `millrace` command: one module a subject beside this file, imported only when its command is called.
+
+What belongs here: arguments, printing, exit codes. What does not: the work itself, which other code can call too.
+Exit codes: 0 done, 1 the answer is no (out of balance, not running, unhealthy), 2 wrong usage or settings.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from typing_extensions import override
+
+from orchestration.secret_files import SettingsError, take_files
+
+# Importing Dagster takes two seconds; `millrace --help` must not pay for it.
+_COMMANDS = {
+    "up": "stack:up",
+    "down": "stack:down",
+    "status": "stack:status",
+    "env": "stack:env",
+    "doctor": "stack:doctor",
+    "demo": "demo:demo",
+    "produce": "produce:produce",
+    "reconcile": "reconcile:reconcile",
+    "dead-letters": "dead_letters:dead_letters",
+    "gaps": "gaps:gaps",
+    "erase": "erase:erase",
+    "backfill": "backfill:backfill",
+    "bench": "bench:bench",
+    "init": "init:init",
+    "migrate": "migrate:migrate",
+    "alertmanager-config": "alertmanager_config:alertmanager_config",
+    "code-server": "engine:code_server",
+    "webserver": "engine:webserver",
+    "daemon": "engine:daemon",
+    "worker": "engine:worker",
+    "health": "health:health",
+}
+
+
+class _LazyGroup(click.Group):
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name].split(":")
+        return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="millrace")
+def _cli() -> None:
+    """Millrace moves user-activity events from Kafka into PostgreSQL, exactly once.
+
+    \b
+    Start everything on this machine:   millrace up --detach
+    Send it some traffic:               millrace produce --rate 1000 --duration 60s
+    Prove that nothing is missing:      millrace reconcile
+    Reach it with your own tools:       eval "$(millrace env)"
+    """  # noqa: D301 - click's \b is that very character
+    take_files(os.environ)
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Run the command line; settings that are wrong are printed line by line and end it with exit code 2."""
+    try:
+        return _cli(argv)
+    except SettingsError as error:
+        click.echo(f"millrace cannot start, these settings need attention:\n{error}", err=True)
+        if " is not set" in str(error) and Path(".millrace").is_dir():
+            click.echo('those of the stack in .millrace: eval "$(millrace env)"', err=True)
+        sys.exit(2)

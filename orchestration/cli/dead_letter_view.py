@@ -1,0 +1,159 @@
+"""How dead letters look on a terminal and in JSON.
+
+What belongs here: text, tables, and the names in the JSON. What does not: the commands (`dead_letters`).
+What comes from a record may hold anything, so it is written by `contract.shown`, and rich is given it as `Text`.
+"""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from assets.dead_letters.listing import AttemptRow, CodeSummary, DeadLetterDetail, DeadLetterRow
+from assets.dead_letters.redrive import Redriven
+from contract.shown import on_a_line
+
+_SHOWN = 2_000
+_WIDE = 200
+_OUTCOMES = {"stored": "stored", "duplicate": "duplicates", "refused": "refused again"}
+_RARE = {"erased": "erased", "expired": "expired"}
+
+
+def console() -> Console:
+    """Where tables go; what is not a terminal has no edge."""
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+
+
+def letters(number: int) -> str:
+    """A number of letters in words."""
+    return f"{number:,} letter" + ("" if number == 1 else "s")
+
+
+def listed(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow]) -> dict[str, Any]:
+    """A list for scripts."""
+    return {"summary": [_plain(g._asdict()) for g in groups], "letters": [_plain(r._asdict()) for r in rows]}
+
+
+def show_list(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow], status: str, console: Console) -> None:
+    """A table of codes, and one of the newest letters."""
+    if not groups:
+        console.print("no dead letters" if status == "all" else f"no {status} dead letters")
+        return
+    table = Table(title=letters(sum(g.letters for g in groups)), title_justify="left")
+    for name in ("code", "letters", "first", "last"):
+        table.add_column(name, justify="right" if name == "letters" else "left", no_wrap=True)
+    for group in groups:
+        table.add_row(_text(group.code), f"{group.letters:,}", _time(group.first), _time(group.last))
+    console.print(table)
+    if not rows:
+        return
+    shown = ("id", "first seen", "record", "code", "status", "attempts")
+    table = Table(title="the newest", title_justify="left")
+    for name in shown:
+        foldable = name in ("record", "code")
+        table.add_column(name, no_wrap=not foldable, overflow="fold", justify="right" if name == "attempts" else "left")
+    for r in rows:
+        where = f"{r.topic}/{r.partition}@{r.offset}"
+        table.add_row(str(r.id), _time(r.first_seen_at), _text(where), _text(r.code), r.status, str(r.attempts))
+    console.print(table)
+
+
+def whole(letter: DeadLetterDetail, attempts: Sequence[AttemptRow]) -> dict[str, Any]:
+    """Everything of a letter for scripts: bytes as {"text": ...} or, where they are no UTF-8, {"hex": ...}."""
+    values = zip(letter.header_names, letter.header_values, strict=True)
+    return {
+        **_plain({k: v for k, v in letter._asdict().items() if not k.startswith("header_")}),
+        "topic_id": str(letter.topic_id),
+        "key": _encoded(letter.key),
+        "value": _encoded(letter.value),
+        "headers": [[_encoded(name), _encoded(value)] for name, value in values],
+        "history": [_plain(a._asdict()) for a in attempts],
+    }
+
+
+def described(letter: DeadLetterDetail, attempts: Sequence[AttemptRow], *, full: bool) -> str:
+    """Everything of a letter for people."""
+    lines = [
+        f"dead letter {letter.id}: {letter.status}",
+        f"  record    {on_a_line(letter.topic)}/{letter.partition}@{letter.offset} (topic id {letter.topic_id})",
+        f"  sent      {_time(letter.kafka_timestamp) if letter.kafka_timestamp else '(no timestamp)'}",
+        f"  code      {on_a_line(letter.code)}",
+        f"  reason    {on_a_line(letter.reason)}",
+        f"  attempts  {letter.attempts}",
+    ]
+    for a in attempts:
+        why = on_a_line(": ".join(filter(None, (a.code if a.outcome == "refused" else None, a.reason))))
+        lines.append(f"    {a.attempt:>3}  {_time(a.at)}  {a.outcome:<9}  {a.run_id}" + (f"  {why}" if why else ""))
+    for name, value in zip(letter.header_names, letter.header_values, strict=True):
+        lines.append(f"  header    {_shown(name, full=full)}: {_shown(value, full=full)}")
+    lines.append(f"  key       {_shown(letter.key, full=full)}")
+    lines.append(f"  value     {_shown(letter.value, full=full)}")
+    return "\n".join(lines)
+
+
+def redriven(done: Redriven, *, dry_run: bool) -> dict[str, Any]:
+    """What a redrive did for scripts."""
+    names = {**{k: k for k in (*_OUTCOMES, *_RARE)}, "duplicate": "duplicates"}
+    totals = {name: done.total(outcome) for outcome, name in names.items()}
+    by_code = {
+        code: {name: counts.get(outcome, 0) for outcome, name in names.items()} for code, counts in done.by_code.items()
+    }
+    about = {"run": None if dry_run else done.run, "dry_run": dry_run, "chosen": done.chosen}
+    return {**about, **totals, "skipped": done.skipped, "by_code": by_code}
+
+
+def show_redriven(done: Redriven, console: Console, *, dry_run: bool) -> None:
+    """A table by code, and what it comes to."""
+    names = {**_OUTCOMES, **{k: v for k, v in _RARE.items() if done.total(k)}}
+    if done.by_code:
+        table = Table("code", title="would be, by code until now" if dry_run else "by code until now")
+        for name in names.values():
+            table.add_column(name, justify="right")
+        for code, counts in done.by_code.items():
+            table.add_row(_text(code), *(f"{counts.get(outcome, 0):,}" for outcome in names))
+        console.print(table)
+    refused, would = done.total("refused"), "would be " if dry_run else ""
+    resolved = done.chosen - done.skipped - refused
+    console.print(f"{letters(done.chosen)} chosen: {resolved:,} {would}resolved, {refused:,} {would}refused again")
+    if done.skipped:
+        console.print(f"{letters(done.skipped)} skipped: settled by somebody else meanwhile")
+    if dry_run:
+        console.print("dry run: nothing was changed")
+
+
+def _shown(data: bytes | None, *, full: bool) -> str:
+    if data is None:
+        return "(none)"
+    try:
+        text = on_a_line(data.decode())
+    except UnicodeDecodeError:
+        text = "hex " + data.hex()
+    if full or len(text) <= _SHOWN:
+        return text
+    return f"{text[:_SHOWN]}... ({len(data):,} bytes; --full shows all)"
+
+
+def _text(text: str) -> Text:
+    """For rich, which else would read [words in brackets] as orders."""
+    return Text(on_a_line(text))
+
+
+def _encoded(data: bytes | None) -> dict[str, str] | None:
+    if data is None:
+        return None
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"hex": data.hex()}
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"

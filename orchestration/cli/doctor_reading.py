@@ -1,0 +1,73 @@
+"""What the doctor says of reading: partitions that Kafka does not hand out, and topics that nobody reads any more.
+
+What belongs here: asking and saying what to do. What does not: whether services answer (`infra.local.doctor`).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psycopg
+
+from assets.ingest import unconfigured_topics, withheld
+from assets.ingest.withheld import Withheld
+from infra.local import state
+from infra.local.preflight import Finding
+from orchestration import settings as settings_module
+from orchestration.factories import make_kafka
+from orchestration.settings import Settings
+from resources.kafka import KafkaUnavailable
+from resources.postgres import Postgres, describe
+
+_MEND = (
+    "mend it at the brokers (docs/runbook.md, MillracePartitionUnreadable); where it is lost for good: "
+    "millrace gaps give-up --topic {topic} --partition {partition} --dry-run"
+)
+_MEND_ALL = "Millrace's user needs DESCRIBE and READ on the topic: docs/runbook.md, MillracePartitionUnreadable"
+_PUT_IN = "put it into MILLRACE_KAFKA_TOPICS again and restart, or: docs/runbook.md, MillraceTopicLeftOut"
+_ASK_AGAIN = "ask again when PostgreSQL and Kafka answer; millrace gaps list needs PostgreSQL alone"
+
+
+def of_stack(directory: Path) -> Iterator[Finding]:
+    """Of the stack that runs in a directory, else of what the environment names; nothing where there is neither."""
+    home = directory.expanduser().absolute().resolve()
+    running = state.environment(home) if state.supervisor(home) else {}
+    environment = {**os.environ, **running}
+    if "MILLRACE_POSTGRES_URL" in environment:
+        yield from examine(settings_module.load(environment))
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """One finding for each partition and topic, or one that says that all is well."""
+    try:
+        stuck, forgotten = _ask(settings)
+    except (psycopg.Error, KafkaUnavailable) as error:
+        what = describe(error) if isinstance(error, psycopg.Error) else f"Kafka: {error}"
+        yield Finding("partitions", "WARN", f"nobody can tell whether they can be read: {what}", _ASK_AGAIN)
+        return
+    yield from map(_stuck, stuck)
+    yield from _left_out(forgotten)
+    if not stuck:
+        yield Finding("partitions", "OK", "Kafka withholds none")
+
+
+def _ask(settings: Settings) -> tuple[list[Withheld], Mapping[str, int]]:
+    kafka, troubles = make_kafka(settings), dict[str, str]()
+    with Postgres(settings.postgres_url).connect("millrace-doctor", statement_timeout_seconds=5) as connection:
+        known = unconfigured_topics.known(connection, settings.kafka_topics)
+        available = kafka.available(settings.kafka_topics, troubles)
+        stuck = withheld.read(connection, troubles, available)
+    return [each for each in stuck if each.topic in settings.kafka_topics], unconfigured_topics.count(kafka, known)
+
+
+def _stuck(found: Withheld) -> Finding:
+    since = f" (since {found.since:%Y-%m-%d %H:%M:%S %Z})" if found.since else ""
+    mend = _MEND_ALL if found.partition == withheld.ALL else _MEND
+    advice = mend.format(topic=found.topic, partition=found.partition)
+    return Finding("partitions", "FAIL", f"cannot be read: {found}{since}", advice)
+
+
+def _left_out(forgotten: Mapping[str, int]) -> Iterator[Finding]:
+    for topic, left in sorted(forgotten.items()):
+        text = f"{topic} is not in MILLRACE_KAFKA_TOPICS any more, with {left:,} unread records"
+        yield Finding("topics", "WARN", text, _PUT_IN)

@@ -1,0 +1,104 @@
+"""`millrace daemon`, `worker`, `code-server` and `webserver`: the processes of Dagster, each in the foreground.
+
+What belongs here: their arguments. What does not: how they work (`orchestration.dagster_runtime`). The web server and
+the code server are Dagster's own commands, run in this process, so that what came from files stays in its memory.
+"""
+
+import os
+import runpy
+import sys
+
+import click
+
+from orchestration import settings
+from orchestration.dagster_runtime import instance
+
+_LEVELS = click.Choice(["debug", "info", "warning", "error"])
+_OTHERS = 2
+_ONE_WRITER = 1
+_host = click.option(
+    "--host",
+    envvar="MILLRACE_LISTEN_HOST",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on; or MILLRACE_LISTEN_HOST, which the image sets to 0.0.0.0.",
+)
+
+
+@click.command()
+@click.option("--log-level", type=_LEVELS, default="warning", show_default=True, help="From which level on to log.")
+def daemon(log_level: str) -> None:
+    """Run Dagster's daemons, with sensors that tick every second.
+
+    One a stack. It needs DAGSTER_HOME (see `orchestration.dagster_runtime.instance.prepare_home`) and a code server at
+    MILLRACE_CODE_SERVER_HOST and MILLRACE_CODE_SERVER_PORT.
+    """
+    settings.load()
+    _check_home(code_server=True)
+    from orchestration.dagster_runtime import daemon
+
+    daemon.run(instance.workspace_file(), log_level)
+
+
+@click.command()
+@click.argument("queue")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="How many runs at once, each in its own process. Default: the lanes for 'ingest', "
+    f"{_ONE_WRITER} for 'aggregates', {_OTHERS} for others.",
+)
+@click.option("--log-level", type=_LEVELS, default="warning", show_default=True, help="From which level on to log.")
+@click.option("--code", hidden=True, help="The module of the definitions, for tests.")
+def worker(queue: str, concurrency: int | None, log_level: str, code: str | None) -> None:
+    """Execute the runs of one queue: `ingest`, `aggregates` (new and late events), or `default` for everything else.
+
+    One a queue and machine; more machines are more workers. On SIGTERM it finishes the runs in hand, for at most 20 s.
+    """
+    at_once = {"ingest": settings.load().lanes, "aggregates": _ONE_WRITER}
+    _check_home(code_server=False)
+    from orchestration.dagster_runtime.worker import start
+
+    start(queue, concurrency or at_once.get(queue, _OTHERS), code, log_level)
+
+
+@click.command("code-server")
+@_host
+@click.option("--port", envvar="MILLRACE_CODE_SERVER_PORT", type=int, default=4266, show_default=True)
+def code_server(host: str, port: int) -> None:
+    """Serve Millrace's code to the daemon and the web server. One a stack.
+
+    It listens when it has loaded the code, and ends with the reason when it cannot.
+    """
+    settings.load()
+    _check_home(code_server=False)
+    code = ("-m", "orchestration.definitions", "--empty-working-directory")
+    _become("dagster", "api", "grpc", *code, "-h", host, "-p", str(port))
+
+
+@click.command()
+@_host
+@click.option("--port", type=int, default=3000, show_default=True)
+def webserver(host: str, port: int) -> None:
+    """Serve Dagster's web UI, which knows no login: let only those reach it who may do everything.
+
+    It refuses what pages of other sites make a browser ask for, and hosts that are neither loopback nor in
+    MILLRACE_WEBSERVER_HOSTS.
+    """
+    hosts = settings.load().webserver_hosts
+    _check_home(code_server=True)
+    instance.write_events_in_batches()  # a run that is launched in the UI may be one of thousands of partitions
+    from orchestration.dagster_runtime import webserver
+
+    webserver.start(hosts, host, port, str(instance.workspace_file()))
+
+
+def _check_home(*, code_server: bool) -> None:
+    instance.make_home(os.environ)
+    instance.check_environment(os.environ, code_server=code_server)
+
+
+def _become(module: str, *arguments: str) -> None:
+    """Go on as `python -m module arguments`."""
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,0 +1,88 @@
+"""Options that the commands about the embedded stack share, and what they do when something cannot be done.
+
+What belongs here: arguments and exit codes. What does not: the commands (`stack`).
+"""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infra.local.services import LocalError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DEFAULT = Path(".millrace")
+_Command = Callable[..., Any]
+
+
+def _absolute(_context: click.Context, _parameter: click.Parameter, value: Path) -> Path:
+    return value.expanduser().resolve()
+
+
+def _ports(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for pair in (pair.strip() for value in values for pair in value.split(",") if pair.strip()):
+        name, _, number = pair.partition("=")
+        if not number.isdecimal() or not 0 < int(number) < 65536:
+            raise click.BadParameter(f"{pair!r}: expected NAME=PORT, for example webserver=3001")
+        found[name] = int(number)
+    return found
+
+
+def with_data_dir(command: _Command) -> _Command:
+    """Give a command the argument `data_dir`, an absolute path."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        envvar="MILLRACE_DATA_DIR",
+        default=DEFAULT,
+        show_default=True,
+        callback=_absolute,
+        help="Where the stack keeps its data, settings and logs. [env: MILLRACE_DATA_DIR]",
+    )(command)
+
+
+def with_ports(command: _Command) -> _Command:
+    """Give a command the arguments `ports`, by name, and `free_ports`."""
+    which = click.option(
+        "--port",
+        "ports",
+        multiple=True,
+        metavar="NAME=PORT",
+        envvar="MILLRACE_PORTS",
+        callback=_ports,
+        help="Another port for one of the programs, for example webserver=3001. May be repeated; remembered. "
+        "[env: MILLRACE_PORTS, separated by commas]",
+    )
+    any_free = click.option("--free-ports", is_flag=True, help="Take any free ports, and remember them.")
+    return which(any_free(command))
+
+
+def with_json(command: _Command) -> _Command:
+    """Give a command the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
+
+
+@contextmanager
+def refusals() -> Generator[None]:
+    """Print what cannot be done, instead of a traceback."""
+    try:
+        yield
+    except LocalError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+def make_console() -> "Console":
+    """The terminal; what goes to a file or a pipe is not cut to eighty columns."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 200)

@@ -1,0 +1,128 @@
+"""The code location: assets, jobs, sensors and resources put together from the settings.
+
+What belongs here: `build_defs`, by which production, tests and the demo differ in an argument. What does not: assets,
+sensors and jobs themselves. Dagster loads `defs`; the environment is read then and not when this module is imported.
+"""
+
+from datetime import timedelta
+from functools import cache
+
+import dagster as dg
+
+from assets.aggregates.assets import aggregate_assets
+from assets.aggregates.refresh_job import JOB as REFRESH_JOB
+from assets.aggregates.refresh_job import QUEUE as REFRESH_QUEUE
+from assets.aggregates.refresh_job import refresh_aggregates
+from assets.aggregates.view_specs import view_specs
+from assets.aggregates.writer import AggregateWriter
+from assets.ingest.asset import QUEUE as INGEST_QUEUE
+from assets.ingest.asset import ingest_asset, topic_specs
+from assets.ingest.plan import PlanLimits
+from assets.ingest.worker import Worker
+from assets.quality.checks import exactness_asset
+from assets.upkeep.assets import JOBS, Upkeep, upkeep_assets
+from assets.upkeep.dagster_history import RunHistory
+from assets.upkeep.ledger_history import LedgerHistory
+from contract.contract import Contract
+from monitoring.metrics.resource import Metrics
+from orchestration import settings as settings_module
+from orchestration.dagster_runtime.broker import DEFAULT_QUEUE
+from orchestration.factories import make_aggregates, make_metrics, make_worker
+from orchestration.jobs import INGEST_JOB, checks_job, ingest_job, rebuild_jobs
+from orchestration.settings import Settings
+from sensors.close_schedules import CHECKS_JOB, DAYS_JOB, HOURS_JOB, OVERALL_JOB, close_schedules
+from sensors.dirty_buckets import DirtyBuckets, dirty_buckets_sensor
+from sensors.kafka_offsets import KafkaOffsets, kafka_offsets_sensor
+from sensors.metrics import metrics_sensor
+from sensors.run_failures import RunFailures, run_failures_sensor
+from sensors.upkeep_schedules import upkeep_schedules
+
+_RUN_JOBS = (INGEST_JOB, REFRESH_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *JOBS.values())
+
+
+def build_defs(
+    settings: Settings,
+    worker: Worker | None = None,
+    aggregates: AggregateWriter | None = None,
+    metrics: Metrics | None = None,
+) -> dg.Definitions:
+    """Everything Dagster needs to know.
+
+    Args:
+        settings: of this deployment.
+        worker: instead of the one by the settings, for tests.
+        aggregates: likewise.
+        metrics: likewise.
+    """
+    worker = worker or make_worker(settings)
+    aggregates = aggregates or make_aggregates(settings)
+    metrics = metrics or make_metrics(settings, _RUN_JOBS, (INGEST_QUEUE, REFRESH_QUEUE, DEFAULT_QUEUE))
+    return dg.Definitions(
+        assets=[
+            *topic_specs(settings.kafka_topics),
+            ingest_asset(settings.kafka_topics),
+            *aggregate_assets(settings.history_start, settings.asset_owners, settings.freshness),
+            *view_specs(Contract(), settings.asset_owners),
+            exactness_asset(settings.freshness, settings.asset_owners),
+            *upkeep_assets(settings.asset_owners),
+        ],
+        jobs=[ingest_job(settings), refresh_aggregates, *rebuild_jobs(), checks_job()],
+        sensors=[
+            _kafka_offsets(settings, worker),
+            _dirty_buckets(settings, worker),
+            run_failures_sensor(RunFailures(worker.postgres)),
+            metrics_sensor(metrics, settings.metrics_interval),
+        ],
+        schedules=[*close_schedules(settings.history_start), *upkeep_schedules()],
+        resources={
+            "worker": worker,
+            "aggregates": aggregates,
+            "metrics": metrics,
+            "postgres": worker.postgres,
+            "upkeep": _upkeep(settings, worker, aggregates),
+        },
+        # A run is one process: it was warm before the run came.
+        executor=dg.in_process_executor,
+    )
+
+
+def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
+    world = KafkaOffsets(
+        worker.kafka,
+        worker.postgres,
+        settings.kafka_topics,
+        PlanLimits(settings.lanes, settings.max_events_per_run),
+        settings.progress_timeout,
+        INGEST_JOB,
+    )
+    return kafka_offsets_sensor(world, settings.sensor_interval, settings.run_max_runtime)
+
+
+def _dirty_buckets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
+    world = DirtyBuckets(worker.postgres, settings.freshness, 2 * settings.progress_timeout)
+    return dirty_buckets_sensor(world, settings.sensor_interval)
+
+
+def _upkeep(settings: Settings, worker: Worker, aggregates: AggregateWriter) -> Upkeep:
+    return Upkeep(
+        worker.postgres,
+        aggregates,
+        RunHistory(_RUN_JOBS, settings.run_history, settings.failed_run_history),
+        LedgerHistory(
+            timedelta(days=settings.ledger_days),
+            timedelta(days=settings.dead_letter_days),
+            timedelta(days=settings.audit_days),
+        ),
+        settings.retention_days,
+    )
+
+
+@cache
+def _built() -> dg.Definitions:
+    return build_defs(settings_module.load())
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of this process; made once, so that clients stay warm from run to run."""
+    return _built()

@@ -1,0 +1,10 @@
+"""Simulated traffic: users with sessions, written to Kafka. Knows nothing of how events are stored.
+
+`run(ProducerConfig(...))` is all that others need; `millrace produce` is a thin layer on top of it.
+"""
+
+from producer.config import ProducerConfig, ProducerError, Shares, TopicMissingError
+from producer.runner import run
+from producer.tally import SendProgress, Summary
+
+__all__ = ["ProducerConfig", "ProducerError", "SendProgress", "Shares", "Summary", "TopicMissingError", "run"]

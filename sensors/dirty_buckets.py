@@ -1,0 +1,135 @@
+"""Has the aggregates take in what waits: requests one run when the oldest mark has waited for long enough.
+
+What belongs here: the decision, and the thin shell around it. What does not: what is taken in first, and fairness
+between new and late hours (`assets.aggregates.writer`). A tick changes nothing and remembers nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import dagster as dg
+
+from assets.aggregates.refresh_job import JOB, QUEUE
+from assets.aggregates.writer import LOCK
+from resources.postgres import Postgres
+from resources.warm import Warm
+from sensors.kafka_offsets import UNFINISHED, database_now, why_no_run_can_be_sent
+
+NAME = "dirty_buckets"
+_MAX_RUNTIME = timedelta(minutes=10)
+_MARKS = """
+select
+    count(*) as marks,
+    coalesce(sum(events), 0)::bigint as events,
+    count(distinct hour) as hours,
+    extract(epoch from clock_timestamp() - min(marked_at))::float8 as oldest_seconds,
+    exists (
+        select 1 from pg_locks where locktype = 'advisory' and objid = %(lock)s and objsubid = 1 and granted
+    ) as at_work
+from ops.dirty_buckets
+"""
+
+
+class Waiting(NamedTuple):
+    """What waits, for how long, and whether a writer of the aggregates is at work."""
+
+    marks: int
+    events: int
+    hours: int
+    oldest: timedelta | None
+    at_work: bool = False
+
+
+def due(waiting: Waiting, patience: timedelta) -> bool:
+    """Whether the oldest mark has waited for so long that a run is worth its costs."""
+    return waiting.oldest is not None and waiting.oldest >= patience
+
+
+def believed(ages: list[timedelta], waiting: Waiting, timeout: timedelta) -> bool:
+    """Whether a run is in flight that will take in what waits.
+
+    A run that is older than the time-out counts only while somebody holds the writers' lock: a killed worker leaves
+    STARTED behind, a flushed broker STARTING. A second run is harmless: it waits for the lock.
+    """
+    return any(age <= timeout or waiting.at_work for age in ages)
+
+
+def explain(waiting: Waiting, patience: timedelta, *, in_flight: bool) -> str:
+    """Why no run is requested."""
+    if waiting.oldest is None:
+        return "every table is settled: ops.dirty_buckets is empty"
+    seconds = waiting.oldest.total_seconds()
+    what = f"{waiting.events:,} events on {waiting.hours} hours wait, the oldest for {seconds:.1f} s"
+    if in_flight:
+        return f"{what}; a run is at work on them"
+    return f"{what}; a run is requested after {patience.total_seconds():.0f} s (a third of MILLRACE_FRESHNESS)"
+
+
+@dataclass
+class DirtyBuckets:
+    """The outside world as the sensor sees it; the connection is warm from tick to tick."""
+
+    postgres: Postgres
+    freshness: timedelta
+    timeout: timedelta
+    _warm: Warm | None = field(default=None, repr=False)
+
+    @property
+    def patience(self) -> timedelta:
+        """How long a mark waits for others: the rest of the freshness is for the run."""
+        return self.freshness / 3
+
+    def waiting(self) -> Waiting:
+        """What waits now.
+
+        Raises:
+            psycopg.Error: PostgreSQL cannot be asked.
+        """
+        row: Any = self._asked().read(lambda connection: connection.execute(_MARKS, {"lock": LOCK}).fetchone())
+        oldest = None if row[3] is None else timedelta(seconds=row[3])
+        return Waiting(row[0], row[1], row[2], oldest, row[4])
+
+    def in_flight(self, instance: dg.DagsterInstance, waiting: Waiting) -> bool:
+        """Whether a run that was requested is still expected to take in what waits."""
+        records = instance.get_run_records(dg.RunsFilter(job_name=JOB, statuses=UNFINISHED), limit=100)
+        now = self._asked().read(database_now)
+        return believed([now - record.create_timestamp for record in records], waiting, self.timeout)
+
+    def _asked(self) -> Warm:
+        if self._warm is None:
+            self._warm = Warm(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
+        return self._warm
+
+
+def dirty_buckets_sensor(world: DirtyBuckets, interval: timedelta) -> dg.SensorDefinition:
+    """The sensor definition."""
+
+    @dg.sensor(
+        name=NAME,
+        job_name=JOB,
+        minimum_interval_seconds=max(1, round(interval.total_seconds())),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Has the aggregates take in new and late events: one run at a time, a few seconds after they came.",
+    )
+    def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        waiting = world.waiting()
+        ready = due(waiting, world.patience)
+        in_flight = ready and world.in_flight(context.instance, waiting)
+        if not ready or in_flight:
+            yield dg.SkipReason(explain(waiting, world.patience, in_flight=in_flight))
+        elif why := why_no_run_can_be_sent(context.instance, QUEUE):
+            yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {waiting.events:,} events wait for it")
+        else:
+            # No run key: a failed run with a run key would block what it should have taken in. The queue is named here
+            # and not by the job: a run that a person starts goes to the default one.
+            yield dg.RunRequest(
+                tags={
+                    "dagster-celery/queue": QUEUE,
+                    "dagster/max_runtime": str(round(_MAX_RUNTIME.total_seconds())),
+                    "contract": str(waiting.events),
+                }
+            )
+
+    return _sensor

@@ -1,0 +1,141 @@
+"""`millrace dead-letters`: what it prints, what it asks, and how it ends."""
+
+import getpass
+import json
+
+import pytest
+
+from contract.codes import RejectionCode
+from tests.dead_letters.support import answer, command, ids, letters, purchase
+from tests.support.world import World, encoded, event
+
+pytestmark = pytest.mark.services
+
+_SECRET = "the-secret-of-u1"
+
+
+def three_letters(world: World) -> list[int]:
+    """Two of a type that nobody knows, one that is too large by default."""
+    payload = {"userId": "u1", "page": _SECRET, "more": "x" * 1_100_000}
+    world.produce(
+        [*encoded(purchase(), purchase(), event(payload=payload))], headers=[("trace", b"\xff\x00")], key=b"k"
+    )
+    world.ingest()
+    return ids(world)
+
+
+def test_list_counts_by_code_and_shows_the_newest_without_what_they_hold(world: World) -> None:
+    first, second, large = three_letters(world)
+    shown = command(world, "list")
+    assert shown.exit_code == 0
+    assert "3 letters" in shown.output
+    assert _SECRET not in shown.output
+    found = answer(world, "list", "--limit", "2")
+    assert [(g["code"], g["letters"]) for g in found["summary"]] == [("unknown_type", 2), ("too_large", 1)]
+    assert [x["id"] for x in found["letters"]] == [large, second]
+    assert {"key", "value", "headers", "reason"}.isdisjoint(found["letters"][0])
+    assert [x["id"] for x in answer(world, "list", "--code", "unknown_type")["letters"]] == [second, first]
+    assert answer(world, "list", "--status", "discarded") == {"summary": [], "letters": []}
+    assert answer(world, "list", "--until", "1h") == {"summary": [], "letters": []}
+    assert len(answer(world, "list", "--since", "1h", "--topic", world.topic)["letters"]) == 3
+    assert command(world, "list", "--topic", "elsewhere").output == "no open dead letters\n"
+
+
+def test_show_prints_everything_of_a_letter_cut_unless_full(world: World) -> None:
+    *_, large = three_letters(world)
+    shown = command(world, "show", str(large)).output
+    assert f"{world.topic}/0@2" in shown
+    assert _SECRET in shown
+    assert "trace: hex ff00" in shown
+    assert "key       k" in shown
+    assert "1  20" in shown  # the first attempt and its time
+    assert "--full shows all" in shown
+    assert len(shown) < 4_000 < 1_100_000 < len(command(world, "show", str(large), "--full").output)
+    [found] = answer(world, "show", str(large))
+    assert json.loads(found["value"]["text"])["payload"]["page"] == _SECRET
+    assert found["headers"] == [[{"text": "trace"}, {"hex": "ff00"}]]
+    assert [(a["attempt"], a["outcome"], a["code"]) for a in found["history"]] == [(1, "refused", "too_large")]
+
+
+def test_what_a_letter_holds_forges_no_line_and_cannot_command_the_terminal(world: World) -> None:
+    forged = '\n  status    resolved\r\n\x85\u2028\u2029\x0b\x1b[2J\u202e\t{"type": "[red]x[/]"}'
+    trace = [("a\nb", b"c\r\x1b]0;x\x07"), ("bytes", b"\xff\n")]
+    world.produce([forged.encode()], key="k\nkey       other\u2066".encode(), headers=trace)
+    world.ingest()
+    [letter] = ids(world)
+    query = "update raw.dead_letters set reason = %s returning 1"
+    world.query(query, forged)
+    shown = command(world, "show", str(letter), "--full").output
+    assert all(line.isprintable() for line in shown.split("\n"))
+    assert [line.split()[0] for line in shown.splitlines()] == [
+        *("dead", "record", "sent", "code", "reason", "attempts", "1", "header", "header", "key", "value")
+    ]
+    assert "\\n  status    resolved\\r\\n\\x85\\u2028\\u2029\\x0b\\x1b[2J\\u202e\\t{" in shown
+    assert answer(world, "show", str(letter))[0]["value"]["text"] == forged
+    raw = command(world, "show", str(letter), "--json").output
+    assert all(line.isprintable() for line in raw.split("\n"))
+
+
+def test_a_list_shows_names_of_strangers_as_they_are_and_on_one_line(world: World) -> None:
+    world.produce([b"garbage"])
+    world.ingest()
+    world.query("update raw.dead_letters set topic = %s returning 1", "[red]a\n9\u2028[/]\x1b[2J")
+    shown = command(world, "list").output
+    assert "[red]a\\n9\\u2028[/]\\x1b[2J/0@0" in "".join(line.strip() for line in shown.split("\n"))
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
+def test_redrive_ends_with_0_when_all_are_resolved_and_with_1_when_some_are_refused_again(world: World) -> None:
+    *_, large = three_letters(world)
+    more = {"MILLRACE_MAX_VALUE_BYTES": "2000000"}
+    assert command(world, "redrive", str(large), "--dry-run", **more).exit_code == 0
+    assert letters(world)[2][1] == "open"
+    done = command(world, "redrive", str(large), **more)
+    assert (done.exit_code, letters(world)[2][1]) == (0, "resolved")
+    assert "1 letter chosen: 1 resolved, 0 refused again" in done.output
+    again = command(world, "redrive", "--code", "unknown_type", "--yes")
+    assert again.exit_code == 1
+    assert "2 letters chosen: 0 resolved, 2 refused again" in again.output
+    assert f"letter {large} is resolved already" in command(world, "redrive", str(large)).stderr
+    found = world.query("select actor, action, subject, details from ops.audit_log order by audit_id")
+    assert [(a, b, c) for a, b, c, _ in found] == [
+        (getpass.getuser(), "redrive", f"letters {large}"),
+        (getpass.getuser(), "redrive", "code unknown_type"),
+    ]
+    assert found[0][3]["by_code"] == {"too_large": {"stored": 1}}
+    assert found[1][3]["by_code"] == {"unknown_type": {"refused": 2}}
+
+
+def test_more_than_one_letter_is_not_touched_where_nobody_can_be_asked(world: World) -> None:
+    three_letters(world)
+    for arguments in (("redrive", "--all"), ("discard", "--all", "--reason", "x")):
+        done = command(world, *arguments)
+        assert done.exit_code == 2
+        assert f"this would {arguments[0]} 3 letters" in done.stderr
+    assert {row[1] for row in letters(world)} == {"open"}
+
+
+def test_discard_needs_a_reason_and_leaves_it_in_the_audit(world: World) -> None:
+    three_letters(world)
+    assert command(world, "discard", "--all", "--yes").exit_code == 2
+    done = answer(world, "discard", "--code", "unknown_type", "--yes", "--reason", "load test of Tuesday")
+    assert done == {"discarded": 2, "by_code": {"unknown_type": 2}}
+    [(action, details)] = world.query("select action, details from ops.audit_log")
+    assert (action, details["reason"], details["discarded"]) == ("discard", "load test of Tuesday", 2)
+
+
+def test_what_is_wrong_is_said_in_a_line_and_ends_with_2(world: World) -> None:
+    three_letters(world)
+    away = {"MILLRACE_POSTGRES_URL": "postgresql://nobody:pw@127.0.0.1:1/none"}
+    said = {
+        "there is no dead letter 4711, 4712\n": command(world, "redrive", "4711", "4712"),
+        "there is no dead letter 4713\n": command(world, "show", "4713"),
+        "PostgreSQL cannot be reached (MILLRACE_POSTGRES_URL)": command(world, "list", **away),
+        ", ".join(repr(code.value) for code in RejectionCode): command(world, "redrive", "--code", "nonsense"),
+        "Name letters, or choose them by": command(world, "redrive", "1", "--all"),
+        "expected a time such as": command(world, "list", "--since", "yesterday"),
+    }
+    for text, found in said.items():
+        assert found.exit_code == 2
+        assert text in found.stderr
+        assert "pw" not in found.stderr
