@@ -9,6 +9,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PACKAGES := contract resources monitoring producer infra assets sensors orchestration
+SQL := assets infra monitoring orchestration sensors
 
 .PHONY: help
 help: ## Show this help
@@ -84,13 +86,13 @@ lint: security ## ruff, pyright (strict), import-linter, sqlfluff, and what `mak
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --disable-progress-bar millrace
+	$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
 
 # Lines that speak of secrets and hold none: names of Kubernetes' and Amazon's, and how a password is made.
 NO_SECRET := secretName:|secretsmanager:|SecretStringTemplate:|\# --- secrets:|openssl passwd|secret: .docker compose
 .PHONY: security
 security: $(STAMP) ## bandit (code), zizmor (workflows), detect-secrets (every file of the repository)
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml millrace monitoring
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 	$(BIN)/zizmor --offline --quiet --no-progress .github
 	git ls-files -z --cached --others --exclude-standard -- . ':!tests' ':!requirements' | xargs -0 $(BIN)/detect-secrets-hook --no-verify \
 		--exclude-secrets '^(password|PASSWORD)$$' --exclude-lines '$(NO_SECRET)'
@@ -109,7 +111,7 @@ actionlint: ## actionlint (workflows) and shellcheck (scripts); needs Go or acti
 format: $(STAMP) ## Put the code into its standard shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/sqlfluff fix --disable-progress-bar millrace
+	$(BIN)/sqlfluff fix --disable-progress-bar $(SQL)
 
 .PHONY: bench
 bench: $(STAMP) ## Throughput, memory and latency against the machine's own limits, in one run

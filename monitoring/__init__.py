@@ -1,5 +1,10 @@
-"""What watches Millrace: Prometheus (scraping, rules), Alertmanager (routes), Grafana (dashboards).
+"""Metrics (counting and pushing), Prometheus (scraping, rules), Alertmanager (routes), Grafana (dashboards).
 
-What belongs here: configuration, and the code that writes it. What does not: anything that Millrace needs to run;
-nothing under `millrace` imports from here.
+What belongs here: what shows how Millrace does, and what raises alerts. What does not: anything that an event passes
+through. The code of the dashboards (`grafana`) is not part of the installed package; the rest is.
 """
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+"""Where the rules of Prometheus and the routes of Alertmanager are."""

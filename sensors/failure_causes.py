@@ -15,6 +15,7 @@ never of an error's text, which may quote data. So there are few, and each can b
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import psycopg
@@ -57,10 +58,10 @@ _WITHHELD = re.compile(r"[\w.-]{1,249}/\d+ at offset \d+: (?:[A-Z_]{1,60}(?=: )|
 _OURS = frozenset(each.__name__ for each in (KafkaUnavailable, CommitLost, PartitionMissing))
 _STATES: Mapping[str, str] = MappingProxyType({"55P03": "lock timeout", "40P01": "deadlock", "40001": "serialization"})
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{0,79}")
-_FRAME = re.compile(
-    r'File ".*\bmillrace/'
-    r"(?P<module>(?:events|resources|metrics|producer|infra|assets|sensors|orchestration)/[\w/]+)\.py\""
-)
+_FRAME = re.compile(r'File "(?P<path>[^"\n]+)\.py"')
+# By the folder that our packages are installed in: other libraries have folders of the same names (celery/events).
+_FOLDER = Path(__file__).parents[1]
+_PACKAGES = ("contract", "resources", "monitoring", "producer", "infra", "assets", "sensors", "orchestration")
 
 
 def cause_of(events: Iterable[DagsterEvent]) -> str:
@@ -116,7 +117,7 @@ def of_error(error: SerializableErrorInfo) -> str:
         return f"{name}: {what}" if what else name
     if name == PartitionsUnreadable.__name__ and (withheld := _WITHHELD.search(error.message)):
         return f"{name}: {withheld[0]}"
-    if error.message.startswith("millrace."):
+    if error.message.startswith(tuple(f"{package}." for package in _PACKAGES)):
         return name
     topic_partition = _place(error)
     return f"{name} in {topic_partition}" if topic_partition else name
@@ -159,5 +160,14 @@ def _of_sqlstate(state: str) -> str | None:
 
 def _place(error: SerializableErrorInfo) -> str | None:
     """The innermost module of ours."""
-    frames = [found["module"] for found in map(_FRAME.search, error.stack) if found]
-    return frames[-1].replace("/", ".") if frames else None
+    modules = [module for frame in error.stack if (module := _module(frame))]
+    return modules[-1] if modules else None
+
+
+def _module(frame: str) -> str | None:
+    found = _FRAME.search(frame)
+    path = Path(found["path"]) if found else None
+    if path is None or not path.is_relative_to(_FOLDER):
+        return None
+    parts = path.relative_to(_FOLDER).parts
+    return ".".join(parts) if parts[0] in _PACKAGES else None

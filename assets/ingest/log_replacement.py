@@ -122,7 +122,8 @@ def replace_log(worker: Worker, r: OffsetRange, author: Author, log: Logger) -> 
     )
     if not with_retry(worker, lambda connection: _switch(connection, r, new, shared, gap, author), log):
         return "another run has put the log that there is now in the place of the committed one"
-    said = f"the log of {r.topic}/{r.topic_partition.partition} lost its end: offsets from {gap.start} on, of {r.start} committed"
+    what = f"the log of {r.topic}/{r.topic_partition.partition} lost its end"
+    said = f"{what}: offsets from {gap.start} on, of {r.start} committed"
     log.error("%s, are other records by now; it is read again from there, and a gap is recorded", said)
     return f"{said}, are read again"
 

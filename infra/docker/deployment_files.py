@@ -30,7 +30,7 @@ class IncompleteError(Exception):
 
 def template() -> str:
     """The text of `.env`, without what is random in it."""
-    return resources.files("infra").joinpath("deploy.env").read_text(encoding="utf-8")
+    return resources.files("infra.docker").joinpath("deployment.env").read_text(encoding="utf-8")
 
 
 def initialise(directory: Path) -> list[Path]:

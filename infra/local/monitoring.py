@@ -1,7 +1,7 @@
 """Pushgateway, Prometheus and Alertmanager for one machine: their settings and start commands.
 
 What belongs here: how they are run, and whether they can be. What does not: finding and fetching their programs
-(`binaries`, `debian`), and what their configuration says (`monitoring.folder`).
+(`binaries`, `debian`), and what their configuration says (`monitoring`).
 
 They are optional, all three or none: where a program is missing and cannot be fetched, Millrace runs without metrics.
 `python -m infra.local.monitoring` (`make monitoring`) makes sure that they are there.
@@ -15,15 +15,13 @@ from pathlib import Path
 
 from infra.local import apt, binaries, debian, files
 from infra.local.services import HOST, LocalError, LocalService, answers_http
-from monitoring import alertmanager_config, folder, prometheus_config
+from monitoring import FOLDER, alertmanager_config, prometheus_config
 
 PUSHGATEWAY, PROMETHEUS, ALERTMANAGER = NAMES = ("pushgateway", "prometheus", "alertmanager")
 
 
 def problem() -> str:
     """Why they cannot be run, not even after a download, in one line; empty when they can."""
-    if folder.folder() is None:
-        return "monitoring/ is missing, which is in Millrace's repository and not in its package"
     return "" if apt.is_there() else _missing()
 
 
@@ -75,7 +73,7 @@ def prepare(name: str, home: Path, ports: Mapping[str, int]) -> None:
     if name == ALERTMANAGER:
         notify(home, alertmanager_config.Receivers())
     elif name == PROMETHEUS:
-        source = _source()
+        source = FOLDER
         addresses = {other: f"{HOST}:{ports[other]}" for other in NAMES if other in ports}
         text = (source / "prometheus" / "prometheus.yml").read_text()
         base = f"{source.parent.as_uri()}/"
@@ -85,14 +83,8 @@ def prepare(name: str, home: Path, ports: Mapping[str, int]) -> None:
 
 def notify(home: Path, receivers: alertmanager_config.Receivers) -> None:
     """Write Alertmanager's configuration with these receivers, readable by its owner only."""
-    text = (_source() / "alertmanager" / "alertmanager.yml").read_text()
+    text = (FOLDER / "alertmanager" / "alertmanager.yml").read_text()
     files.write(home / "alertmanager.yml", alertmanager_config.rendered(text, receivers), 0o600)
-
-
-def _source() -> Path:
-    if (found := folder.folder()) is None:
-        raise LocalError(problem())
-    return found
 
 
 def service(name: str, home: Path, port: int) -> LocalService:
@@ -125,7 +117,7 @@ def _page() -> tuple[str, ...]:
     if not program.is_relative_to(debian.folder()):
         return ()
     known = subprocess.run((program, "--help"), capture_output=True, text=True, check=False)
-    return (f"{flag}={_source() / 'alertmanager' / 'ui'}",) if flag in known.stdout + known.stderr else ()
+    return (f"{flag}={FOLDER / 'alertmanager' / 'ui'}",) if flag in known.stdout + known.stderr else ()
 
 
 def url(port: int) -> str:

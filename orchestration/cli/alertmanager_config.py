@@ -1,6 +1,7 @@
 """`millrace alertmanager-config`: Alertmanager's configuration with the receivers of the settings, for a server.
 
-What belongs here: the command. What does not: routes (`monitoring/alertmanager`) and rendering (`monitoring.folder`).
+What belongs here: the command. What does not: routes (`monitoring/alertmanager`) and rendering
+(`monitoring.alertmanager_config`).
 """
 
 import os
@@ -38,14 +39,12 @@ def alertmanager_config(output: Path | None) -> None:
     What it prints holds the secrets of the settings. It needs no other setting, and reaches for no service.
     """  # noqa: D301 - click's \b is that very character
     from infra.local import files
+    from monitoring import FOLDER
     from monitoring import alertmanager_config as alertmanager
-    from monitoring import folder
     from orchestration.receivers import receivers
 
     settings = settings_module.load({**os.environ, **settings_module.PLACES})
-    if (source := folder.folder()) is None:
-        raise click.ClickException("monitoring/ is missing: run this from a checkout of Millrace's repository")
-    text = (source / "alertmanager" / "alertmanager.yml").read_text()
+    text = (FOLDER / "alertmanager" / "alertmanager.yml").read_text()
     rendered = alertmanager.rendered(text, receivers(settings))
     if output is None:
         click.echo(rendered, nl=False)

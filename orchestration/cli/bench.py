@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import click
-import millrace
 
-_ROOT = Path(millrace.__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 
 @click.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -8,6 +8,7 @@ Done in the parent, before it forks, so that its children, and those that replac
 
 import gc
 import importlib
+import sys
 
 from dagster import DagsterInstance, job, op
 from dagster._core.code_pointer import CodePointer
@@ -15,6 +16,8 @@ from dagster._core.definitions.reconstruct import reconstruct_repository_def_fro
 from dagster._core.workspace.autodiscovery import loadable_targets_from_python_module
 
 DEFINITIONS = "orchestration.definitions"
+# What runs name that were queued by the release before the packages moved to the root (0.1).
+_FORMER_NAME = "millrace.orchestration.definitions"
 
 
 def warm_up(code: str) -> None:
@@ -27,6 +30,7 @@ def warm_up(code: str) -> None:
     for target in loadable_targets_from_python_module(code, working_directory=None):
         pointer = CodePointer.from_module(code, target.attribute, working_directory=None)
         reconstruct_repository_def_from_pointer(pointer).load_all_definitions()
+    sys.modules.setdefault(_FORMER_NAME, importlib.import_module(code))
     throwaway_run()
     gc.collect()
     gc.freeze()  # else the first collection in a child writes to, and so copies, every page it inherited

@@ -3,7 +3,10 @@
 # pyright: reportPrivateUsage=false
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +116,18 @@ def test_celery_s_workers_still_know_what_they_hold() -> None:
     assert "worker_pid" in inspect.getsource(Request)
     assert worker_state.reserved_requests is not None
     assert worker_state.active_requests is not None
+
+
+def test_a_run_that_the_release_before_queued_still_finds_its_code() -> None:
+    """Its module was `millrace.orchestration.definitions`; in a process of its own, for warming up freezes objects."""
+    code = (
+        "from dagster._core.code_pointer import CodePointer\n"
+        "from orchestration.dagster_runtime import warmup\n"
+        "warmup.warm_up('tests.dagster_runtime.sample_definitions')\n"
+        "pointer = CodePointer.from_module('millrace.orchestration.definitions', 'defs', None)\n"
+        "print(type(pointer.load_target()).__name__)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+    )
+    assert answer.stdout.split() == ["Definitions"], answer.stderr

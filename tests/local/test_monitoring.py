@@ -12,7 +12,7 @@ import yaml
 
 from infra.local import embedded, files, monitoring, state
 from infra.local.harness import Running, running
-from monitoring import folder as sources
+from monitoring import FOLDER
 from orchestration.cli import programs
 from tests.local.test_stack import eventually
 from tests.support.monitoring import program, require
@@ -76,8 +76,7 @@ def test_prometheus_starts_again_on_its_data_after_it_was_killed(watch: Running)
 
 
 def test_prometheus_accepts_the_configuration_as_it_stands_and_as_the_stack_renders_it(tmp_path: Path) -> None:
-    source = sources.folder()
-    assert source
+    source = FOLDER
     monitoring.prepare("prometheus", tmp_path / "a prometheus", {"prometheus": 1, "pushgateway": 2, "webserver": 3})
     promtool = program("promtool")
     for path in (source / "prometheus" / "prometheus.yml", tmp_path / "a prometheus" / "prometheus.yml"):
