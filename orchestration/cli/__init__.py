@@ -33,10 +33,10 @@ _COMMANDS = {
     "init": "init:init",
     "migrate": "migrate:migrate",
     "alertmanager-config": "alertmanager_config:alertmanager_config",
-    "code-server": "engine:code_server",
-    "webserver": "engine:webserver",
-    "daemon": "engine:daemon",
-    "worker": "engine:worker",
+    "code-server": "processes:code_server",
+    "webserver": "processes:webserver",
+    "daemon": "processes:daemon",
+    "worker": "processes:worker",
     "health": "health:health",
 }
 

@@ -3,6 +3,7 @@
 # pyright: reportPrivateUsage=false
 
 import inspect
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -127,7 +128,6 @@ def test_a_run_that_the_release_before_queued_still_finds_its_code() -> None:
         "pointer = CodePointer.from_module('millrace.orchestration.definitions', 'defs', None)\n"
         "print(type(pointer.load_target()).__name__)\n"
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
-    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert answer.stdout.split() == ["Definitions"], answer.stderr
