@@ -272,7 +272,7 @@ def test_exceptions_get_short_names_and_nothing_of_their_text_is_kept_or_logged(
     within = failing_within.execute_in_process(instance=failures.instance, raise_on_error=False).run_id
     told = failures.tick()
     assert {what: failures.cause(run) for what, run in runs.items()} == {w: cause for w, (_, cause) in RAISED.items()}
-    assert failures.cause(within) == "KeyError in metrics.totals"
+    assert failures.cause(within) == "KeyError in monitoring.metrics.totals"
     said = [r.getMessage() for r in caplog.records if r.name == "tick"]
     rows = failures.world.query("select f::text, c::text from ops.failed_runs as f cross join ops.failure_causes as c")
     assert "user-47-11" in failures.world.one("select string_agg(event, '') from dagster.event_logs")
