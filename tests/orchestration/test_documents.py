@@ -4,6 +4,7 @@ What belongs here: what holds for all of them. What does not: what one of them c
 """
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def documents() -> list[str]:
 
 
 DOCUMENTS = documents()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+_FOLDERS = "contract|resources|monitoring|producer|infra|assets|sensors|orchestration|tests|benchmarks"
 
 
 @cache
@@ -133,8 +136,40 @@ def test_every_file_of_ours_that_is_told_is_there() -> None:
     asked: dict[str, str] = {}
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8")
-        files = re.findall(r"(?<![\w/.-])((?:infra|tests|monitoring|benchmarks)/[\w/.-]+\.\w+)", text)
+        files = re.findall(rf"(?<![\w/.-])((?:{_FOLDERS})/[\w/.-]+\.\w+)", text)
         asked.update(dict.fromkeys(files, name))
     new = {line[6:] for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines() if line.startswith("+++ b/")}
     assert len(asked) > 20
     assert {path: name for path, name in asked.items() if path not in new and not (ROOT / path).exists()} == {}
+
+
+def test_the_architecture_page_shows_the_import_contracts_that_are_enforced() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layered = [contract["layers"] for contract in linter["contracts"] if contract["type"] == "layers"]
+    chains = [" ← ".join(reversed(layers)).replace("assets.", "") for layers in layered]
+    assert chains
+    assert [chain for chain in chains if f"\n{chain}\n" not in ARCHITECTURE] == []
+
+
+def test_the_life_of_an_event_is_told_in_at_most_ten_steps_and_the_glossary_in_at_most_25_words() -> None:
+    for title in ("The life of an event", "The life of a late event"):
+        part = ARCHITECTURE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        assert 1 < len(re.findall(r"^\d+\. ", part, re.MULTILINE)) <= 10
+    words = re.findall(r"^\| \*\*(.+?)\*\* \|", ARCHITECTURE.partition("## Glossary")[2], re.MULTILINE)
+    assert words == sorted(set(words))
+    assert 10 < len(words) <= 25
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_the_first_link_leads_to_the_architecture_page(name: str) -> None:
+    assert _LINK.findall(text_of(ROOT / name))[0] == "docs/architecture.md"
+
+
+def records_of_decisions() -> list[Path]:
+    """The ADRs."""
+    return sorted((ROOT / "docs" / "adr").glob("*.md"))
+
+
+def test_each_record_of_a_decision_has_a_number_of_its_own() -> None:
+    numbers = [path.name[:4] for path in records_of_decisions()]
+    assert numbers == [f"{n:04}" for n in range(1, len(numbers) + 1)]
