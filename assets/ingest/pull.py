@@ -11,6 +11,7 @@ after a while: what came of it before stays, the others go on, and the pull ends
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -149,7 +150,7 @@ class Puller:
             self._alone.end()
             self._together.unassign()
         if self._unreadable:
-            raise PartitionsUnreadable(list(self._unreadable.values()))
+            raise PartitionsUnreadable(self._explained())
 
     def _planned_chunk(self) -> Chunk:
         collected, began = _Collected(), self._clock()
@@ -276,9 +277,20 @@ class Puller:
                 continue
             self._consumer.incremental_unassign([self._where(source)])
             if trouble or not self._alone.takes(source):
-                why = trouble or f"no record came for {stall:.0f} s"
-                self._unreadable[source] = Unreadable(r.topic, r.topic_partition, self._position[source], why)
+                self._unreadable[source] = Unreadable(r.topic, r.topic_partition, self._position[source], trouble)
                 self._suspect.add(source)
+
+    def _explained(self) -> list[Unreadable]:
+        """With words for those that were silent: of some Kafka says why when it is asked where they end."""
+        silent = {u.topic for u in self._unreadable.values() if not u.error}
+        troubles: dict[str, str] = {}
+        with suppress(KafkaUnavailable):
+            if silent:
+                self._kafka.available(sorted(silent), troubles)
+        told = self._unreadable.values()
+        nothing = f"no record came for {self._limits.stall_seconds:.0f} s"
+        why = {u: troubles.get(u.topic) or troubles.get(f"{u.topic}/{u.topic_partition.partition}") for u in told}
+        return [u._replace(error=u.error or (f"{said}; {nothing}" if said else nothing)) for u, said in why.items()]
 
     def _one_by_one(self) -> None:
         """Once nothing but silent partitions is left: each by itself, for what one withholds silences others."""

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError
 from assets.ingest.model import Chunk
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from assets.ingest.pull import PartitionsUnreadable, Puller, PullLimits
-from resources.kafka import Kafka, KafkaUnavailable
+from resources.kafka import Available, KafkaUnavailable
 
 TOPIC = UUID(int=1)
 
@@ -70,7 +70,14 @@ def pulled(ranges: tuple[OffsetRange, ...], *batches: list[Said], **limits: Any)
 
 def pulling(ranges: tuple[OffsetRange, ...], *batches: list[Said], **limits: Any) -> Iterator[Chunk]:
     bounds = PullLimits(chunk_events=1_000, chunk_bytes=1 << 20, stall_seconds=0.05)._replace(**limits)
-    return Puller(Kafka("nowhere:1"), cast("Any", Scripted(*batches)), ranges, bounds).chunks()
+    return Puller(cast("Any", Nowhere()), cast("Any", Scripted(*batches)), ranges, bounds).chunks()
+
+
+class Nowhere:
+    """A Kafka that answers nobody."""
+
+    def available(self, _topics: object, _troubles: object = None) -> list[Available]:
+        raise KafkaUnavailable("nobody answers")
 
 
 def rng(partition: int, start: int, end: int) -> OffsetRange:
