@@ -7,6 +7,7 @@ text of a producer's. All go and not only those of one user: whom a text that wa
 import json
 from typing import Any
 
+from assets.aggregates.catalog import AGGREGATES
 from assets.aggregates.preview import WITHOUT_TEXTS
 from assets.erasure.sql import statement
 from resources.postgres import Connection
@@ -14,7 +15,9 @@ from resources.postgres import Connection
 LABEL = "newest_rows"
 _AT_ONCE = 200
 # Where Dagster keeps what was told of an asset: every event, and beside the asset the last one.
-_PLACES = {"event_logs": "event", "asset_keys": "last_materialization"}
+_TABLES = ("event_logs", "asset_keys")
+# As Dagster writes the keys of the assets that are shown with rows.
+_ASSETS = tuple(json.dumps(each.table.split(".")) for each in AGGREGATES.values())
 
 
 def remove(connection: Connection) -> int:
@@ -25,18 +28,20 @@ def remove(connection: Connection) -> int:
     """
     if connection.execute("select to_regclass('dagster.event_logs') is null").fetchone() == (True,):
         return 0
-    return sum(_remove_from(connection, table) for table in _PLACES)
+    return sum(_remove_from(connection, table) for table in _TABLES)
 
 
 def _remove_from(connection: Connection, table: str) -> int:
-    removed, after = 0, 0
-    bounds = {"old": f'%"{LABEL}"%', "new": f"%{WITHOUT_TEXTS}%", "most": _AT_ONCE}
-    while rows := connection.execute(statement(f"previews_in_{table}"), {**bounds, "after": after}).fetchall():
-        after = rows[-1][0]
-        changed = {row_id: json.dumps(_without(json.loads(text))) for row_id, text in rows}
-        values = {"ids": list(changed), "texts": list(changed.values())}
-        removed += connection.execute(statement(f"replace_in_{table}"), values).rowcount
-    return removed
+    shown = {"assets": list(_ASSETS), "old": f'%"{LABEL}"%', "new": f"%{WITHOUT_TEXTS}%"}
+    ids = [row[0] for row in connection.execute(statement(f"previews_in_{table}"), shown)]
+    return sum(_replace(connection, table, ids[at : at + _AT_ONCE]) for at in range(0, len(ids), _AT_ONCE))
+
+
+def _replace(connection: Connection, table: str, ids: list[int]) -> int:
+    rows = connection.execute(statement(f"texts_of_{table}"), {"ids": ids}).fetchall()
+    changed = {row_id: json.dumps(_without(json.loads(text))) for row_id, text in rows}
+    values = {"ids": list(changed), "texts": list(changed.values())}
+    return connection.execute(statement(f"replace_in_{table}"), values).rowcount
 
 
 def _without(found: Any) -> Any:

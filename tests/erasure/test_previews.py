@@ -8,6 +8,7 @@ import pytest
 
 from assets.aggregates import preview
 from assets.aggregates.catalog import AGGREGATES
+from assets.aggregates.specs import asset_key
 from assets.erasure import previews
 from tests.erasure.support import SECRET, erase, of
 from tests.support.world import World, encoded, event
@@ -19,8 +20,10 @@ pytestmark = pytest.mark.services
 def told(instance: dg.DagsterInstance, text: str, partition: str | None = None) -> None:
     """As a release before this one did."""
     shown = {"newest_rows": dg.MetadataValue.md(text), "dagster/row_count": 7}
-    key = dg.AssetKey(["analytics", "pages_hourly"])
-    instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, metadata=shown))
+    for name in ("pages_hourly", "user_days", "sessions"):
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(asset_key(name), partition=partition, metadata=shown)
+        )
 
 
 def everything(world: World) -> str:
@@ -49,10 +52,10 @@ def test_an_erasure_removes_the_texts_that_earlier_releases_showed(world: World,
     world.produce(encoded(of(SECRET)))
     world.ingest()
     with instance_in(world.settings.postgres_url, tmp_path / "dagster") as instance:
-        for partition in (None, "2026-01-01-00:00"):
-            told(instance, f'| page |\n| --- |\n| /"{SECRET} \\| ö |', partition)
         told(instance, f"| hour |\n\n{preview.WITHOUT_TEXTS}", "2026-01-01-01:00")
-        assert SECRET in everything(world)
+        for partition in (None, "2026-01-01-00:00"):
+            told(instance, f'| text |\n| --- |\n| /"{SECRET} \\| ö |', partition)
+        assert everything(world).count(SECRET) == 6 + 3
         erase(world)
         assert SECRET not in everything(world)
         newest = instance.get_latest_materialization_event(dg.AssetKey(["analytics", "pages_hourly"]))
@@ -60,7 +63,7 @@ def test_an_erasure_removes_the_texts_that_earlier_releases_showed(world: World,
     assert newest is not None
     metadata = [each.asset_materialization.metadata for each in kept if each.asset_materialization]
     shown = [str(each["newest_rows"].value) for each in metadata]
-    assert shown == [f"| hour |\n\n{preview.WITHOUT_TEXTS}", preview.WITHOUT_TEXTS, preview.WITHOUT_TEXTS]
+    assert shown == [preview.WITHOUT_TEXTS, preview.WITHOUT_TEXTS, f"| hour |\n\n{preview.WITHOUT_TEXTS}"]
     assert [each["dagster/row_count"].value for each in metadata] == [7, 7, 7]
     with world.worker.postgres.connect("test") as connection:
         assert previews.remove(connection) == 0

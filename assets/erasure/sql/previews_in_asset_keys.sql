@@ -1,11 +1,7 @@
--- Previews that earlier releases wrote: today's say that they are without texts, and only they.
-select
-    t.id,
-    t.last_materialization
+-- Assets whose last event, which stands beside them, has a preview that an earlier release wrote.
+select t.id
 from dagster.asset_keys as t
 where
-    t.id > %(after)s
+    t.asset_key = any(%(assets)s::text[])
     and t.last_materialization like %(old)s
     and t.last_materialization not like %(new)s
-order by t.id
-limit %(most)s
