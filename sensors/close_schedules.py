@@ -3,10 +3,11 @@
 What belongs here: which hours and days, and the schedules. What does not: how they are rebuilt (`assets.aggregates`).
 
 What a schedule missed while Dagster was down is made up for: it asks for everything since the last one that was closed,
-a day back at most, in one run. Also the schedule of the checks, which look at what was closed.
+a day back at most, in one run. A bucket is closed when every table of its group was rebuilt after it was over. Also the
+schedule of the checks, which look at what was closed.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -21,24 +22,44 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 _MOST_HOURS, _MOST_DAYS = 24, 3
 
 
-def to_close(
-    running: datetime, step: timedelta, closed: Collection[str], key: Callable[[datetime], str], most: int, start: date
-) -> tuple[str, str]:
-    """The keys of the first and the last bucket to rebuild: from the oldest that is not closed to the one just over.
+def candidates(running: datetime, step: timedelta, most: int, start: date) -> list[datetime]:
+    """Starts of the buckets before `running`, the oldest first, `most` at most, none before the day `start`.
 
     Args:
         running: start of the bucket that is not over yet.
         step: from one bucket to the next.
-        closed: keys of the buckets that were rebuilt.
-        key: of a bucket.
         most: how many buckets back to look.
         start: the first day that has partitions.
     """
     earliest = datetime(start.year, start.month, start.day, tzinfo=UTC)
-    candidates = [running - step * back for back in range(most, 0, -1)]
-    candidates = [each for each in candidates if each >= earliest] or [running]
-    first = next((each for each in candidates if key(each) not in closed), candidates[-1])
-    return key(first), key(candidates[-1])
+    found = [running - step * back for back in range(most, 0, -1)]
+    return [each for each in found if each >= earliest] or [running]
+
+
+def to_close(buckets: Sequence[datetime], is_closed: Callable[[datetime], bool]) -> tuple[datetime, datetime]:
+    """The first and the last bucket to rebuild: from the oldest that is not closed to the one just over."""
+    return next((each for each in buckets if not is_closed(each)), buckets[-1]), buckets[-1]
+
+
+def closed_in(
+    instance: dg.DagsterInstance, tables: Iterable[str], step: timedelta, key: Callable[[datetime], str]
+) -> Callable[[datetime], bool]:
+    """Whether every one of the tables was rebuilt since a bucket was over.
+
+    One that was rebuilt alone, or while the bucket lasted, says nothing about the others and the rest of the bucket.
+    The queries go by partition: the history of an hourly table has 8,760 partitions a year.
+    """
+
+    def is_closed(bucket: datetime) -> bool:
+        over = (bucket + step).timestamp()
+        return all(_rebuilt(instance, asset_key(table), key(bucket), over) for table in tables)
+
+    return is_closed
+
+
+def _rebuilt(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str, since: float) -> bool:
+    chosen = dg.AssetRecordsFilter(asset, asset_partitions=[partition], after_timestamp=since)
+    return bool(instance.fetch_materializations(chosen, limit=1).records)
 
 
 def close_schedules(history_start: date) -> list[dg.ScheduleDefinition]:
@@ -53,9 +74,8 @@ def close_schedules(history_start: date) -> list[dg.ScheduleDefinition]:
         description="Rebuilds the hourly tables of the hours that are over.",
     )
     def _hours(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        closed = context.instance.get_materialized_partitions(asset_key(HOURLY[0]))
-        running = floor_hour(context.scheduled_execution_time)
-        return _request(to_close(running, HOUR, closed, hour_key, _MOST_HOURS, history_start))
+        buckets = candidates(floor_hour(context.scheduled_execution_time), HOUR, _MOST_HOURS, history_start)
+        return _request(map(hour_key, to_close(buckets, closed_in(context.instance, HOURLY, HOUR, hour_key))))
 
     @dg.schedule(
         name="close_days",
@@ -66,9 +86,8 @@ def close_schedules(history_start: date) -> list[dg.ScheduleDefinition]:
         description="Rebuilds the daily tables of the days that are over.",
     )
     def _days(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        closed = context.instance.get_materialized_partitions(asset_key(DAILY[0]))
-        running = floor_day(context.scheduled_execution_time)
-        return _request(to_close(running, DAY, closed, day_key, _MOST_DAYS, history_start))
+        buckets = candidates(floor_day(context.scheduled_execution_time), DAY, _MOST_DAYS, history_start)
+        return _request(map(day_key, to_close(buckets, closed_in(context.instance, DAILY, DAY, day_key))))
 
     checks = dg.ScheduleDefinition(
         name="check_exactness_hourly",
@@ -81,6 +100,7 @@ def close_schedules(history_start: date) -> list[dg.ScheduleDefinition]:
     return [_hours, _days, checks]
 
 
-def _request(keys: tuple[str, str]) -> dg.RunRequest:
+def _request(keys: Iterable[str]) -> dg.RunRequest:
     """One run for the range. Without a run key: a failed run is made up for by the next one."""
-    return dg.RunRequest(tags={RANGE_START: keys[0], RANGE_END: keys[1]})
+    first, last = keys
+    return dg.RunRequest(tags={RANGE_START: first, RANGE_END: last})

@@ -6,41 +6,62 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from assets.aggregates.periods import HOUR, hour_key
+from assets.aggregates.assets import HOURLY
+from assets.aggregates.periods import HOUR, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
 from orchestration.definitions import build_defs
-from sensors.close_schedules import RANGE_END, RANGE_START, to_close
+from sensors.close_schedules import RANGE_END, RANGE_START, candidates, closed_in, to_close
 from tests.support.world import World, encoded, event
 
 NOON = datetime(2026, 5, 18, 12, tzinfo=UTC)
 START = date(2026, 1, 1)
 
 
-def closed(*hours: int) -> set[str]:
-    return {hour_key(NOON.replace(hour=hour)) for hour in hours}
-
-
 @pytest.mark.parametrize(
-    ("done", "expected"),
-    [
-        (closed(*range(11)), ("2026-05-18-11:00", "2026-05-18-11:00")),
-        (closed(*range(8)), ("2026-05-18-08:00", "2026-05-18-11:00")),
-        (closed(*range(12)), ("2026-05-18-11:00", "2026-05-18-11:00")),
-    ],
+    ("done", "first"),
+    [(11, 11), (8, 8), (12, 11)],
     ids=["the hour that is just over", "with those that were missed", "again when it was closed before"],
 )
-def test_what_is_closed_is_everything_since_the_last_that_was(done: set[str], expected: tuple[str, str]) -> None:
-    assert to_close(NOON, HOUR, done, hour_key, 12, START) == expected
+def test_what_is_closed_is_everything_since_the_last_that_was(done: int, first: int) -> None:
+    buckets = candidates(NOON, HOUR, 12, START)
+    assert to_close(buckets, lambda hour: hour.hour < done) == (NOON.replace(hour=first), NOON.replace(hour=11))
 
 
 def test_no_hour_is_closed_that_has_no_partition() -> None:
-    assert to_close(NOON, HOUR, set(), hour_key, 24, date(2026, 5, 18))[0] == "2026-05-18-00:00"
+    assert candidates(NOON, HOUR, 24, date(2026, 5, 18))[0] == datetime(2026, 5, 18, tzinfo=UTC)
+    assert candidates(NOON, HOUR, 24, date(2026, 5, 19)) == [NOON]
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.instance_for_test() as made:  # a schedule opens its instance anew
         yield made
+
+
+def rebuilt(instance: dg.DagsterInstance, table: str, running: datetime, back: range) -> None:
+    """As a run that rebuilt, just now, hours so far before the running one."""
+    for hours in back:
+        key = hour_key(running - hours * HOUR)
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset_key(table), partition=key))
+
+
+def test_an_hour_is_closed_only_when_every_table_of_its_group_was_rebuilt(instance: dg.DagsterInstance) -> None:
+    running = floor_hour(datetime.now(UTC))
+    buckets = candidates(running, HOUR, 5, START)
+    is_closed = closed_in(instance, HOURLY, HOUR, hour_key)
+    for table in HOURLY:
+        assert to_close(buckets, is_closed)[0] == running - 5 * HOUR
+        rebuilt(instance, table, running, range(3, 6))
+    assert to_close(buckets, is_closed)[0] == running - 2 * HOUR
+    rebuilt(instance, HOURLY[0], running, range(1, 3))
+    assert to_close(buckets, is_closed)[0] == running - 2 * HOUR, "the other tables of these hours are not closed"
+
+
+def test_an_hour_that_was_rebuilt_while_it_lasted_is_not_closed(instance: dg.DagsterInstance) -> None:
+    running = floor_hour(datetime.now(UTC))
+    for table in HOURLY:
+        rebuilt(instance, table, running, range(1))
+    assert not closed_in(instance, HOURLY, HOUR, hour_key)(running)
 
 
 def requested(defs: dg.Definitions, instance: dg.DagsterInstance, name: str, at: datetime) -> dg.RunRequest:
