@@ -47,7 +47,7 @@ def is_alive(connection: Connection) -> bool:
 
 
 @dataclass
-class Warm:
+class WarmConnection:
     """One connection in autocommit mode. Opened at its first use; a forked child opens its own."""
 
     postgres: Postgres

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from assets.aggregates.refresh_job import JOB, QUEUE
-from assets.aggregates.writer import LOCK
+from resources import locks
 from resources.postgres import Postgres
-from resources.warm import Warm
+from resources.warm import WarmConnection
 from sensors.kafka_offsets import UNFINISHED, database_now, why_no_run_can_be_sent
 
 NAME = "dirty_buckets"
@@ -74,7 +74,7 @@ class DirtyBuckets:
     postgres: Postgres
     freshness: timedelta
     timeout: timedelta
-    _warm: Warm | None = field(default=None, repr=False)
+    _warm: WarmConnection | None = field(default=None, repr=False)
 
     @property
     def patience(self) -> timedelta:
@@ -87,7 +87,8 @@ class DirtyBuckets:
         Raises:
             psycopg.Error: PostgreSQL cannot be asked.
         """
-        row: Any = self._asked().read(lambda connection: connection.execute(_MARKS, {"lock": LOCK}).fetchone())
+        lock = {"lock": locks.AGGREGATES}
+        row: Any = self._asked().read(lambda connection: connection.execute(_MARKS, lock).fetchone())
         oldest = None if row[3] is None else timedelta(seconds=row[3])
         return Waiting(row[0], row[1], row[2], oldest, row[4])
 
@@ -97,9 +98,9 @@ class DirtyBuckets:
         now = self._asked().read(database_now)
         return believed([now - record.create_timestamp for record in records], waiting, self.timeout)
 
-    def _asked(self) -> Warm:
+    def _asked(self) -> WarmConnection:
         if self._warm is None:
-            self._warm = Warm(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
+            self._warm = WarmConnection(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
         return self._warm
 
 

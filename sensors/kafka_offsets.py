@@ -19,7 +19,7 @@ from assets.ingest.withheld import Withheld
 from resources import generations
 from resources.kafka import Available, Kafka
 from resources.postgres import Connection, Postgres
-from resources.warm import Warm
+from resources.warm import WarmConnection
 
 NAME = "kafka_offsets"
 UNFINISHED = [
@@ -67,7 +67,7 @@ class KafkaOffsets:
     limits: PlanLimits
     patience: timedelta
     job_name: str = "ingest"
-    _warm: Warm | None = field(default=None, repr=False)
+    _warm: WarmConnection | None = field(default=None, repr=False)
     _left_out: LeftOut | None = field(default=None, repr=False)
 
     def evaluate(self, instance: dg.DagsterInstance) -> Evaluated:
@@ -113,9 +113,9 @@ class KafkaOffsets:
         )
         return in_flight(runs, progressed, self._asked().read(database_now), self.patience)
 
-    def _asked(self) -> Warm:
+    def _asked(self) -> WarmConnection:
         if self._warm is None:
-            self._warm = Warm(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
+            self._warm = WarmConnection(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
         return self._warm
 
 

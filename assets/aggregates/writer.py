@@ -24,10 +24,10 @@ from assets.aggregates.marks import NewEvents, Pending
 from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED, Bounds, Pace, ended_after
 from assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from assets.aggregates.sql import statement
+from resources import locks
 from resources.postgres import Connection, Postgres, commit, is_transient, rollback
-from resources.warm import Warm
+from resources.warm import WarmConnection
 
-LOCK = 0x4D494C41  # an arbitrary number: one writer of the aggregates at a time
 APPLICATION = "millrace-aggregates"
 _TRIES, _TIMED_OUT_TRIES = 5, 3
 # A writer that is frozen loses its lock: the server ends a session that is silent for so long. One that is killed loses
@@ -70,7 +70,7 @@ class AggregateWriter:
     longest: float = LONGEST_SECONDS
     failpoint: Callable[[str], None] = lambda _: None
     pace: Pace = field(default_factory=Pace, repr=False)
-    _kept: Warm | None = field(default=None, repr=False)
+    _kept: WarmConnection | None = field(default=None, repr=False)
 
     def pending(self) -> list[Pending]:
         """What the tables do not hold yet, by day, the newest first."""
@@ -130,13 +130,13 @@ class AggregateWriter:
     def alone(self) -> Generator[Connection]:
         """Be the only writer of the aggregates, on a connection in autocommit mode; begin and commit on it yourself."""
         connection = self._connection()
-        connection.execute("select pg_advisory_lock(%s)", (LOCK,))
+        connection.execute("select pg_advisory_lock(%s)", (locks.AGGREGATES,))
         try:
             yield connection
         finally:
             rollback(connection)
             if not connection.closed:
-                connection.execute("select pg_advisory_unlock(%s)", (LOCK,))
+                connection.execute("select pg_advisory_unlock(%s)", (locks.AGGREGATES,))
 
     def forget(self, connection: Connection, users: Sequence[str]) -> None:
         """Leave of users only what raw.events still holds, and repair what counted the rest.
@@ -271,9 +271,9 @@ class AggregateWriter:
         return self._warm.connection()
 
     @property
-    def _warm(self) -> Warm:
+    def _warm(self) -> WarmConnection:
         if self._kept is None:
-            self._kept = Warm(self.postgres, APPLICATION, prepare=lambda connection: connection.execute(_SESSION))
+            self._kept = WarmConnection(self.postgres, APPLICATION, prepare=lambda made: made.execute(_SESSION))
         return self._kept
 
 

@@ -7,7 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 
-from assets.dead_letters import audit
+from assets import audit
 from assets.dead_letters import selection as choices
 from assets.dead_letters.selection import Selection
 from assets.dead_letters.sql import statement

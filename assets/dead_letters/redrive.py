@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from logging import Logger
 from typing import Any
 
-from assets.dead_letters import audit, dead_letter
+from assets import audit
+from assets.dead_letters import dead_letter
 from assets.dead_letters import selection as choices
 from assets.dead_letters.dead_letter import DeadLetter
 from assets.dead_letters.redrive_store import ConcurrentChange, DryRunDone, DryRunStore, RedriveStore, outcome_counts

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from assets.dead_letters import audit
+from assets import audit
 from assets.dead_letters.dead_letter import DeadLetter
 from assets.dead_letters.sql import statement
 from assets.ingest import dead_letter_history, metric_counts, prior_outcome

@@ -7,7 +7,6 @@ Two transactions, so that the ingest never stands still for longer than a moment
 the user's records are kept out already; erasing again does the rest.
 """
 
-import json
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,9 @@ from typing import NamedTuple
 
 import psycopg
 
+from assets import audit
 from assets.aggregates.writer import NEVER, AggregateWriter
+from assets.audit import AuditedCall
 from assets.erasure import erasure_offsets, previews
 from assets.erasure.sql import statement
 from assets.ingest import corrections, erasures, storage_rules
@@ -175,7 +176,8 @@ class Eraser:
         booked = corrections.write_difference(connection, Author(self.run_id, 0, "erase"), "erased")
         types: dict[str, int] = dict(connection.execute(statement("types_gone")).fetchall())
         gone = UserFootprint(sum(types.values()), max(0, sessions - _count(connection, user_id)[1]), removed)
-        self._audit(connection, hashed, {**gone._asdict(), "booked": booked._asdict(), "run": self.run_id})
+        call = AuditedCall(self.run_id, self.actor, "erase", hashed.hex())
+        audit.record(connection, call, {**gone._asdict(), "booked": booked._asdict()})
         corrections.count(connection, "erased", types, booked.dead_letters)
         return gone
 
@@ -183,10 +185,6 @@ class Eraser:
         since = {"frontier": self.aggregates.frontier(connection) or NEVER}
         connection.execute(statement("lock_minutes"), since)
         connection.execute(statement("subtract_minutes"), since)
-
-    def _audit(self, connection: Connection, hashed: bytes, details: dict[str, object]) -> None:
-        row = {"actor": self.actor, "subject": hashed.hex(), "details": json.dumps(details)}
-        connection.execute(statement("audit"), row)
 
 
 @contextmanager

@@ -12,10 +12,8 @@ from uuid import UUID
 from assets.ingest.dedup import CommittedOffsets
 from assets.ingest.model import Counts
 from assets.ingest.plan import OffsetRange, TopicIdPartition
+from resources import locks
 from resources.postgres import Connection
-
-# Whoever closes books holds this advisory lock alone, whoever books differences to open ones holds it with others.
-LEDGER_LOCK = 0x4D494C42
 
 
 def committed_offsets(connection: Connection) -> dict[TopicIdPartition, int]:
@@ -159,7 +157,7 @@ def folded_ranges(connection: Connection, ranges: Collection[OffsetRange]) -> li
 
 def block_folding(connection: Connection) -> None:
     """Until the transaction ends nobody closes books; waits for one who is at it, as long as `lock_timeout` says."""
-    connection.execute("select pg_advisory_xact_lock_shared(%s)", (LEDGER_LOCK,))
+    connection.execute("select pg_advisory_xact_lock_shared(%s)", (locks.LEDGER,))
 
 
 def parse_topic_partition(topic_id: str, partition: int) -> TopicIdPartition:

@@ -13,10 +13,10 @@ import psycopg
 from psycopg import sql
 
 from assets.ingest import storage_rules
+from resources import locks
 from resources.postgres import Connection
 
 _DAYS_AHEAD = 7
-_LOCK = 0x4D494C50  # an arbitrary number: one maker of partitions at a time
 _DAY_MICROS = 86_400 * 1_000_000
 _FIRST_DAY = """
 select pg_get_expr(relpartbound, oid) from pg_class where oid = 'raw.events_old'::regclass
@@ -98,7 +98,7 @@ class Partitions:
 
     def _make(self, connection: Connection, days: list[date]) -> None:
         with connection.transaction():
-            connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+            connection.execute("select pg_advisory_xact_lock(%s)", (locks.PARTITIONS,))
             self._read(connection)
             for day in days:
                 if day not in self.days:

@@ -23,7 +23,7 @@ from assets.ingest.terminate_blockers import terminating_blockers
 from monitoring.metrics.totals import Totals
 from resources.kafka import KafkaUnavailable
 from resources.postgres import INGEST_APPLICATION, CommitLost, Connection, Postgres, describe, is_transient
-from resources.warm import Warm
+from resources.warm import WarmConnection
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class StorageFailed(Exception):
     """A chunk could not be stored; nothing of it was. Its text has no data of any row in it."""
 
 
-class StoreConnection(Warm):
+class StoreConnection(WarmConnection):
     """A warm connection for storing, made anew when it broke."""
 
     def __init__(self, postgres: Postgres) -> None:

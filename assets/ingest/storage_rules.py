@@ -19,11 +19,10 @@ import psycopg
 from assets.ingest.plan import OffsetRange
 from assets.ingest.sql import statement
 from assets.ingest.terminate_blockers import terminating_blockers
+from resources import locks
 from resources.postgres import Connection, Postgres, commit, rollback
 
 # Arbitrary numbers.
-_RULES = 0x4D494C52
-_BOOKS = 0x4D494C53
 _FROZEN_SECONDS = 30
 
 
@@ -60,13 +59,13 @@ def begin_storing(
     """
     arguments = {
         "timeout": f"{int(lock_timeout_seconds * 1000)}ms",
-        "books": _BOOKS,
+        "corrections": locks.CORRECTIONS,
         "again": again,
-        "rules": _RULES,
+        "rules": locks.RULES,
     }
     # Values are bound by the client, so that all statements go in one message; each has a snapshot of its own.
     with psycopg.ClientCursor(connection) as cursor:
-        cursor.execute(statement("enter"), arguments)
+        cursor.execute(statement("begin_storing"), arguments)
         while cursor.nextset():
             pass
         [(before, any_erasure)] = cursor.fetchall()
@@ -113,7 +112,7 @@ def changing_rules(postgres: Postgres, connection: Connection, at_most_seconds: 
 
 def block_replays(connection: Connection) -> None:
     """Keep replays and redrives away until the transaction ends; call it first in one that deletes stored rows."""
-    connection.execute("select pg_advisory_xact_lock(%s)", (_BOOKS,))
+    connection.execute("select pg_advisory_xact_lock(%s)", (locks.CORRECTIONS,))
 
 
 def _alone(postgres: Postgres, connection: Connection, at_most_seconds: float) -> None:
@@ -124,7 +123,7 @@ def _alone(postgres: Postgres, connection: Connection, at_most_seconds: float) -
             try:
                 connection.execute("begin")
                 connection.execute("select set_config('lock_timeout', %s, true)", (f"{patience}s",))
-                connection.execute("select pg_advisory_xact_lock(%s)", (_RULES,))
+                connection.execute("select pg_advisory_xact_lock(%s)", (locks.RULES,))
                 return
             except psycopg.errors.LockNotAvailable:
                 rollback(connection)

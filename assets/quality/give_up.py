@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from assets.dead_letters import audit
-from assets.dead_letters.audit import AuditedCall
+from assets import audit
+from assets.audit import AuditedCall
 from assets.ingest import ledger_queries
 from assets.ingest.alone import BATCH_BY_BATCH
 from assets.ingest.decode import decode

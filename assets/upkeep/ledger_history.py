@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from assets.ingest import ledger_queries
 from assets.upkeep.folding import LedgerBatch, groups, hour_of
 from assets.upkeep.sql import statement
+from resources import locks
 from resources.postgres import Connection, Postgres, commit, rollback
 
 APPLICATION = "millrace-upkeep"
@@ -123,7 +123,7 @@ class _Folding:
             raise
         finally:
             if not self.connection.closed:
-                self.connection.execute("select pg_advisory_unlock(%s)", (ledger_queries.LEDGER_LOCK,))
+                self.connection.execute("select pg_advisory_unlock(%s)", (locks.LEDGER,))
         self.closed.batches += sum(group.batches for group in todo)
         self.closed.transactions += bool(todo)
         return bool(todo) and len(page) == self.history.page
@@ -132,9 +132,7 @@ class _Folding:
         """Whether the lock was had. Asked for again and again: one who waits in line holds up those that come after."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            [[held]] = self.connection.execute(
-                "select pg_try_advisory_lock(%s)", (ledger_queries.LEDGER_LOCK,)
-            ).fetchall()
+            [[held]] = self.connection.execute("select pg_try_advisory_lock(%s)", (locks.LEDGER,)).fetchall()
             if held or time.monotonic() > deadline:
                 return bool(held)
             time.sleep(0.05)

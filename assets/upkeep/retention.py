@@ -9,7 +9,6 @@ raw.events_YYYYMMDD behind the frontier is taken for such a rest, so an archive 
 Aggregates are kept: what is behind the frontier is frozen, not forgotten.
 """
 
-import json
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -19,7 +18,9 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 from psycopg import sql
 
+from assets import audit
 from assets.aggregates.writer import AggregateWriter
+from assets.audit import AuditedCall
 from assets.ingest import corrections, storage_rules
 from assets.ingest.ledger import Author
 from assets.ingest.partitions import detached
@@ -177,8 +178,8 @@ class _Retention:
 
     def _audit(self) -> None:
         figures = {"partitions": len(self.done.partitions), "rows": self.done.rows, "bytes": self.done.bytes}
-        row = {"actor": self.run_id, "frontier": self.frontier.isoformat(), "details": json.dumps(figures)}
-        self.connection.execute(statement("audit_retention"), row)
+        call = AuditedCall(self.run_id, self.run_id, "retention", self.frontier.isoformat())
+        audit.record(self.connection, call, figures)
 
 
 def _settle(aggregates: AggregateWriter, before: date) -> None:

@@ -20,14 +20,13 @@ from infra.postgres.analyst_role import Analysts, give_access
 from infra.postgres.create_views import create_views
 from infra.postgres.service_role import ServiceRole, give_rights
 from infra.postgres.views import views
+from resources import locks
 from resources.postgres import Connection as Session
 from resources.postgres import Postgres
 
 LOG = logging.getLogger(f"millrace.{__name__}")
 VERSION_TABLE_SCHEMA = "ops"
 OLDEST_RELEASE = 15
-# One arbitrary number for the advisory lock that lets a single migration through at a time.
-_LOCK = 0x4D494C4C
 
 
 class UnsupportedServerError(Exception):
@@ -92,7 +91,7 @@ def migrate(
     with engine(url).connect() as connection:
         _check_release(connection)
         _check_encoding(connection)
-        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": locks.MIGRATION})
         connection.execute(text(f"create schema if not exists {VERSION_TABLE_SCHEMA}"))
         connection.commit()
         try:
@@ -105,7 +104,7 @@ def migrate(
                 _follow_up(connection, contract or Contract(), analysts or Analysts(), service)
         finally:
             connection.rollback()
-            connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+            connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": locks.MIGRATION})
             connection.commit()
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from resources.postgres import Connection, Postgres, rollback
-from resources.warm import is_alive, is_gone
+from resources.warm import WarmConnection, is_gone
 
 APPLICATION = "millrace-metrics"
 STATEMENT_SECONDS = 10.0
@@ -26,7 +26,11 @@ class MetricsDatabase:
     """One warm connection. Not for use by two threads at once."""
 
     postgres: Postgres
-    _kept: tuple[int, Connection] | None = field(default=None, repr=False)
+    _warm: WarmConnection = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Opens nothing yet."""
+        self._warm = WarmConnection(self.postgres, APPLICATION, statement_timeout_seconds=STATEMENT_SECONDS)
 
     @contextmanager
     def asking(self, seconds: float = STATEMENT_SECONDS) -> Generator[Connection]:
@@ -35,7 +39,7 @@ class MetricsDatabase:
         Raises:
             psycopg.Error: PostgreSQL cannot be reached, or did not answer in time.
         """
-        connection = self._connected()
+        connection = self._warm.connection()
         with _cut_off(connection, seconds):
             try:
                 yield connection
@@ -50,7 +54,7 @@ class MetricsDatabase:
     def answers(self) -> bool:
         """Whether PostgreSQL answers; a connection that did not survive a restart is made anew."""
         for _ in range(2):
-            began, new = time.monotonic(), self._kept is None
+            began, new = time.monotonic(), not self._warm.is_open
             with suppress(psycopg.Error), self.asking(_PROBE_SECONDS) as connection:
                 connection.execute("select 1")
                 return True
@@ -61,15 +65,7 @@ class MetricsDatabase:
 
     def close(self) -> None:
         """Drop the connection; the next use makes a new one."""
-        kept, self._kept = self._kept, None
-        if kept is not None and kept[0] == os.getpid():
-            kept[1].close()
-
-    def _connected(self) -> Connection:
-        if self._kept is None or self._kept[0] != os.getpid() or not is_alive(self._kept[1]):
-            self._kept = None
-            self._kept = (os.getpid(), self.postgres.connect(APPLICATION, statement_timeout_seconds=STATEMENT_SECONDS))
-        return self._kept[1]
+        self._warm.close()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import click
 import psycopg
 from rich.console import Console
 
-from assets.dead_letters.audit import actor
+from assets.audit import actor
 from assets.erasure.erase import Erased, EraseFailed, Eraser, UserFootprint
 from assets.ingest.storage_rules import RulesLocked
 from orchestration import settings as settings_module

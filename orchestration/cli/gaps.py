@@ -13,7 +13,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from assets.dead_letters.audit import actor
+from assets.audit import actor
 from assets.ingest import unreadable
 from assets.ingest.retry import StorageFailed
 from assets.ingest.store import AlreadyCommitted

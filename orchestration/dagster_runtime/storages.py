@@ -23,9 +23,9 @@ from dagster_postgres.utils import create_pg_connection, pg_url_from_config
 from sqlalchemy.engine import URL, Engine, make_url
 
 from orchestration.dagster_runtime.pool import SCHEMA, dagster_url, shared_engine
+from resources import locks
 
 # Any number that nobody else locks: processes that start together make the tables one after the other.
-_LOCK_KEY = 7_244_013_881
 _PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 
 _with_tables: set[tuple[type, str]] = set()
@@ -75,14 +75,14 @@ def _make_tables_once(stock: type, url: URL) -> None:
         if key in _with_tables:
             return
         with create_pg_connection(shared_engine(url)) as connection:
-            connection.execute(sqlalchemy.text(f"select pg_advisory_lock({_LOCK_KEY})"))
+            connection.execute(sqlalchemy.text(f"select pg_advisory_lock({locks.DAGSTER_TABLES})"))
             try:
                 # Asked first: a role may lack the right to create schemas where an owner has made this one.
                 if not sqlalchemy.inspect(connection).has_schema(SCHEMA):
                     connection.execute(sqlalchemy.schema.CreateSchema(SCHEMA))
                 stock(key[1])
             finally:
-                connection.execute(sqlalchemy.text(f"select pg_advisory_unlock({_LOCK_KEY})"))
+                connection.execute(sqlalchemy.text(f"select pg_advisory_unlock({locks.DAGSTER_TABLES})"))
         _with_tables.add(key)
 
 

@@ -20,7 +20,7 @@ from monitoring.metrics.database import MetricsDatabase
 from orchestration.dagster_runtime.pool import dagster_url, shared_engine
 from orchestration.settings import load
 from resources.postgres import Postgres, describe
-from resources.warm import Warm
+from resources.warm import WarmConnection
 from sensors.dirty_buckets import DirtyBuckets
 from sensors.kafka_offsets import KafkaOffsets
 from tests.support.world import LOG, World, encoded, event, out_of_balance
@@ -81,7 +81,7 @@ def test_sessions_that_ended_between_two_uses_are_replaced_unseen(
 
 
 def test_what_only_reads_is_asked_once_more_when_the_session_ends_meanwhile(world: World) -> None:
-    warm, asked = Warm(world.worker.postgres, "test"), list[int]()
+    warm, asked = WarmConnection(world.worker.postgres, "test"), list[int]()
 
     def ask(connection: psycopg.Connection[Any]) -> int:
         asked.append(connection.info.backend_pid)
@@ -96,7 +96,7 @@ def test_what_only_reads_is_asked_once_more_when_the_session_ends_meanwhile(worl
 
 
 def test_what_is_wrong_with_the_question_is_not_asked_again(world: World) -> None:
-    warm, asked = Warm(world.worker.postgres, "test"), list[int]()
+    warm, asked = WarmConnection(world.worker.postgres, "test"), list[int]()
 
     def ask(connection: psycopg.Connection[Any]) -> object:
         asked.append(1)

@@ -10,7 +10,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
-from monitoring.metrics.collect.counters import METRICS_LOCK, locked
+from monitoring.metrics.collect.counters import locked
 from monitoring.metrics.collect.snapshot import Snapshot
 from monitoring.metrics.families import Samples
 from monitoring.metrics.push import REST_SECONDS, Pusher, grouping
@@ -18,6 +18,7 @@ from monitoring.metrics.reporter import MetricsReporter
 from monitoring.metrics.resource import OFF, Metrics
 from monitoring.metrics.totals import Totals
 from orchestration.definitions import build_defs
+from resources import locks
 from resources.pushgateway import Pushgateway
 from tests.metrics.support import Gateway, answers, hostile, metrics_of
 from tests.support.world import LOG, World, encoded, event
@@ -125,7 +126,7 @@ def test_who_does_not_get_the_lock_leaves_it_and_nobody_holds_it_for_long(
     holder, publisher = make(), reporter_of(make()).publisher
     with reporter_of(holder).publisher.database.asking() as connection:
         connection.execute("begin")
-        connection.execute("select pg_advisory_xact_lock(%s)", (METRICS_LOCK,))
+        connection.execute("select pg_advisory_xact_lock(%s)", (locks.METRICS,))
         assert publisher.tell() is None
         assert gateway.get("millrace_gap_offsets_total") is None
     assert publisher.tell() is True

@@ -1,10 +1,5 @@
 """The SQL of dead letters, one statement a file, loaded by name. No logic in Python here."""
 
-from functools import cache
-from importlib import resources
+from resources.sql import loader
 
-
-@cache
-def statement(name: str) -> bytes:
-    """The text of `<name>.sql`."""
-    return resources.files(__name__).joinpath(f"{name}.sql").read_bytes()
+statement = loader(__name__)

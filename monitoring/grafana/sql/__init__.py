@@ -4,11 +4,11 @@ A macro's arguments hold no brackets: `$__timeFilter(day)`, never `$__timeFilter
 right after it would name itself "time"; write `$__timeGroupAlias` where that is wanted.
 """
 
-from functools import cache
-from importlib import resources
+from resources.sql import loader
+
+_load = loader(__name__)
 
 
-@cache
 def statement(name: str) -> str:
     """The text of `<name>.sql`."""
-    return resources.files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8").strip()
+    return _load(name).decode().strip()

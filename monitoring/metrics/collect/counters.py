@@ -12,10 +12,10 @@ from monitoring.metrics.families import Samples
 from monitoring.metrics.preset_counters import preset_counters
 from monitoring.metrics.sql import statement
 from monitoring.metrics.totals import Total
+from resources import locks
 from resources.postgres import Connection
 
 # Who pushes totals holds it from before they are read until they are pushed: else older ones could come last.
-METRICS_LOCK = 0x4D494C4D
 # A pusher that is frozen would hold it for ever.
 _IDLE = "set local idle_in_transaction_session_timeout = '5s'"
 
@@ -44,7 +44,7 @@ def locked(connection: Connection) -> bool:
     """Begin a transaction and take the lock, unless somebody else has it. A COMMIT or ROLLBACK gives it back."""
     connection.execute("begin")
     connection.execute(_IDLE)
-    [[got]] = connection.execute("select pg_try_advisory_xact_lock(%s)", (METRICS_LOCK,)).fetchall()
+    [[got]] = connection.execute("select pg_try_advisory_xact_lock(%s)", (locks.METRICS,)).fetchall()
     return got
 
 

@@ -1,7 +1,7 @@
 -- Begins a storing transaction. Not one statement: what is read must be read after the locks were waited for.
 begin;
 select set_config('lock_timeout', %(timeout)s, true);
-select pg_advisory_xact_lock_shared(%(books)s)
+select pg_advisory_xact_lock_shared(%(corrections)s)
 where %(again)s;
 select pg_advisory_xact_lock_shared(%(rules)s);
 select

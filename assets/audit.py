@@ -1,6 +1,6 @@
-"""The audit: an entry for each call of a command that changed something, written in the transactions that change it.
+"""The operators' log, `ops.audit_log`: who redrove, discarded, erased, dropped or gave up what.
 
-What belongs here: adding figures to the entry of a call. What does not: figures of what.
+What belongs here: writing entries, in the transaction that does what they say. What does not: what they say.
 """
 
 import json
@@ -9,8 +9,18 @@ import pwd
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from assets.dead_letters.sql import statement
 from resources.postgres import Connection
+
+_FIND = """
+select l.audit_id, l.details from ops.audit_log as l
+where l.at > now() - interval '7 days' and l.action = %(action)s and l.details ->> 'run' = %(run)s
+for update of l
+"""
+_UPDATE = "update ops.audit_log set details = %(details)s::jsonb where audit_id = %(audit_id)s"
+_INSERT = """
+insert into ops.audit_log (actor, action, subject, details)
+values (%(actor)s, %(action)s, %(subject)s, %(details)s::jsonb)
+"""
 
 
 class AuditedCall(NamedTuple):
@@ -30,14 +40,17 @@ def add(connection: Connection, call: AuditedCall, figures: Mapping[str, Any]) -
         call: whose entry.
         figures: numbers are added up, mappings entry by entry, everything else replaces what was there.
     """
-    found = connection.execute(statement("find_audit"), {"action": call.action, "run": call.run}).fetchone()
-    before: Mapping[str, Any] = found[1] if found else {"run": call.run}
-    details = json.dumps(merged(before, figures))
-    if found:
-        connection.execute(statement("update_audit"), {"audit_id": found[0], "details": details})
+    found = connection.execute(_FIND, {"action": call.action, "run": call.run}).fetchone()
+    if found is None:
+        record(connection, call, figures)
         return
-    row = {"actor": call.actor, "action": call.action, "subject": call.subject, "details": details}
-    connection.execute(statement("insert_audit"), row)
+    connection.execute(_UPDATE, {"audit_id": found[0], "details": json.dumps(merged(found[1], figures))})
+
+
+def record(connection: Connection, call: AuditedCall, figures: Mapping[str, Any]) -> None:
+    """Write an entry of its own."""
+    row = {"actor": call.actor, "action": call.action, "subject": call.subject}
+    connection.execute(_INSERT, {**row, "details": json.dumps({"run": call.run, **figures})})
 
 
 def merged(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

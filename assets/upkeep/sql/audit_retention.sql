@@ -1,2 +1,0 @@
-insert into ops.audit_log (actor, action, subject, details)
-values (%(actor)s, 'retention', %(frontier)s, %(details)s::jsonb)
