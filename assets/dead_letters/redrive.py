@@ -14,7 +14,7 @@ from assets import audit
 from assets.dead_letters import dead_letter
 from assets.dead_letters import selection as choices
 from assets.dead_letters.dead_letter import DeadLetter
-from assets.dead_letters.redrive_store import ConcurrentChange, DryRunDone, DryRunStore, RedriveStore, outcome_counts
+from assets.dead_letters.redrive_store import ConcurrentChange, RedriveStore, outcome_counts
 from assets.dead_letters.selection import Selection
 from assets.dead_letters.sql import statement
 from assets.ingest import reprocess
@@ -22,6 +22,7 @@ from assets.ingest.dead_letter_history import AttemptEntry
 from assets.ingest.decode import decode
 from assets.ingest.ledger import Author
 from assets.ingest.run import read, retry_policy, store_chunk
+from assets.ingest.store import Store
 from assets.ingest.worker import Worker
 from monitoring.metrics.totals import NO_LANE
 
@@ -100,21 +101,14 @@ class Redrive:
         until = time.monotonic() + limits.budget_seconds
         author = Author(self.run, 0, "redrive")
         call = audit.AuditedCall(self.run, audit.actor(), "redrive", str(self.choice))
-        kind = DryRunStore if self.dry_run else RedriveStore
-        store = kind(
-            author,
-            self.worker.partitions,
-            self.worker.failpoint,
-            pending=self.worker.pending,
-            call=call,
-            statuses=self.choice.statuses,
-        )
-        try:
-            became = store_chunk(self.worker, store.redrive, prepared, retry_policy(self.worker, until), self.log)
-        except DryRunDone as rehearsed:
-            return rehearsed.became
-        reprocess.claim(self.worker, decoded, [p for p, entry in (became or {}).items() if entry.outcome == "stored"])
-        return became or {}
+        worker = self.worker
+        ours = Store(author, worker.partitions, worker.failpoint, pending=worker.pending, totals_lane=NO_LANE)
+        store = RedriveStore(ours, call, self.choice.statuses, dry_run=self.dry_run)
+        became = store_chunk(worker, store.redrive, prepared, retry_policy(worker, until), self.log) or {}
+        if not self.dry_run:
+            stored = [p for p, entry in became.items() if entry.outcome == "stored"]
+            reprocess.claim(worker, decoded, stored)
+        return became
 
     def _committed(self, letters: Sequence[DeadLetter]) -> dict[int, AttemptEntry]:
         """What this redrive itself made of letters when the connection died during COMMIT, and it did commit."""

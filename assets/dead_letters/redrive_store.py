@@ -7,9 +7,8 @@ What belongs here: what a redrive does in its transaction beside what `ingest.st
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-
-from typing_extensions import override
+from dataclasses import dataclass
+from typing import cast
 
 from assets import audit
 from assets.dead_letters.dead_letter import DeadLetter
@@ -22,28 +21,21 @@ from assets.ingest.partitions import Partitions
 from assets.ingest.plan import OffsetRange
 from assets.ingest.storage_rules import StorageRules
 from assets.ingest.store import Prepared, Store
-from monitoring.metrics.totals import NO_LANE
-from resources.postgres import Connection
+from resources.postgres import Connection, rollback
 
 
 class ConcurrentChange(Exception):
     """Some of the letters are not any more what they were when they were read; nothing was changed."""
 
 
-class DryRunDone(Exception):
-    """It would have worked; nothing was changed."""
-
-    def __init__(self, became: dict[int, AttemptEntry]) -> None:
-        super().__init__()
-        self.became = became
-
-
 @dataclass
-class RedriveStore(Store):
-    """Stores what has become valid of a chunk of letters."""
+class RedriveStore:
+    """Stores what has become valid of a chunk of dead letters; with `dry_run` it does all of it and rolls back."""
 
-    call: audit.AuditedCall = field(kw_only=True)
-    statuses: Sequence[str] = field(kw_only=True)
+    store: Store
+    call: audit.AuditedCall
+    statuses: Sequence[str]
+    dry_run: bool = False
 
     def redrive(self, connection: Connection, prepared: Prepared) -> dict[int, AttemptEntry]:
         """Try the letters that the chunk was made of.
@@ -53,36 +45,41 @@ class RedriveStore(Store):
 
         Raises:
             ConcurrentChange: somebody else tried, discarded or deleted one of them meanwhile.
-            rows.PartitionMissing, rows.NothingStorable, psycopg.Error: nothing was committed, unless the connection
-                died during COMMIT.
+            PartitionMissing, NothingStorable, psycopg.Error: nothing was committed, unless the connection died during
+                COMMIT.
         """
         began = time.monotonic()
-        letters: list[DeadLetter] = prepared.chunk.records
-        chosen = {"ids": [x.dead_letter_id for x in letters], "statuses": list(self.statuses), "by": self.author.run_id}
-        rules = self._prepare(connection, prepared)
-        self._hold(connection, prepared.chunk)
+        letters = cast("Sequence[DeadLetter]", prepared.chunk.records)
+        chosen = {
+            "ids": [x.dead_letter_id for x in letters],
+            "statuses": list(self.statuses),
+            "by": self.store.author.run_id,
+        }
+        rules = self._begin(connection, prepared)
+        self.store.lock_ranges(connection, prepared.chunk)
         if connection.execute(statement("still_chosen"), chosen).fetchone() != (len(letters),):
             raise ConcurrentChange
         decoded, refused_now = prepared.decoded, [r.position for r in prepared.decoded.refused]
         stays = Outcome(present=prior_outcome.stored(connection, prepared.chunk, refused_now))
-        prepared = self._admit(connection, prepared.less(stays), rules)
-        outcome, tally = self._bring_in(connection, prepared, optimistic=False)
+        prepared = self.store.exclude(connection, prepared.less(stays), rules)
+        outcome, tally = self.store.insert(connection, prepared, optimistic=False)
         refused = [*prepared.decoded.refused, *outcome.refused]
         known = {position: letter.known() for position, letter in enumerate(letters)}
         became = dead_letter_history.entries(known, prepared.claimed, outcome + prepared.stays, refused)
         self._settle(connection, chosen, became.values())
-        self._record(connection, letters, became)
-        booked = self._book(connection, prepared, outcome, _differences(prepared, tally.by_range), began)
-        self._commit(connection, prepared, NewRows(booked.events, {}), metric_counts.redriven(decoded, became))
+        if self.dry_run:
+            rollback(connection)
+            return became
+        audit.add(connection, self.call, outcome_counts(letters, became))
+        booked = self.store.record(connection, prepared, outcome, _differences(prepared, tally.by_range), began)
+        self.store.commit(connection, prepared, NewRows(booked.events, {}), metric_counts.redriven(decoded, became))
         return became
 
-    @property
-    @override
-    def _lane(self) -> int:
-        return NO_LANE
-
-    def _record(self, connection: Connection, letters: Sequence[DeadLetter], became: dict[int, AttemptEntry]) -> None:
-        audit.add(connection, self.call, outcome_counts(letters, became))
+    def _begin(self, connection: Connection, prepared: Prepared) -> StorageRules:
+        if self.dry_run:  # partitions are made within its transaction, and not remembered: they are rolled back too
+            connection.execute("begin")
+            self.store.partitions = Partitions()
+        return self.store.begin(connection, prepared)
 
     def _settle(self, connection: Connection, chosen: Mapping[str, object], became: Iterable[AttemptEntry]) -> None:
         made = [entry for entry in became if entry.outcome != "erased"]  # such a letter is gone by now
@@ -96,23 +93,8 @@ class RedriveStore(Store):
             "codes": [e.code for e in made],
             "reasons": [e.reason for e in made],
         }
-        connection.execute(statement("settle_letters"), {**update, "by": self.author.run_id})
-        dead_letter_history.write(connection, made, self.author.run_id)
-
-
-@dataclass
-class DryRunStore(RedriveStore):
-    """Does all of it and takes it back, partitions that had to be made for it included."""
-
-    @override
-    def _prepare(self, connection: Connection, prepared: Prepared) -> StorageRules:
-        connection.execute("begin")
-        self.partitions = Partitions()  # what is made in a transaction that is rolled back must not be remembered
-        return super()._prepare(connection, prepared)
-
-    @override
-    def _record(self, connection: Connection, letters: Sequence[DeadLetter], became: dict[int, AttemptEntry]) -> None:
-        raise DryRunDone(became)
+        connection.execute(statement("settle_letters"), {**update, "by": self.store.author.run_id})
+        dead_letter_history.write(connection, made, self.store.author.run_id)
 
 
 def outcome_counts(

@@ -7,9 +7,9 @@ another (`log_replacement`).
 import hashlib
 import struct
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from assets.ingest.model import Chunk
+from assets.ingest.model import Chunk, Record
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from assets.ingest.sql import statement
 from resources.kafka import KafkaUnavailable
@@ -37,7 +37,7 @@ class Anchor(NamedTuple):
     digest: bytes
 
 
-def of_record(record: Any) -> Anchor:
+def of_record(record: Record) -> Anchor:
     """What is remembered of a Kafka record."""
     kind, millis = record.timestamp()
     digest = hashlib.blake2b(_NUMBERS.pack(record.offset(), kind, millis), digest_size=16)

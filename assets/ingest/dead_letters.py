@@ -11,7 +11,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
-from assets.ingest.model import Chunk, RejectedRecord
+from assets.ingest.model import Chunk, Record, RejectedRecord
 from assets.ingest.sql import statement
 from resources.postgres import Connection
 
@@ -94,7 +94,7 @@ def _row(chunk: Chunk, letter: RejectedRecord, run_id: str) -> tuple[Any, ...]:
     )
 
 
-def _headers(record: Any) -> list[tuple[str | bytes, str | bytes | None]]:
+def _headers(record: Record) -> list[tuple[str | bytes, str | bytes | None]]:
     """The record's headers. A name that is not UTF-8 comes as a placeholder; its bytes cannot be had from the client.
 
     For such a name confluent_kafka puts nothing at all into the pair: the first call raises SystemError, every later
@@ -107,7 +107,7 @@ def _headers(record: Any) -> list[tuple[str | bytes, str | bytes | None]]:
     return [(pair[0] if _holds(pair, 0) else _UNREADABLE, pair[1]) for pair in pairs or []]
 
 
-def _timestamp(record: Any) -> datetime | None:
+def _timestamp(record: Record) -> datetime | None:
     kind, millis = record.timestamp()
     if kind == TIMESTAMP_NOT_AVAILABLE:
         return None

@@ -145,7 +145,7 @@ def _pack(decoded: Decoded) -> list[bytes]:
     records, sources, rest, digest = chunk.records, chunk.sources, _REST.pack, hashlib.blake2b
     return [
         prefixes[sources[i]]
-        + rest(records[i].offset(), event.occurred_at, digest(records[i].value(), digest_size=8).digest())
+        + rest(records[i].offset(), event.occurred_at, digest(records[i].value() or b"", digest_size=8).digest())
         for i, event in decoded.accepted
     ]
 

@@ -3,8 +3,9 @@
 What belongs here: frozen or append-only data without behaviour. What does not: anything that reads or writes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from contract.codes import RejectionCode
@@ -34,15 +35,39 @@ class Unreadable(NamedTuple):
         return f"{self.topic}/{self.topic_partition.partition} at offset {self.offset}: {self.error}"
 
 
+class Record(Protocol):
+    """A Kafka record, as `confluent_kafka.Message` has it, or a dead letter that was read back."""
+
+    def offset(self) -> int:
+        """Its offset."""
+        ...
+
+    def key(self) -> bytes | None:
+        """The key, byte for byte."""
+        ...
+
+    def value(self) -> bytes | None:
+        """The value, byte for byte; None is a tombstone."""
+        ...
+
+    def headers(self) -> Any:
+        """Names and values of the headers."""
+        ...
+
+    def timestamp(self) -> tuple[int, int]:
+        """The kind of the timestamp, and milliseconds since 1970."""
+        ...
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Kafka records of one transaction, and exactly the offsets they account for.
 
-    `records` are confluent_kafka messages; `sources[i]` is the position in `ranges` of the place of `records[i]`.
+    `sources[i]` is the position in `ranges` of the topic-partition of `records[i]`.
     """
 
     ranges: tuple[OffsetRange, ...]
-    records: list[Any]
+    records: Sequence[Record]
     sources: list[int]
     gaps: tuple[Gap, ...] = ()
     pull_seconds: float = 0.0

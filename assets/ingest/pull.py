@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from assets.ingest import anchors
 from assets.ingest.alone import Alone
 from assets.ingest.anchors import Anchor, LogChanged, LogOverwritten
-from assets.ingest.model import Chunk, Gap, Unreadable
+from assets.ingest.model import Chunk, Gap, Record, Unreadable
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from resources import generations
 from resources.kafka import Kafka, KafkaUnavailable
@@ -87,7 +87,7 @@ class _Collected:
     """The records of the chunk that is being filled."""
 
     def __init__(self) -> None:
-        self.records: list[Any] = []
+        self.records: list[Record] = []
         self.sources: list[int] = []
         self.gaps: list[Gap] = []
         self.bytes = 0

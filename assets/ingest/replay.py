@@ -18,6 +18,7 @@ from assets.ingest.plan import OffsetRange
 from assets.ingest.pull import Puller, PullLimits
 from assets.ingest.replay_store import RangesFolded, ReplayStore
 from assets.ingest.run import read, retry_policy, store_chunk
+from assets.ingest.store import Store
 from assets.ingest.worker import Worker
 from resources import generations
 
@@ -42,7 +43,7 @@ def replay(
 ) -> Replayed:
     """Replay every batch that the earlier runs committed, or that lies in the ranges of their plan."""
     done = Replayed(closed=read(worker, lambda connection: ledger_queries.folded_ranges(connection, ranges)))
-    store = ReplayStore(author, worker.partitions, worker.failpoint, worker.verify_generation, worker.pending)
+    store = ReplayStore(Store(author, worker.partitions, worker.failpoint, worker.verify_generation, worker.pending))
     try:
         for batch in read(worker, lambda connection: ledger_queries.batches_of(connection, runs, ranges)):
             _replay(worker, store, batch, done, log)

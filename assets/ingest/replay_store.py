@@ -28,8 +28,10 @@ class ReplayDifference(NamedTuple):
 
 
 @dataclass
-class ReplayStore(Store):
+class ReplayStore:
     """Stores what is missing of chunks that were committed."""
+
+    store: Store
 
     def replay(self, connection: Connection, prepared: Prepared) -> ReplayDifference:
         """Store what is missing of a chunk that was committed long ago; books the difference, moves no offset.
@@ -40,22 +42,22 @@ class ReplayStore(Store):
             RangesFolded: they are not any more; nothing was changed.
         """
         began = time.monotonic()
-        rules = self._prepare(connection, prepared)
-        self._hold(connection, prepared.chunk)
+        rules = self.store.begin(connection, prepared)
+        self.store.lock_ranges(connection, prepared.chunk)
         if ledger_queries.folded_ranges(connection, prepared.chunk.ranges):
             raise RangesFolded
         known, decoded = dead_letter_history.read(connection, prepared.chunk), prepared.decoded
         prepared = self._as_it_was(connection, prepared, rules, known)
-        outcome, tally = self._bring_in(connection, prepared, optimistic=False)
+        outcome, tally = self.store.insert(connection, prepared, optimistic=False)
         letters_open = {p: k for p, k in known.items() if k.status == "open"}
         fresh = self._try_letters(connection, prepared, outcome, known)
         ranges = zip(prepared.chunk.ranges, tally.by_range, strict=True)
         booked = [(r, _by_postgres(c) - ledger_queries.ledger_counts(connection, r)) for r, c in ranges]
         difference = sum((c for _, c in booked), Counts())
-        events = self._book(connection, prepared, outcome, booked, began).events
+        events = self.store.record(connection, prepared, outcome, booked, began).events
         became = outcome + prepared.stays
         totals = metric_counts.replayed(decoded, prepared.claimed, became, difference, letters_open)
-        self._commit(connection, prepared, NewRows(events, fresh), totals)
+        self.store.commit(connection, prepared, NewRows(events, fresh), totals)
         return ReplayDifference(difference, [*became.stored, *became.present])
 
     def _as_it_was(
@@ -70,7 +72,7 @@ class ReplayStore(Store):
         questioned = {*discarded, *(r.position for r in prepared.decoded.refused)}
         there = prior_outcome.stored(connection, prepared.chunk, questioned)
         stays = dead_letter_history.settled(prepared.decoded, known, there)
-        prepared = self._admit(connection, prepared.less(stays), rules)
+        prepared = self.store.exclude(connection, prepared.less(stays), rules)
         rest = {r.position for r in prepared.decoded.refused} - {p for p, k in known.items() if k.status == "open"}
         return prepared.less(prior_outcome.as_counted(connection, prepared.chunk, rest, rules.frontier))
 
@@ -90,10 +92,10 @@ class ReplayStore(Store):
         done = {*became.stored, *became.present, *became.duplicates, *became.expired, *prepared.claimed.duplicates}
         tried = {p: k for p, k in known.items() if p in (positions if k.status == "resolved" else positions | done)}
         dead_letter_history.begin(connection, [k.letter for k in tried.values()])
-        fresh = dead_letters.store(connection, prepared.chunk, again, self.author.run_id)
-        dead_letters.resolve(connection, prepared.chunk, sorted(done), self.author.run_id)
+        fresh = dead_letters.store(connection, prepared.chunk, again, self.store.author.run_id)
+        dead_letters.resolve(connection, prepared.chunk, sorted(done), self.store.author.run_id)
         made = dead_letter_history.entries(tried, prepared.claimed, became, again)
-        dead_letter_history.write(connection, made.values(), self.author.run_id)
+        dead_letter_history.write(connection, made.values(), self.store.author.run_id)
         return fresh
 
 

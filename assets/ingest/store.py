@@ -92,6 +92,8 @@ class Store:
     verify: Callable[[Chunk], None] = lambda _: None
     pending: Totals = field(default_factory=Totals)
     """What waits to be counted; added by whichever transaction commits next."""
+    totals_lane: int | None = None
+    """Whose totals are added to; by default those of the author's lane."""
 
     def ingest(
         self, connection: Connection, prepared: Prepared, beside: Callable[[Connection], None] = lambda _: None
@@ -110,35 +112,38 @@ class Store:
                 died during COMMIT.
         """
         began = time.monotonic()
-        rules = self._prepare(connection, prepared)
+        rules = self.begin(connection, prepared)
         gaps = self._fence(connection, prepared.chunk)
-        decoded, prepared = prepared.decoded, self._admit(connection, prepared, rules)
+        decoded, prepared = prepared.decoded, self.exclude(connection, prepared, rules)
         clean = not prepared.claimed.degraded and not prepared.claimed.undecided
-        outcome, tally = self._bring_in(connection, prepared, optimistic=clean)
+        outcome, tally = self.insert(connection, prepared, optimistic=clean)
         fresh = dead_letters.store(connection, prepared.chunk, refused(prepared, outcome), self.author.run_id)
         moved = [(r, c) for r, c in zip(prepared.chunk.ranges, tally.by_range, strict=True) if r.start != r.end]
-        booked = self._book(connection, prepared, outcome, moved, began)
+        booked = self.record(connection, prepared, outcome, moved, began)
         became = outcome + prepared.stays
         beside(connection)
         totals = metric_counts.ingested(decoded, prepared.claimed, became, booked.seconds, booked.waited, gaps)
-        self._commit(connection, prepared, NewRows(booked.events, fresh), totals)
+        self.commit(connection, prepared, NewRows(booked.events, fresh), totals)
         return tally.total
 
-    def _prepare(self, connection: Connection, prepared: Prepared) -> StorageRules:
+    def begin(self, connection: Connection, prepared: Prepared) -> StorageRules:
+        """Begin the transaction, by the rules of now; the partitions that it needs are made before."""
         today = datetime.now(UTC).date()
         self.partitions.ensure(connection, prepared.frame["occurred_at"].tolist(), today)
-        return storage_rules.begin_storing(connection, prepared.chunk.ranges, LOCK_TIMEOUT_SECONDS, again=self._again)
+        return storage_rules.begin_storing(
+            connection, prepared.chunk.ranges, LOCK_TIMEOUT_SECONDS, again=self._is_replay
+        )
 
     @property
-    def _again(self) -> bool:
+    def _is_replay(self) -> bool:
         return self.author.kind != "ingest"
 
-    def _admit(self, connection: Connection, prepared: Prepared, rules: StorageRules) -> Prepared:
+    def exclude(self, connection: Connection, prepared: Prepared, rules: StorageRules) -> Prepared:
         """The chunk less what the rules keep out; letters of users who were erased are not kept either."""
         admitted = split_excluded(
-            connection, prepared.decoded, prepared.claimed, prepared.frame, rules, again=self._again
+            connection, prepared.decoded, prepared.claimed, prepared.frame, rules, again=self._is_replay
         )
-        if self._again:
+        if self._is_replay:
             dead_letters.remove(connection, prepared.chunk, admitted.excluded.erased)
         return replace(
             prepared,
@@ -148,7 +153,7 @@ class Store:
             stays=prepared.stays + admitted.excluded,
         )
 
-    def _hold(self, connection: Connection, chunk: Chunk) -> None:
+    def lock_ranges(self, connection: Connection, chunk: Chunk) -> None:
         """The lock of the fence, without its move: two must not book the same difference. And the books stay open."""
         ledger_queries.block_folding(connection)
         for topic_partition in sorted({r.topic_partition for r in _in_order(chunk)}):
@@ -177,13 +182,14 @@ class Store:
             insert_gap(connection, gap, self.author.run_id)
         return gaps
 
-    def _bring_in(self, connection: Connection, prepared: Prepared, *, optimistic: bool) -> tuple[Outcome, ChunkCounts]:
+    def insert(self, connection: Connection, prepared: Prepared, *, optimistic: bool) -> tuple[Outcome, ChunkCounts]:
+        """Insert the events; what became of each record of the chunk, and the counts by range."""
         incoming = event_writer.EventWriter(prepared.chunk, prepared.frame, self.partitions, self.failpoint)
         outcome = event_writer.insert_events(connection, incoming, optimistic=optimistic)
         self.failpoint("after_copy")
         return outcome, ledger.count_chunk(prepared.decoded, prepared.claimed, outcome + prepared.stays)
 
-    def _book(
+    def record(
         self,
         connection: Connection,
         prepared: Prepared,
@@ -191,6 +197,7 @@ class Store:
         ranges: list[tuple[OffsetRange, Counts]],
         began: float,
     ) -> StoredChunk:
+        """Count the inserted events by minute, write the batch into the ledger, and mark the hours."""
         stored = bucket_marks.stored_rows(prepared.frame, outcome)
         events = bucket_marks.count_minutes(connection, stored)
         decoded, claimed, chunk = prepared.decoded, prepared.claimed, prepared.chunk
@@ -214,20 +221,16 @@ class Store:
         bucket_marks.mark_hours(connection, stored, batch_id, by_offsets=exact)
         return StoredChunk(events, seconds, waited)
 
-    def _commit(self, connection: Connection, prepared: Prepared, wrote: NewRows, totals: Totals) -> None:
+    def commit(self, connection: Connection, prepared: Prepared, wrote: NewRows, totals: Totals) -> None:
+        """Add the totals, look at the topics once more, COMMIT."""
         totals.add(metric_counts.count_new_rows(wrote, prepared.retried))
         totals.add(self.pending)
         self.verify(prepared.chunk)
-        totals.write(connection, self._lane)
+        totals.write(connection, self.author.lane if self.totals_lane is None else self.totals_lane)
         self.failpoint("before_commit")
         self.pending.clear()  # before COMMIT: should its answer be lost, what waited counts at most once
         commit(connection)
         self.failpoint("after_commit")
-
-    @property
-    def _lane(self) -> int:
-        """Whose totals are added to."""
-        return self.author.lane
 
 
 def insert_gap(connection: Connection, gap: Gap, run_id: str) -> None:

@@ -232,8 +232,9 @@ def _mark_chunk(connection: Connection, decoder: Decoder, at: OffsetMap, chunk: 
     events: dict[int, Identity] = {}
     names: dict[int, set[str]] = {}
     for record in chunk.records:
-        if record.value() is not None and at.flags[record.offset() - at.base] == offset_map.SEEN:
-            found = decoder.decode(record.value(), 1 << 62)
+        value = record.value()
+        if value is not None and at.flags[record.offset() - at.base] == offset_map.SEEN:
+            found = decoder.decode(value, 1 << 62)
             if isinstance(found, Event):
                 events[record.offset()] = Identity(found.event_id, found.occurred_at)
                 names[record.offset()] = {found.user_id}

@@ -89,7 +89,11 @@ def covered(chunks: list[Chunk]) -> list[tuple[int, int, int]]:
 
 
 def offsets(chunks: list[Chunk]) -> list[tuple[int, int]]:
-    return [(m.partition(), m.offset()) for c in chunks for m in c.records]
+    return [
+        (c.ranges[source].topic_partition.partition, record.offset())
+        for c in chunks
+        for source, record in zip(c.sources, c.records, strict=True)
+    ]
 
 
 def test_an_end_of_partition_beyond_the_plan_does_not_move_the_range_over_records_that_were_left_out() -> None:
