@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from logging import Logger
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from assets.ingest import anchors, metric_counts, storage_rules
 from assets.ingest.anchors import Anchor
 from assets.ingest.ledger import Author, anchored
-from assets.ingest.model import Gap
+from assets.ingest.model import Gap, Record
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from assets.ingest.retry import StorageFailed
 from assets.ingest.sql import statement
@@ -63,7 +63,7 @@ class RecordReader:
             while time.monotonic() < until:
                 for message in self.consumer.consume(1, 0.5):
                     if (message.topic(), message.partition()) == (self.topic, self.partition):
-                        return message.error() is None and anchors.of_record(message) == wanted
+                        return message.error() is None and anchors.of_record(cast("Record", message)) == wanted
         except KafkaException as error:
             raise KafkaUnavailable(str(error)) from None
         finally:
