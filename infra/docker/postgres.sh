@@ -27,6 +27,41 @@ database() {
     fi
 }
 
+# As `database`, without the owner's name and password: those of a role come in PGUSER and PGPASSWORD. In the container the
+# server trusts who is in it, whatever the name. Without a role it is the user of the address.
+database_as() {
+    local role=$1 name=$2
+    if [[ -z $role ]]; then
+        database "$name"
+    elif [[ -z ${MILLRACE_POSTGRES_URL:-} ]]; then
+        echo "user=$role dbname=$name"
+    else
+        local address scheme
+        address=$(database "$name")
+        scheme=${address%%://*}://
+        address=${address#*://}
+        [[ ${address%%/*} == *@* ]] && address=${address#"${address%%/*}"} && address="$(server_host)$address"
+        echo "$scheme$address"
+    fi
+}
+
+# Host and port of MILLRACE_POSTGRES_URL.
+server_host() {
+    local address=${MILLRACE_POSTGRES_URL#*://}
+    address=${address%%[/?]*}
+    echo "${address##*@}"
+}
+
+# Where the question stands what of a database is not Millrace's.
+planted_sql() {
+    local each
+    for each in "$here"/../../infra/postgres/sql/planted.sql "$here"/../postgres/sql/planted.sql; do
+        [[ -r $each ]] && { echo "$each"; return; }
+    done
+    echo "restore: planted.sql is missing: run this from a whole checkout" >&2
+    return 1
+}
+
 # The name of Millrace's database.
 database_name() {
     local address=${MILLRACE_POSTGRES_URL:-/millrace}

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 from contract.contract import Contract
 from infra.postgres.analyst_role import Analysts, give_access
 from infra.postgres.create_views import create_views
+from infra.postgres.planted import refuse_planted
 from infra.postgres.service_role import ServiceRole, give_rights
 from infra.postgres.views import views
 from resources import locks
@@ -85,6 +86,7 @@ def migrate(
 
     Raises:
         UnsupportedServerError: the server is too old, or the database's encoding is not UTF-8.
+        PlantedError: somebody with fewer rights has put code into the database.
         ServiceRoleError: the role of the processes cannot be what it is to be.
         sqlalchemy.exc.OperationalError: the database cannot be reached.
     """
@@ -95,6 +97,8 @@ def migrate(
         connection.execute(text(f"create schema if not exists {VERSION_TABLE_SCHEMA}"))
         connection.commit()
         try:
+            refuse_planted(_driver(connection))
+            connection.commit()
             if newer := _newer(connection):
                 LOG.warning("the schema is that of a newer release (%s) and stays as it is", ", ".join(newer))
                 return
@@ -130,10 +134,15 @@ def _newer(connection: Connection) -> list[str]:
     return sorted(set(context.get_current_heads()) - known)
 
 
-def _follow_up(connection: Connection, contract: Contract, analysts: Analysts, service: ServiceRole | None) -> None:
+def _driver(connection: Connection) -> Session:
     driver = connection.connection.driver_connection
     if not isinstance(driver, psycopg.Connection):
         raise TypeError("the engine is not on psycopg 3")
+    return driver
+
+
+def _follow_up(connection: Connection, contract: Contract, analysts: Analysts, service: ServiceRole | None) -> None:
+    driver = _driver(connection)
     driver.autocommit = True  # what follows begins and ends its own transactions
     try:
         create_views(driver, views(contract))

@@ -24,6 +24,7 @@ def migrate() -> None:
     from infra.postgres.analyst_role import Analysts
     from infra.postgres.migrate import UnsupportedServerError
     from infra.postgres.migrate import migrate as run_migrations
+    from infra.postgres.planted import PlantedError
     from infra.postgres.service_role import ServiceRoleError, service_of
     from orchestration.factories import make_kafka
     from resources.kafka import KafkaUnavailable
@@ -51,7 +52,7 @@ def migrate() -> None:
     except ProgrammingError as error:
         what = describe(error.orig) if error.orig else type(error).__name__
         raise click.ClickException(f"PostgreSQL: {what}") from None
-    except (ServiceRoleError, UnsupportedServerError) as error:
+    except (PlantedError, ServiceRoleError, UnsupportedServerError) as error:
         raise click.ClickException(str(error)) from None
     except psycopg.Error as error:
         raise click.ClickException(f"the views or the roles: {describe(error)}") from None
