@@ -54,12 +54,9 @@ server_host() {
 
 # Where the question stands what of a database is not Millrace's.
 planted_sql() {
-    local each
-    for each in "$here"/../../infra/postgres/sql/planted.sql "$here"/../postgres/sql/planted.sql; do
-        [[ -r $each ]] && { echo "$each"; return; }
-    done
-    echo "restore: planted.sql is missing: run this from a whole checkout" >&2
-    return 1
+    local file=$here/../postgres/sql/planted.sql
+    [[ -r $file ]] || { echo "restore: $file is missing: run this from a whole checkout" >&2; return 1; }
+    echo "$file"
 }
 
 # The name of Millrace's database.
