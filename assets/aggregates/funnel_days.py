@@ -20,11 +20,6 @@ _IN_RANGE = """
 select distinct f.day from analytics.funnel_daily as f
 where f.definition is distinct from %s and f.day >= %s and f.day < %s
 """
-_NEWEST = """
-select max(f.day) from analytics.funnel_daily as f
-where f.definition is distinct from %s
-    and f.day >= coalesce((select (r.frontier at time zone 'UTC')::date from ops.retention_frontier as r), '-infinity')
-"""
 _EVENTS = """
 select r.user_id, {day}::date as day, r.occurred_at, r.kafka_topic_id, r.kafka_partition, r.kafka_offset, r.type,
     r.payload
@@ -50,12 +45,6 @@ def changed(connection: Connection, funnel: Funnel) -> list[date]:
 def within(connection: Connection, low: date, high: date, funnel: Funnel) -> list[date]:
     """Days of [low, high) whose rows are of another definition."""
     return [row[0] for row in connection.execute(_IN_RANGE, (funnel.definition, low, high))]
-
-
-def newest(connection: Connection, funnel: Funnel) -> date | None:
-    """The newest day that is of another definition and whose events are there."""
-    [[found]] = connection.execute(_NEWEST, (funnel.definition,)).fetchall()
-    return found
 
 
 def redefine(connection: Connection, days: Iterable[date], funnel: Funnel) -> None:

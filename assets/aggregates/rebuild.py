@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from assets.aggregates import hourly, login_audit, rollups, sessions, user_days
 from assets.aggregates.catalog import COUNTED, REBUILDABLE
 from assets.aggregates.drift import Drift
+from assets.aggregates.history import Known
 from assets.aggregates.sql import statement
 from resources.postgres import Connection
 
@@ -25,6 +26,7 @@ Progress = Callable[[int, int], None]
 """Called with the events that are done and the events in all."""
 
 _DAILY = frozenset({"user_days", "sessions", "login_audit", "logins_hourly"})
+_COUNTED = frozenset(each.name for each in COUNTED)
 _ACTIVE = """
 select distinct user_id from ops.user_days
 where day >= %s and day < %s and user_id > %s order by user_id limit %s
@@ -113,6 +115,7 @@ class _Work:
     high: datetime
     progress: Progress
     found: dict[str, Drift] = field(default_factory=dict[str, Drift])
+    known: Mapping[str, Known] = field(default_factory=dict[str, Known])
 
     def run(self) -> None:
         """Day by day what is made of raw events; then what is made of these, for the whole range."""
@@ -120,6 +123,7 @@ class _Work:
         total, done = sum(events.values()), 0
         self.progress(0, total)
         self.aggregates.refresh(_and_beside(list(_days(self.low, self.high))))
+        self.known = self.aggregates.history()
         for low, high in self._stretches():
             held = 0
             for span in spans(low, high, events, self.aggregates.events_per_transaction):
@@ -128,9 +132,20 @@ class _Work:
                 self.progress(done + (held // 2 if self.chosen & _DAILY else held), total)
             if self.chosen & _DAILY:
                 self._whole_day(low.date())
+            self._made(low, high)
             done += held
             self.progress(done, total)
+        self._made(self.low, self.high)  # days that have no rows were left out, and lack none
         self._rollups()
+
+    def _made(self, low: datetime, high: datetime) -> None:
+        """Tables by hour are whole on the days that lie in the range, those by day on all that it touches."""
+        last = (high - HOUR).date()
+        self.aggregates.note_made(self.known, self.chosen & _DAILY, low.date(), last)
+        first = low.date() if low == _midnight(low.date()) else low.date() + DAY
+        last = last if high == _midnight(high.date()) else last - DAY
+        if first <= last:
+            self.aggregates.note_made(self.known, self.chosen & _COUNTED, first, last)
 
     def _stretches(self) -> Iterator[tuple[datetime, datetime]]:
         """Days that have any row, where anything is made by day; else all at once."""
@@ -182,6 +197,7 @@ class _Work:
         first, last = self.low.date(), (self.high - HOUR).date() + DAY
         if "user_profiles" in self.chosen:
             self._profiles(first, last)
+            self.aggregates.note_made(self.known, {"user_profiles"}, first, last - DAY)
         wanted: dict[str, Callable[[Connection], Drift]] = {
             "active_users_daily": lambda c: rollups.rebuild_active_users(c, first, last),
             "funnel_daily": lambda c: rollups.rebuild_funnel(c, first, last, self.aggregates.funnel),
@@ -190,6 +206,7 @@ class _Work:
         for name, made in wanted.items():
             if name in self.chosen:
                 self._write([], lambda c, name=name, made=made: [(name, made(c))])
+                self.aggregates.note_made(self.known, {name}, first, last - DAY)
 
     def _profiles(self, first: date, last: date) -> None:
         after = ""

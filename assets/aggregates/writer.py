@@ -8,7 +8,7 @@ The rule that it keeps: a table is what its definition makes of raw.events witho
 """
 
 import time
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -16,10 +16,11 @@ from typing import TypeVar
 
 import psycopg
 
-from assets.aggregates import funnel_days, hourly, login_audit, marks, rollups, sessions, user_days
+from assets.aggregates import history, hourly, login_audit, marks, rollups, sessions, user_days
 from assets.aggregates.audit_rules import AuditRules
 from assets.aggregates.funnel import Funnel
 from assets.aggregates.funnel_file import read
+from assets.aggregates.history import Known, Piece
 from assets.aggregates.marks import NewEvents, Pending
 from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED, Bounds, Pace, ended_after
 from assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
@@ -90,6 +91,7 @@ class AggregateWriter:
             psycopg.Error: the database failed, also when it was tried again; what was committed stays.
         """
         began, done = time.monotonic(), Refreshed()
+        self._follow_definitions()
         last = self._warm.read(marks.newest)
         while done.seconds < within and self._warm.read(lambda connection: marks.waiting(connection, last, days)):
             taken = self._refresh_once(days, newest_first=done.transactions % 2 == 0)
@@ -102,7 +104,6 @@ class AggregateWriter:
                 time.monotonic() - began,
                 done.transactions + 1,
             )
-        self._follow_funnel()
         return done
 
     def rebuild(
@@ -125,6 +126,42 @@ class AggregateWriter:
             psycopg.Error: the database failed, also when it was tried again; what was committed stays.
         """
         return rebuild(self, low, high, tables, progress)
+
+    def fill(self, within: float = float("inf"), progress: Progress = lambda _done, _total: None) -> list[Piece]:
+        """Rebuild the days that tables lack, a week at a time, the newest first, and say which.
+
+        Args:
+            within: seconds after which no further week begins.
+            progress: of each week, see `rebuild`.
+
+        Raises:
+            psycopg.Error: the database failed, also when it was tried again; what was committed stays, and is noted.
+        """
+        began, done = time.monotonic(), list[Piece]()
+        self._follow_definitions()
+        while time.monotonic() - began < within and (piece := self.lacking()):
+            self.rebuild(_midnight(piece.first), _midnight(piece.last) + timedelta(days=1), piece.tables, progress)
+            done.append(piece)
+        return done
+
+    def lacking(self) -> Piece | None:
+        """What is filled next; None: every table is whole."""
+        return history.next_piece(history.missing(self.history()))
+
+    def history(self) -> dict[str, Known]:
+        """For which days tables are whole."""
+        return self._warm.read(history.read)
+
+    def note_made(self, known: Mapping[str, Known], names: Collection[str], first: date, last: date) -> None:
+        """Note that these days were rebuilt; `known` is what `history` said before they were."""
+
+        def work(connection: Connection) -> None:
+            connection.execute("begin")
+            history.made(connection, known, names, first, last)
+            self._commit(connection)
+
+        if any(known[name].missing for name in names if name in known):
+            self._try(work)
 
     @contextmanager
     def alone(self) -> Generator[Connection]:
@@ -198,16 +235,14 @@ class AggregateWriter:
 
         return self._try(work)
 
-    def _follow_funnel(self) -> None:
-        """Count one day anew that another funnel counted, the newest; so all days follow, one a refresh."""
-        if funnel_days.newest(self._connection(), self.funnel) is None:
+    def _follow_definitions(self) -> None:
+        """Before anything is written by a definition that a table is not made by yet: the days that it lacks."""
+        if not self._warm.read(lambda connection: history.is_due(connection, self.funnel)):
             return
 
         def work(connection: Connection) -> None:
-            self._begin(connection)
-            day = funnel_days.newest(connection, self.funnel)
-            if day is not None:
-                rollups.rebuild_funnel(connection, day, day + timedelta(days=1), self.funnel)
+            connection.execute(_BEGIN)
+            history.follow(connection, self.funnel)
             self._commit(connection)
 
         self._try(work)
@@ -275,6 +310,10 @@ class AggregateWriter:
         if self._kept is None:
             self._kept = WarmConnection(self.postgres, APPLICATION, prepare=lambda made: made.execute(_SESSION))
         return self._kept
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _whole_days(low: datetime, high: datetime) -> tuple[datetime, datetime]:

@@ -22,6 +22,15 @@ SCHEMA = "analytics"
 MADE_BY = "Made by millrace migrate"
 """Stands in the comment of each view that is ours: only those are replaced and dropped."""
 
+FILLED = tuple(
+    sorted(
+        table.name
+        for table in metadata.tables.values()
+        if (table.schema == SCHEMA or table.fullname == "ops.user_days") and table.name != "events_minutely"
+    )
+)
+"""The aggregates that have a row in ops.aggregate_history: all but the one that the ingest itself keeps."""
+
 _MAX_NAME = 63  # bytes; PostgreSQL would cut what is longer
 _BIGINT = "-9223372036854775808 and 9223372036854775807"
 _NUMBER = "case when jsonb_typeof(e.payload -> {0}) = 'number' then (e.payload -> {0})::numeric end"
@@ -145,9 +154,17 @@ def _freshness() -> View:
         Column("events", "bigint", "Events that are in raw.events and not yet in the aggregates"),
         Column("waiting_since", "timestamp with time zone", "When the first of them was stored"),
         Column("waiting_seconds", "double precision", "How long ago that is"),
+        Column("aggregate", "text", "The table that lacks days of its history; null: every table lacks these events"),
+        Column("missing_days", "bigint", "How many days it lacks; they are filled in the background"),
+        Column("oldest_missing", "date", "The oldest of these days"),
+        Column("newest_missing", "date", "The newest of these days: figures of both and between may be wrong"),
     )
-    text = "Hours whose latest events the aggregates do not hold yet. Empty: every table is settled."
-    return View("freshness", f"{text} {MADE_BY}.", "hour that waits", columns, statement("freshness"))
+    text = (
+        "Hours whose latest events the aggregates do not hold yet, and tables that lack days of their history. "
+        "Empty: every table is settled and whole."
+    )
+    query = statement("freshness").replace("%(tables)s", _literal(list(FILLED)))  # a view has no parameters
+    return View("freshness", f"{text} {MADE_BY}.", "hour that waits, or table that lacks days", columns, query)
 
 
 def _literal(value: object) -> str:

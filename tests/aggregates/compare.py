@@ -22,7 +22,7 @@ from tests.support.world import World
 _CLEAR = """
 select format('%%I.%%I', n.nspname, c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
 where n.nspname in ('raw', 'ops', 'analytics') and c.relkind in ('r', 'p') and not c.relispartition
-and c.relname <> 'offsets'
+and c.relname not in ('offsets', 'aggregate_history')
 """
 _SETTLED = """
 select e.occurred_at, e.event_id, e.type, e.user_id, e.payload, e.kafka_partition, e.kafka_offset from raw.events as e
@@ -83,6 +83,7 @@ class Stage:
         """Forget everything that was stored, and in Redis what was seen; Kafka's offsets go on."""
         tables = [name for (name,) in self.world.query(_CLEAR)]
         self.world.query(f"truncate {', '.join(tables)} restart identity cascade")
+        self.world.query("update ops.aggregate_history set missing = '{}'")
         self.world.worker.redis.call(lambda client: client.flushall())
         self.sent.clear()
         self.places.clear()

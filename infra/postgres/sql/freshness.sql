@@ -1,7 +1,40 @@
+with known as (
+    select unnest(%(tables)s::text[]) as name
+)
+
 select
     d.hour,
     sum(d.events)::bigint as events,
     min(d.marked_at) as waiting_since,
-    greatest(0, extract(epoch from now() - min(d.marked_at)))::double precision as waiting_seconds
+    greatest(0, extract(epoch from now() - min(d.marked_at)))::double precision as waiting_seconds,
+    null::text as aggregate,
+    null::bigint as missing_days,
+    null::date as oldest_missing,
+    null::date as newest_missing
 from ops.dirty_buckets as d
 group by d.hour
+union all
+select
+    null as hour,
+    null as events,
+    null as waiting_since,
+    null as waiting_seconds,
+    t.name as aggregate,
+    coalesce((
+        select sum(upper(r.days) - lower(r.days)) from unnest(h.missing) as r (days)
+    ), e.newest - e.oldest + 1) as missing_days,
+    coalesce(lower(h.missing), e.oldest) as oldest_missing,
+    coalesce(upper(h.missing) - 1, e.newest) as newest_missing
+from known as t
+left join ops.aggregate_history as h on t.name = h.name
+-- Of a table that nobody has looked at yet nothing is known but the days that there are.
+left join lateral (
+    select
+        (min(m.minute) at time zone 'UTC')::date as oldest,
+        (max(m.minute) at time zone 'UTC')::date as newest
+    from analytics.events_minutely as m
+    where
+        h.name is null
+        and m.minute >= coalesce((select f.frontier from ops.retention_frontier as f), '-infinity')
+) as e on true
+where h.missing <> '{}' or e.oldest is not null

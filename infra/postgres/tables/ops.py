@@ -17,7 +17,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, DATEMULTIRANGE, JSONB, UUID
 
 from infra.postgres.tables.model import TIME, column, coordinates, key, metadata
 
@@ -166,6 +166,18 @@ dirty_buckets = Table(
     comment="Events that the aggregates do not hold yet, a mark a transaction and hour. Empty: everything is settled.",
 )
 Index("dirty_buckets_hour_idx", dirty_buckets.c.hour)
+
+aggregate_history = Table(
+    "aggregate_history",
+    metadata,
+    key("name", Text, "The table, without its schema"),
+    column("definition", Text, "Versions of its definition and of the tables that it is made of; digest of the funnel"),
+    column("missing", DATEMULTIRANGE, "Days that are still to be rebuilt; empty: the table is whole"),
+    column("since", TIME, "Since when this definition holds", server_default=func.clock_timestamp()),
+    schema="ops",
+    comment="For which days an aggregate is not what its definition makes of raw.events. A table without a row lacks "
+    "every day.",
+)
 
 retention_frontier = Table(
     "retention_frontier",

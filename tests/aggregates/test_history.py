@@ -1,0 +1,203 @@
+"""A table that an upgrade made, or whose definition changed, says which days it lacks, and they are filled.
+
+What belongs here: what freshness says, the order and the end of filling, and a filling that is killed. What does not:
+when a run is requested (`tests.sensors.test_history`).
+"""
+
+from collections.abc import Collection
+from datetime import date, timedelta
+
+import pytest
+from alembic import command
+
+from assets.aggregates.catalog import FILLED, REBUILDABLE
+from assets.aggregates.funnel import Funnel, FunnelStep
+from assets.aggregates.history import Missing, Piece, next_piece
+from infra.postgres import views
+from infra.postgres.migrate import config, engine, migrate
+from tests.aggregates.compare import Stage
+from tests.aggregates.streams import at
+from tests.support.world import World, encoded, event
+
+services = pytest.mark.services
+DAYS = [date(2026, 7, 6) + timedelta(days=n) for n in (0, 1, 2, 8, 30)]
+NEW = Funnel((FunnelStep("logged in", "login"), FunnelStep("looked", "page_view")))
+
+
+class Killed(BaseException):
+    """As a process that is killed: nothing catches it."""
+
+
+def a_history(stage: Stage) -> None:
+    """Three users, some days, sessions over midnight, logins and forms; all is whole."""
+    for day in DAYS:
+        for n in range(3):
+            kinds = ("login", "page_view", "button_click", "form_submit")
+            stage.send(*(at(f"{day}T{h:02}:{10 * n:02}", f"u{n}", k) for h, k in zip((1, 9, 9, 9), kinds, strict=True)))
+        stage.send(at(f"{day}T23:50", "u1"), at(f"{day + timedelta(days=1)}T00:05", "u1"))
+    assert stage.settled() == []
+    assert lacking(stage) == {}
+
+
+def lacking(stage: Stage) -> dict[str, tuple[int, str, str]]:
+    """What freshness says that tables lack."""
+    found = stage.world.query(
+        "select aggregate, missing_days, oldest_missing::text, newest_missing::text from analytics.freshness"
+        " where aggregate is not null"
+    )
+    return {name: (int(days), oldest, newest) for name, days, oldest, newest in found}
+
+
+def make_new(stage: Stage, *names: str) -> None:
+    """As an upgrade leaves tables that it made: empty, and without a row."""
+    for name in names:
+        stage.world.query(f"delete from {'ops' if name == 'user_days' else 'analytics'}.{name}")
+        stage.world.query("delete from ops.aggregate_history where name = %s", name)
+
+
+def test_every_table_that_can_be_rebuilt_is_in_the_view() -> None:
+    assert set(views.FILLED) == set(FILLED) == REBUILDABLE
+
+
+def week(*days: int) -> list[tuple[date, date]]:
+    return [(date(2026, 7, day), date(2026, 7, day)) for day in days]
+
+
+@pytest.mark.parametrize(
+    ("missing", "tables", "first", "last"),
+    [
+        ({"pages_hourly": week(1, 14, 16)}, {"pages_hourly"}, 14, 16),
+        ({"pages_hourly": week(14), "forms_hourly": week(13, 16)}, {"pages_hourly", "forms_hourly"}, 13, 16),
+        ({"pages_hourly": week(16), "sessions": week(2)}, {"pages_hourly"}, 16, 16),
+        ({"user_days": week(2), "funnel_daily": week(2, 16)}, {"user_days"}, 2, 2),
+        ({"user_profiles": week(2, 16), "retention_weekly": week(20)}, {"user_profiles"}, 2, 16),
+        ({"login_audit": week(2, 16), "logins_hourly": week(2, 16)}, {"login_audit", "logins_hourly"}, 2, 2),
+    ],
+)
+def test_the_newest_week_of_the_tables_whose_sources_are_whole_is_next(
+    missing: Missing, tables: Collection[str], first: int, last: int
+) -> None:
+    assert next_piece(missing) == Piece(frozenset(tables), date(2026, 7, first), date(2026, 7, last))
+    assert next_piece({}) is None
+
+
+@services
+@pytest.mark.parametrize("name", FILLED)
+def test_a_table_that_an_upgrade_made_says_what_it_lacks_and_is_filled(stage: Stage, name: str) -> None:
+    a_history(stage)
+    make_new(stage, name)
+    assert lacking(stage)[name][1:] == ("2026-07-06", "2026-08-06")
+    stage.send(at("2026-08-05T09:30", "u0"), at("2026-08-05T09:31", "u0", "login"), at("2026-07-07T09:31", "new"))
+    stage.world.refresh()
+    assert name in lacking(stage)
+    stage.world.aggregates.fill()
+    assert lacking(stage) == {}
+    assert stage.wrong() == []
+    assert stage.rebuild() == {}
+
+
+@services
+def test_the_other_tables_stay_right_beside_one_that_lacks_days(stage: Stage) -> None:
+    a_history(stage)
+    make_new(stage, "events_hourly")
+    stage.send(at("2026-08-05T09:30", "u0"))
+    stage.world.refresh()
+    assert [line for line in stage.wrong() if not line.startswith("events_hourly")] == []
+
+
+@services
+def test_several_new_tables_at_once_are_filled(stage: Stage) -> None:
+    a_history(stage)
+    make_new(stage, *FILLED)
+    stage.world.refresh()
+    assert set(lacking(stage)) == set(FILLED)
+    stage.world.aggregates.fill()
+    assert (lacking(stage), stage.wrong()) == ({}, [])
+
+
+@services
+def test_an_upgrade_of_a_whole_database_fills_nothing(stage: Stage) -> None:
+    a_history(stage)
+    assert stage.world.aggregates.fill() == []
+
+
+@services
+def test_in_a_database_that_was_empty_when_it_was_made_every_table_is_whole(world: World) -> None:
+    world.produce(encoded(event(kind="login"), event()))
+    world.ingest()
+    world.refresh()
+    assert world.query("select * from analytics.freshness") == []
+    assert world.one("select count(*) from ops.aggregate_history") == len(FILLED)
+
+
+@services
+def test_the_upgrade_takes_what_the_release_before_kept_for_whole_and_not_what_it_made_itself(stage: Stage) -> None:
+    a_history(stage)
+    stage.world.query("delete from analytics.pages_hourly")
+    with engine(stage.world.settings.postgres_url).connect() as connection:
+        command.stamp(config(connection), "head")  # the stage was cleared
+        command.downgrade(config(connection), "0012")
+        connection.commit()
+    migrate(stage.world.settings.postgres_url)
+    assert set(lacking(stage)) == {"pages_hourly"}
+    pieces = stage.world.aggregates.fill()
+    assert {name for piece in pieces for name in piece.tables} == {"pages_hourly"}
+    assert (lacking(stage), stage.wrong()) == ({}, [])
+
+
+@services
+def test_a_changed_funnel_is_named_and_its_days_follow(stage: Stage) -> None:
+    a_history(stage)
+    before, stage.world.aggregates.funnel = stage.world.aggregates.funnel, NEW
+    try:
+        stage.world.refresh()
+        assert lacking(stage) == {"funnel_daily": (8, "2026-07-06", "2026-08-06")}
+        stage.world.aggregates.fill()
+        assert lacking(stage) == {}
+        assert {row[2] for row in stage.rows("funnel_daily")} == {"logged in", "looked"}
+    finally:
+        stage.world.aggregates.funnel = before
+
+
+@services
+@pytest.mark.parametrize("commits", [1, 3, 5, 8])
+def test_a_filling_that_is_killed_goes_on_where_it_stood(stage: Stage, commits: int) -> None:
+    a_history(stage)
+    make_new(stage, "pages_hourly", "user_days", "login_audit")
+    left = commits
+
+    def kill(where: str) -> None:
+        nonlocal left
+        left -= where == "aggregates_before_commit"
+        if left < 0:
+            raise Killed
+
+    aggregates = stage.world.aggregates
+    before, aggregates.failpoint = aggregates.failpoint, kill
+    with pytest.raises(Killed):
+        aggregates.fill()
+    aggregates.failpoint = before
+    stage.send(at("2026-07-06T09:45", "u2"), at("2026-08-05T01:45", "u0", "login"))
+    stage.world.refresh()
+    assert lacking(stage)
+    aggregates.fill()
+    assert (lacking(stage), stage.wrong()) == ({}, [])
+
+
+@services
+def test_days_behind_the_frontier_of_retention_are_not_waited_for(stage: Stage) -> None:
+    a_history(stage)
+    make_new(stage, "pages_hourly")
+    stage.world.refresh()
+    stage.world.query("insert into ops.retention_frontier (frontier) values ('2026-07-08 00:00Z')")
+    pieces = stage.world.aggregates.fill()
+    assert min(piece.first for piece in pieces) == date(2026, 7, 8)
+    assert lacking(stage) == {}
+
+
+@services
+def test_time_ends_a_filling_between_two_weeks(stage: Stage) -> None:
+    a_history(stage)
+    make_new(stage, "pages_hourly")
+    assert stage.world.aggregates.fill(within=0) == []
+    assert lacking(stage)["pages_hourly"] == (8, "2026-07-06", "2026-08-06")
