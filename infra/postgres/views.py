@@ -164,7 +164,7 @@ def _freshness() -> View:
         "Empty: every table is settled and whole."
     )
     query = statement("freshness").replace("%(tables)s", _literal(list(FILLED)))  # a view has no parameters
-    return View("freshness", f"{text} {MADE_BY}.", "hour that waits, or table that lacks days", columns, query)
+    return View("freshness", f"{text} {MADE_BY}.", "hour that waits or table that lacks days", columns, query)
 
 
 def _literal(value: object) -> str:
