@@ -12,6 +12,7 @@ import click
 import pytest
 
 from orchestration import cli
+from resources import locks
 
 ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"\[[^\]\n]*(?:\n[^\]\n]*)?\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
@@ -149,6 +150,11 @@ def test_the_architecture_page_shows_the_import_contracts_that_are_enforced() ->
     chains = [" ← ".join(reversed(layers)).replace("assets.", "") for layers in layered]
     assert chains
     assert [chain for chain in chains if f"\n{chain}\n" not in ARCHITECTURE] == []
+
+
+def test_the_architecture_page_lists_the_advisory_locks_in_their_order() -> None:
+    shown = re.findall(r"^\| `([A-Z_]+)` \|", ARCHITECTURE.partition("## Locks")[2], re.MULTILINE)
+    assert shown == [name for name in vars(locks) if name.isupper()]
 
 
 def test_the_life_of_an_event_is_told_in_at_most_ten_steps_and_the_glossary_in_at_most_25_words() -> None:
