@@ -47,8 +47,12 @@ def test_what_is_pushed_is_scraped_with_its_own_labels(watch: Running) -> None:
 
 def test_prometheus_knows_the_rules_and_where_to_send_alerts(watch: Running) -> None:
     prometheus, alertmanager = (watch.environment[f"MILLRACE_{n}_URL"] for n in ("PROMETHEUS", "ALERTMANAGER"))
-    found = ask(f"{prometheus}/api/v1/alertmanagers")["activeAlertmanagers"]
-    assert [each["url"] for each in found] == [f"{alertmanager}/api/v2/alerts"]
+
+    def known() -> list[str]:
+        return [each["url"] for each in ask(f"{prometheus}/api/v1/alertmanagers")["activeAlertmanagers"]]
+
+    # It is ready before it has looked for Alertmanagers, which it does every five seconds.
+    eventually(lambda: known() == [f"{alertmanager}/api/v2/alerts"])
     eventually(lambda: _healthy(ask(f"{prometheus}/api/v1/rules")["groups"]))
 
 
