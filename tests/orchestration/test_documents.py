@@ -179,3 +179,13 @@ def records_of_decisions() -> list[Path]:
 def test_each_record_of_a_decision_has_a_number_of_its_own() -> None:
     numbers = [path.name[:4] for path in records_of_decisions()]
     assert numbers == [f"{n:04}" for n in range(1, len(numbers) + 1)]
+
+
+@pytest.mark.parametrize("path", records_of_decisions(), ids=lambda path: path.stem)
+def test_a_record_of_a_decision_says_when_whether_it_holds_why_and_what_was_rejected(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(f"# {int(path.name[:4])}. ")
+    assert re.search(r"^\* \*\*Date\*\*: \d{4}-\d{2}-\d{2}$", text, re.MULTILINE)
+    assert re.search(r"^\* \*\*Status\*\*: (accepted|superseded by \[ADR \d+\]\(.+\))$", text, re.MULTILINE)
+    titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert [title for title in titles if title != "Consequences"] == ["Context", "Decision", "Rejected alternatives"]
