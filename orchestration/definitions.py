@@ -10,6 +10,8 @@ from functools import cache
 import dagster as dg
 
 from assets.aggregates.assets import aggregate_assets
+from assets.aggregates.fill_job import JOB as FILL_JOB
+from assets.aggregates.fill_job import fill_history
 from assets.aggregates.refresh_job import JOB as REFRESH_JOB
 from assets.aggregates.refresh_job import QUEUE as REFRESH_QUEUE
 from assets.aggregates.refresh_job import refresh_aggregates
@@ -30,6 +32,7 @@ from orchestration.dagster_runtime.broker import DEFAULT_QUEUE
 from orchestration.factories import make_aggregates, make_metrics, make_worker
 from orchestration.jobs import INGEST_JOB, checks_job, ingest_job, rebuild_jobs
 from orchestration.settings import Settings
+from sensors.aggregate_history import AggregateHistory, aggregate_history_sensor
 from sensors.close_schedules import CHECKS_JOB, DAYS_JOB, HOURS_JOB, OVERALL_JOB, close_schedules
 from sensors.dirty_buckets import DirtyBuckets, dirty_buckets_sensor
 from sensors.kafka_offsets import KafkaOffsets, kafka_offsets_sensor
@@ -37,7 +40,7 @@ from sensors.metrics import metrics_sensor
 from sensors.run_failures import RunFailures, run_failures_sensor
 from sensors.upkeep_schedules import upkeep_schedules
 
-_RUN_JOBS = (INGEST_JOB, REFRESH_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *JOBS.values())
+_RUN_JOBS = (INGEST_JOB, REFRESH_JOB, FILL_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *JOBS.values())
 
 
 def build_defs(
@@ -66,10 +69,13 @@ def build_defs(
             exactness_asset(settings.freshness, settings.asset_owners),
             *upkeep_assets(settings.asset_owners),
         ],
-        jobs=[ingest_job(settings), refresh_aggregates, *rebuild_jobs(), checks_job()],
+        jobs=[ingest_job(settings), refresh_aggregates, fill_history, *rebuild_jobs(), checks_job()],
         sensors=[
             _kafka_offsets(settings, worker),
             _dirty_buckets(settings, worker),
+            aggregate_history_sensor(
+                AggregateHistory(worker.postgres, aggregates.funnel), timedelta(seconds=30), DEFAULT_QUEUE
+            ),
             run_failures_sensor(RunFailures(worker.postgres)),
             metrics_sensor(metrics, settings.metrics_interval),
         ],

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from psycopg import sql
 
-from assets.aggregates import preview
+from assets.aggregates import history, preview
 from assets.aggregates.catalog import AGGREGATES, Aggregate
 from assets.aggregates.periods import DAY, TimeSpan, day_key, floor_day, hour_key
 from infra.postgres.tables import metadata
@@ -26,7 +26,11 @@ def current_metadata(connection: Connection, names: Iterable[str]) -> dict[str, 
     """How each table is now; small whatever the table holds."""
     row: Any = connection.execute(_WAITING).fetchone()
     waiting = {"events_waiting": int(row[0]), "oldest_waiting_seconds": round(float(row[1]), 1)}
-    return {name: {**_figures(connection, name), **waiting} for name in names}
+    lacking = history.missing(history.read(connection))
+    return {
+        name: {**_figures(connection, name), **waiting, "missing_days": history.count(lacking.get(name, ()))}
+        for name in names
+    }
 
 
 def _figures(connection: Connection, name: str) -> dict[str, Any]:

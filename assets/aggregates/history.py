@@ -1,7 +1,7 @@
 """For which days each table is whole: what a table lacks since it was made, or since its definition changed.
 
 What belongs here: ops.aggregate_history, and which days are filled next. What does not: filling them (`rebuild`), and
-when a run is requested (`sensors.history`).
+when a run is requested (`sensors.aggregate_history`).
 
 A table lacks the days that had events when its definition was met first; of other days it takes in what comes, as every
 table does. A day is noted as whole after the transactions that rebuilt it: from then on refreshes keep it so.
@@ -153,6 +153,21 @@ def made(connection: Connection, known: Mapping[str, Known], names: Iterable[str
 def missing(known: Mapping[str, Known]) -> Missing:
     """What tables lack, without those that lack nothing."""
     return {name: each.missing for name, each in known.items() if each.missing and name in FILLED}
+
+
+def count(ranges: Iterable[tuple[date, date]]) -> int:
+    """How many days there are in ranges."""
+    return sum((last - first).days + 1 for first, last in ranges)
+
+
+def describe(known: Mapping[str, Known]) -> str:
+    """Which tables lack how many days, in words; empty where none does."""
+    unknown = [f"nothing is known of {name}" for name in FILLED if name not in known]
+    listed = [
+        f"{name} lacks {count(ranges)} days, {ranges[0][0]} to {ranges[-1][1]}"
+        for name, ranges in missing(known).items()
+    ]
+    return "; ".join([*unknown, *listed])
 
 
 def next_piece(lacking: Missing) -> Piece | None:

@@ -1,7 +1,7 @@
 """A table that an upgrade made, or whose definition changed, says which days it lacks, and they are filled.
 
 What belongs here: what freshness says, the order and the end of filling, and a filling that is killed. What does not:
-when a run is requested (`tests.sensors.test_history`).
+when a run is requested (`tests.sensors.test_aggregate_history`).
 """
 
 from collections.abc import Collection
@@ -123,7 +123,7 @@ def test_an_upgrade_of_a_whole_database_fills_nothing(stage: Stage) -> None:
 
 @services
 def test_in_a_database_that_was_empty_when_it_was_made_every_table_is_whole(world: World) -> None:
-    world.produce(encoded(event(kind="login"), event()))
+    world.produce(encoded(event(), event()))
     world.ingest()
     world.refresh()
     assert world.query("select * from analytics.freshness") == []

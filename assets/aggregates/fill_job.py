@@ -1,0 +1,54 @@
+"""The job `fill_history`: rebuilds days that aggregates lack, for some minutes, and shows what is left.
+
+What belongs here: its op and what it reports. What does not: which days are next (`history`), their rebuilding
+(`rebuild`), and when it is requested (`sensors.aggregate_history`).
+"""
+
+import dagster as dg
+
+from assets.aggregates import asset_metadata, history
+from assets.aggregates.assets import APPLICATION
+from assets.aggregates.progress import RebuildProgress
+from assets.aggregates.specs import asset_key
+from assets.aggregates.writer import AggregateWriter
+from monitoring.metrics.resource import Metrics
+from resources.postgres import Postgres, no_rows_in_errors
+
+JOB = "fill_history"
+OP_NAME = "rebuild_missing_days"
+# A run is as long as it takes for others of its queue not to wait for it; what is left is the next run's.
+_WITHIN = 300.0
+
+
+@dg.op(name=OP_NAME)
+def fill(
+    context: dg.OpExecutionContext,
+    aggregates: dg.ResourceParam[AggregateWriter],
+    postgres: dg.ResourceParam[Postgres],
+    metrics: dg.ResourceParam[Metrics],
+) -> None:
+    """Rebuild week by week, then show the tables that were rebuilt."""
+    try:
+        _fill(context, aggregates, postgres)
+    finally:
+        metrics.after_run(None, context.log)
+
+
+def _fill(context: dg.OpExecutionContext, aggregates: AggregateWriter, postgres: Postgres) -> None:
+    with no_rows_in_errors():
+        pieces = aggregates.fill(_WITHIN, RebuildProgress(context.log.info))
+        left = history.describe(aggregates.history())
+    for piece in pieces:
+        context.log.info("rebuilt %s from %s to %s", ", ".join(sorted(piece.tables)), piece.first, piece.last)
+    context.log.info(left or "every table is whole")
+    names = sorted({name for piece in pieces for name in piece.tables})
+    with postgres.connect(APPLICATION, statement_timeout_seconds=10) as connection:
+        shown = asset_metadata.current_metadata(connection, names)
+    for name in names:
+        context.log_event(dg.AssetMaterialization(asset_key(name), metadata=shown[name]))
+
+
+@dg.job(name=JOB, description="Rebuilds days that aggregates lack. Requested by the sensor aggregate_history.")
+def fill_history() -> None:
+    """One op."""
+    fill()
