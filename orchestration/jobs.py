@@ -47,5 +47,5 @@ def rebuild_jobs() -> list[UnresolvedAssetJobDefinition]:
 def checks_job() -> UnresolvedAssetJobDefinition:
     """What the schedule check_exactness_hourly requests."""
     return dg.define_asset_job(
-        CHECKS_JOB, dg.AssetSelection.assets(EXACTNESS), description="Holds what is counted against what is stored."
+        CHECKS_JOB, dg.AssetSelection.assets(EXACTNESS), description="Compares what is counted with what is stored."
     )

@@ -19,7 +19,7 @@ from monitoring.metrics.names import BOUNDS, METRICS, Group
 _SCHEMAS = {
     "analytics": "What analysts read; how to: [analysts.md](analysts.md).",
     "raw": "The events, which analysts read too, and the records that are no events, of which they see the code only.",
-    "ops": "Millrace's own books. Analysts do not see them.",
+    "ops": "Millrace's own tables. Analysts do not see them.",
 }
 _GROUPS: dict[Group, str] = {
     "totals": "Counters, from `ops.totals`: they only grow, whatever restarts.",

@@ -73,7 +73,7 @@ def _told_apart(names: tuple[str, ...]) -> None:
         if other == name and names.count(name) > 1:
             raise ValueError(f"{name} is there twice")
         if other != name:
-            raise ValueError(f"{other} and {name} differ in '.', '-' and '_' only and cannot be told apart")
+            raise ValueError(f"{other} and {name} differ in '.', '-' and '_' only and cannot be distinguished")
 
 
 def _owners(value: object) -> object:
@@ -201,7 +201,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     postgres_url: PostgresUrl = Field(
-        description="The PostgreSQL database that holds the events, Millrace's books and Dagster's own tables.",
+        description="The PostgreSQL database that holds the events, Millrace's own tables and Dagster's.",
         examples=["postgresql://millrace:password@localhost:5432/millrace"],
     )
     redis_url: RedisUrl = Field(
@@ -292,7 +292,7 @@ class Settings(BaseSettings):
     run_linger: Duration = Field(
         default=timedelta(seconds=5),
         ge=timedelta(0),
-        description="How long a run that has finished its plan may go on with what arrived meanwhile; 0 for never.",
+        description="How long a run goes on polling for new records after its plan is done; 0 for not at all.",
         examples=["5s"],
     )
     run_max_runtime: Duration = Field(

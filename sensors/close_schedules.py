@@ -95,7 +95,7 @@ def close_schedules(history_start: date) -> list[dg.ScheduleDefinition]:
         cron_schedule="13 * * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Holds what is counted against what is stored.",
+        description="Compares what is counted with what is stored.",
     )
     return [_hours, _days, checks]
 

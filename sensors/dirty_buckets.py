@@ -112,7 +112,7 @@ def dirty_buckets_sensor(world: DirtyBuckets, interval: timedelta) -> dg.SensorD
         job_name=JOB,
         minimum_interval_seconds=max(1, round(interval.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Has the aggregates take in new and late events: one run at a time, a few seconds after they came.",
+        description="Requests the run that merges new and late events into the aggregates, seconds after they came.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         waiting = world.waiting()

@@ -40,7 +40,7 @@ _SAID: Mapping[str, str] = MappingProxyType(
         "Exceeded maximum runtime": MAX_RUNTIME,
         "Canceling due to exceeding maximum runtime": MAX_RUNTIME,
         "Detected run worker status": WORKER_LOST,
-        "The run was ended from outside of it": WORKER_LOST,
+        "The run was ended from outside": WORKER_LOST,
     }
 )
 _REASONS: Mapping[RunFailureReason, str] = MappingProxyType(

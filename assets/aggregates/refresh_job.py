@@ -52,10 +52,10 @@ def _merge_new_events(
     with no_rows_in_errors():
         refreshed = aggregates.refresh(days, within=_WITHIN)
     if not refreshed.marks:
-        context.log.info("nothing waits: every table is settled")
+        context.log.info("no marks: every table is up to date")
         return
     context.log.info(
-        "took in %d events of %d marks on %d hours in %.2f s, %d transactions",
+        "merged %d events of %d marks on %d hours in %.2f s, %d transactions",
         refreshed.events,
         refreshed.marks,
         len(refreshed.hours),
@@ -65,7 +65,7 @@ def _merge_new_events(
     try:
         _show(context, postgres, refreshed)
     except psycopg.Error as error:  # what was taken in is committed; that it cannot be shown must not look otherwise
-        context.log.warning("the tables' figures cannot be shown: %s", describe(error))
+        context.log.warning("the metadata of the tables cannot be read: %s", describe(error))
 
 
 def _show(context: dg.OpExecutionContext, postgres: Postgres, refreshed: Refreshed) -> None:
@@ -77,7 +77,7 @@ def _show(context: dg.OpExecutionContext, postgres: Postgres, refreshed: Refresh
         context.log_event(dg.AssetMaterialization(asset_key(name), metadata={**metadata, **done}))
 
 
-@dg.job(name=JOB, description="Takes new and late events into the aggregates. Requested by the sensor dirty_buckets.")
+@dg.job(name=JOB, description="Merges new and late events into the aggregates. Requested by the sensor dirty_buckets.")
 def refresh_aggregates() -> None:
     """One op."""
     merge_new_events()

@@ -46,7 +46,7 @@ class Selection:
             f"since {self.since.isoformat()}" if self.since else "",
             f"until {self.until.isoformat()}" if self.until else "",
         ]
-        return "; ".join(filter(None, said)) or "all open letters"
+        return "; ".join(filter(None, said)) or "all open dead letters"
 
 
 def statuses(connection: Connection, ids: tuple[int, ...]) -> dict[int, str]:

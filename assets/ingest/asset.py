@@ -149,7 +149,7 @@ def run_summary(worker: Worker, run_id: str, log: Logger) -> dict[str, Any]:
     try:
         return _metadata(read(worker, lambda connection: ledger_queries.report(connection, run_id), _REPORT_SECONDS))
     except StorageFailed as error:
-        log.warning("the run is done and its figures cannot be read: %s; they are in ops.batches", error)
+        log.warning("the run is done, but its counts cannot be read: %s; they are in ops.batches", error)
         return {}
 
 
@@ -158,7 +158,7 @@ def _describe(replayed: Replayed) -> str:
     if replayed.gone:
         why += f"; Kafka no longer holds {len(replayed.gone)} of the ranges: {_listed(replayed.gone)}"
     if replayed.closed:
-        why += f"; the books of {len(replayed.closed)} of the ranges are closed: {_listed(replayed.closed)}"
+        why += f"; {len(replayed.closed)} of the ranges are folded in the ledger: {_listed(replayed.closed)}"
     return why
 
 

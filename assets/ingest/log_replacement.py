@@ -106,7 +106,7 @@ def replace_log(worker: Worker, r: OffsetRange, author: Author, log: Logger) -> 
     """
     ids = worker.kafka.topic_ids([r.topic])
     if r.topic not in ids or not generations.same_topic(ids[r.topic][0], r.topic_partition.topic_id):
-        return f"topic {r.topic} was re-created or deleted meanwhile; what it holds now is planned anew"
+        return f"topic {r.topic} was re-created or deleted during the run; the next run reads what it holds now"
     topic_id = ids[r.topic][0]
     low, high = _bounds(worker, r)
     known = with_retry(worker, lambda connection: anchors.of_batches(connection, r), log)
@@ -124,7 +124,7 @@ def replace_log(worker: Worker, r: OffsetRange, author: Author, log: Logger) -> 
         return "another run has put the log that there is now in the place of the committed one"
     what = f"the log of {r.topic}/{r.topic_partition.partition} lost its end"
     said = f"{what}: offsets from {gap.start} on, of {r.start} committed"
-    log.error("%s, are other records by now; it is read again from there, and a gap is recorded", said)
+    log.error("%s, hold other records now; ingest reads on from there, and a gap is recorded", said)
     return f"{said}, are read again"
 
 

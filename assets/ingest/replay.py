@@ -97,5 +97,5 @@ def _pull(worker: Worker, ranges: tuple[OffsetRange, ...]) -> Chunk:
     chunks = list(puller.chunks())
     if len(chunks) != 1 or chunks[0].ranges != ranges:
         # The differences are booked against exactly these ranges of the ledger; any other would be counted twice.
-        raise RuntimeError("a replay must cover its batch exactly; this is a bug in Millrace, nothing was booked")
+        raise RuntimeError("a replay must cover its batch exactly; this is a bug in Millrace, nothing was stored")
     return chunks[0]

@@ -64,14 +64,14 @@ def ingest(worker: Worker, ranges: tuple[OffsetRange, ...], author: Author, log:
                 ended.chunks += 1
                 ended.positions.update({(r.topic, r.topic_partition.partition): r.end for r in decoded.chunk.ranges})
                 if time.monotonic() > until:
-                    ended.why = "the time of a run is over; the rest is planned anew"
+                    ended.why = "the time of a run is over; the next run reads the rest"
                     break
     except AlreadyCommitted:
         worker.pending.count("millrace_batches_total", "already_committed")
         ended.why = "another run committed the rest of this plan"
     except TopicReplaced as error:
         worker.pending.count("millrace_batches_total", "topic_replaced")
-        ended.why = f"topic {error} was re-created or deleted meanwhile; what it holds now is planned anew"
+        ended.why = f"topic {error} was re-created or deleted during the run; the next run reads what it holds now"
     except LogOverwritten as error:
         ended.why = log_replacement.replace_log(worker, error.range, author, log)
     except LogChanged as error:
@@ -95,7 +95,7 @@ def _record_unreadable(worker: Worker, error: PartitionsUnreadable, author: Auth
         worker.kafka.available(sorted({each.topic for each in error.partitions}), {})
         unreadable.record(worker.database.connection(), error.partitions, author.run_id)
     except (KafkaUnavailable, psycopg.Error) as problem:
-        log.warning("partitions that cannot be read were not written down: %s", type(problem).__name__)
+        log.warning("unreadable partitions were not recorded: %s", type(problem).__name__)
         worker.database.close()
 
 
@@ -161,7 +161,7 @@ def read(worker: Worker, ask: Callable[[Connection], T], seconds: float | None =
 
 def _commit(worker: Worker, store: Store, prepared: Prepared, until: float, log: Logger) -> None:
     if prepared.claimed.degraded:
-        log.warning("dedup degraded: Redis does not answer, PostgreSQL alone de-duplicates")
+        log.warning("deduplication is degraded: Redis does not answer, PostgreSQL alone de-duplicates")
     if store_chunk(worker, store.ingest, prepared, retry_policy(worker, until), log) is None:
         worker.pending.count("millrace_batches_total", "already_committed")
 

@@ -18,7 +18,7 @@ from resources.kafka import Available
 from resources.postgres import Connection
 
 ALL = "all"
-"""In place of a partition's number: Kafka does not even tell which partitions the topic has."""
+"""In place of a partition's number: Kafka does not even say which partitions the topic has."""
 _LONGEST = 200
 
 Offsets = Mapping[tuple[str, str], int]

@@ -64,7 +64,7 @@ def where(worker: Worker, topic: str, partition: int) -> StuckPartition:
 def _why_nowhere(topic: str, partition: int, troubles: Mapping[str, str]) -> str:
     if why := troubles.get(topic) or troubles.get(f"{topic}/{partition}"):
         return (
-            f"Kafka does not tell where {topic}/{partition} ends: {why}. Mend that first: "
+            f"Kafka does not answer where {topic}/{partition} ends: {why}. Mend that first: "
             "docs/runbook.md, MillracePartitionUnreadable"
         )
     return f"Kafka has no partition {partition} of topic {topic}: millrace gaps list names those that stand still"
@@ -166,7 +166,7 @@ def give_up(worker: Worker, at: StuckPartition, until: int, actor: str) -> str:
     prepared = prepare(worker, decoded, claim(worker, decoded))
     done = store_chunk(worker, work, prepared, retry_policy(worker, time.monotonic() + _SECONDS), _LOG)
     if done is None:
-        raise CannotGiveUp("ingest moved the partition meanwhile: look again")
+        raise CannotGiveUp("ingest has moved the partition since: look again")
     return run
 
 

@@ -209,7 +209,7 @@ def _read_kafka(
                 _mark_chunk(connection, decoder, at, chunk, rules)
                 progress(f"{at.topic}/{topic_partition.partition}", chunk.ranges[0].end - first, at.end - first)
     except PartitionsUnreadable as error:
-        known.problems.append(f"what is committed cannot be read any more, so nobody can compare it: {error}")
+        known.problems.append(f"committed records cannot be read any more and are not compared: {error}")
     finally:
         consumer.close()
 

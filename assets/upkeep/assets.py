@@ -77,7 +77,7 @@ def _partitions(_context: dg.AssetExecutionContext, upkeep: Upkeep) -> dict[str,
 def _retention(context: dg.AssetExecutionContext, upkeep: Upkeep) -> dict[str, Any]:
     done = retention.apply(upkeep.postgres, upkeep.aggregates, upkeep.retention_days, context.run.run_id)
     if done.left:
-        context.log.warning("somebody reads %s all the time; the next run drops them", ", ".join(done.left))
+        context.log.warning("%s is locked by readers; the next run drops it", ", ".join(done.left))
     figures = {
         **asdict(done),
         "retention_days": upkeep.retention_days or "off",

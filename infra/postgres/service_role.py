@@ -50,7 +50,7 @@ def service_of(url: str, owner_url: str) -> ServiceRole:
     """
     processes, owner = (conninfo_to_dict(each) for each in (url, owner_url))
     if not processes.get("user"):
-        raise ServiceRoleError("MILLRACE_POSTGRES_URL names no user, so nobody can be given rights")
+        raise ServiceRoleError("MILLRACE_POSTGRES_URL names no user, so no role can be given rights")
     if processes.get("dbname") != owner.get("dbname"):
         raise ServiceRoleError("MILLRACE_POSTGRES_URL and MILLRACE_MIGRATE_POSTGRES_URL name different databases")
     password = processes.get("password")

@@ -192,7 +192,7 @@ METRICS: Mapping[MetricName, Metric] = MappingProxyType(
         ),
         "millrace_redis_memory_bytes": Metric("storage", "gauge", ("server",), "Memory in use: claims, broker."),
         "millrace_redis_memory_limit_bytes": Metric(
-            "storage", "gauge", ("server",), "Redis's maxmemory; not told where there is none."
+            "storage", "gauge", ("server",), "Redis's maxmemory; absent when unset."
         ),
         "millrace_dead_letters_open": Metric("storage", "gauge", ("code",), "Open dead letters by rejection code."),
     }

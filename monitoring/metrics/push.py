@@ -103,7 +103,7 @@ class Pusher:
             self._failures.count("millrace_push_failures_total", error.reason)
         if first:
             log.warning(
-                "metrics are not told: the Pushgateway fails (%s); tried again every %.0f s", error, REST_SECONDS
+                "metrics are not pushed: the Pushgateway fails (%s); the next try is in %.0f s", error, REST_SECONDS
             )
 
     def _worked(self, name: str, log: Logger) -> None:
@@ -112,4 +112,4 @@ class Pusher:
             self._rests = {n: at for n, at in self._rests.items() if n not in (_ALL, name) and at > forgotten}
             well = failed and not self._rests
         if well:
-            log.info("metrics are told again")
+            log.info("metrics are pushed again")

@@ -118,9 +118,9 @@ class MetricsReporter:
         before, known = self.told.get(group, GroupPush()).problem, self._problems()
         self.told[group] = now
         if now.problem and now.problem not in known:
-            self.log.warning("metrics: %s is not told meanwhile: %s", group, now.problem)
+            self.log.warning("metrics: the group %s is not pushed: %s", group, now.problem)
         elif before and before not in self._problems():
-            self.log.info("metrics: %s is told again, after: %s", group, before)
+            self.log.info("metrics: the group %s is pushed again, after: %s", group, before)
 
     def _problems(self) -> set[str]:
         """Without those of the Pushgateway, of which the pusher speaks."""

@@ -44,7 +44,7 @@ def explain(now: float, told: Mapping[Group, GroupPush], *, resting: bool) -> st
     problems = [f"{group}: {each.problem}" for group, each in told.items() if each.problem]
     if resting:
         problems.insert(0, "the Pushgateway failed a moment ago")
-    return f"pushed {ages or 'nothing yet'}" + (f". Not told: {'; '.join(problems)}" if problems else "")
+    return f"pushed {ages or 'nothing yet'}" + (f". Not pushed: {'; '.join(problems)}" if problems else "")
 
 
 def _next(group: Group, tried: Mapping[Group, float], intervals: Mapping[Group, float]) -> float:

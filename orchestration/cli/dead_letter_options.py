@@ -62,7 +62,7 @@ filters = _options(
 choosing = _options(
     click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]..."),
     filters,
-    click.option("--all", "everything", is_flag=True, help="All open letters."),
+    click.option("--all", "everything", is_flag=True, help="All open dead letters."),
     click.option("--yes", is_flag=True, help="Do not ask."),
 )
 
@@ -81,7 +81,7 @@ def choice_of(ids: tuple[int, ...], everything: bool, *, by_number: tuple[str, .
     """
     given = any(conditions.values())
     if (bool(ids), given, everything).count(True) != 1:
-        raise click.UsageError("Name letters, or choose them by --code, --topic, --since, --until, or take --all.")
+        raise click.UsageError("Name dead letters, or choose them by --code, --topic, --since, --until, or take --all.")
     if ids:
         return Selection(ids=tuple(dict.fromkeys(ids)), statuses=by_number)
     return matching(("open",), **conditions)
@@ -97,7 +97,7 @@ def confirmed(letters: int, what: str, *, yes: bool) -> None:
     if letters <= 1 or yes:
         return
     if not sys.stdin.isatty():
-        click.echo(f"this would {what} {letters:,} letters; where nobody can be asked, say --yes", err=True)
+        click.echo(f"this would {what} {letters:,} dead letters; this is no terminal to ask at: add --yes", err=True)
         sys.exit(2)
     if not click.confirm(f"{what} {letters:,} letters?", err=True):
         click.echo("nothing was changed", err=True)

@@ -83,7 +83,7 @@ def show(ids: tuple[int, ...], full: bool, as_json: bool) -> None:
 
 @dead_letters.command()
 @options.choosing
-@click.option("--dry-run", is_flag=True, help="Say what would become of the letters, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would become of the dead letters, and change nothing.")
 @_JSON
 def redrive(ids: tuple[int, ...], everything: bool, yes: bool, dry_run: bool, as_json: bool, **conditions: Any) -> None:
     """Try letters again with the code and the settings of today, from the bytes that were kept.
@@ -116,7 +116,9 @@ def redrive(ids: tuple[int, ...], everything: bool, yes: bool, dry_run: bool, as
 
 @dead_letters.command()
 @options.choosing
-@click.option("--reason", required=True, help="Why nobody wants them; kept with each letter and in the audit.")
+@click.option(
+    "--reason", required=True, help="Why they are discarded; kept with each dead letter and in ops.audit_log."
+)
 @_JSON
 def discard(ids: tuple[int, ...], everything: bool, yes: bool, reason: str, as_json: bool, **conditions: Any) -> None:
     """Put letters aside for good: they are counted, but neither `redrive --all` nor a replay takes them again.

@@ -43,7 +43,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         stuck, forgotten = _ask(settings)
     except (psycopg.Error, KafkaUnavailable) as error:
         what = describe(error) if isinstance(error, psycopg.Error) else f"Kafka: {error}"
-        yield Finding("partitions", "WARN", f"nobody can tell whether they can be read: {what}", _ASK_AGAIN)
+        yield Finding("partitions", "WARN", f"it is not known whether they can be read: {what}", _ASK_AGAIN)
         return
     yield from map(_stuck, stuck)
     yield from _left_out(forgotten)

@@ -118,7 +118,7 @@ def _eraser(settings: Settings) -> Generator[Eraser]:
 
 def _confirm(user: str, found: Sequence[UserFootprint]) -> None:
     if user == "-" or not sys.stdin.isatty():
-        raise click.UsageError("erasing cannot be undone: nobody can be asked here, say --yes")
+        raise click.UsageError("erasing cannot be undone: this is no terminal to ask at: add --yes")
     _show_found(found, as_json=False)
     if not click.confirm("Erase that? It cannot be undone.", err=True):
         sys.exit(1)
@@ -131,7 +131,7 @@ def _erase(eraser: Eraser, users: Sequence[Listed], *, offline: bool, quiet: boo
         try:
             hashes = eraser.ask([each.user for each in users], offline=offline, progress=status.update)
         except RulesLocked as error:
-            click.echo(f"nobody was erased: {error}", err=True)
+            click.echo(f"no user was erased: {error}", err=True)
             return []
         for number, (user, hashed) in enumerate(zip(users, hashes, strict=True), 1):
 

@@ -118,7 +118,7 @@ def _search(worker: Worker, at: giving_up.StuckPartition, *, quiet: bool) -> int
 
 def _confirm(text: str) -> None:
     if not sys.stdin.isatty():
-        raise click.UsageError("giving up cannot be undone: nobody can be asked here, say --yes")
+        raise click.UsageError("giving up cannot be undone: this is no terminal to ask at: add --yes")
     if not click.confirm(f"Give up {text}? It cannot be undone.", err=True):
         sys.exit(1)
 
@@ -134,7 +134,7 @@ def _explained() -> Generator[None]:
     try:
         yield
     except (giving_up.CannotGiveUp, AlreadyCommitted) as error:
-        click.echo(str(error) or "ingest moved the partition meanwhile: look again", err=True)
+        click.echo(str(error) or "ingest has moved the partition since: look again", err=True)
         sys.exit(1)
     except KafkaUnavailable as error:
         click.echo(f"Kafka cannot be asked (MILLRACE_KAFKA_BOOTSTRAP_SERVERS): {error}", err=True)

@@ -67,7 +67,7 @@ def execute_run(run_id: str) -> None:
     with lifetime.same_signals_afterwards():
         failed = execute_run_body(run_id, instance, write_stream_fn=lambda _: None, set_exit_code_on_failure=True)
     if failed:
-        _settle(run_id, "it ended without saying so")
+        _settle(run_id, "it ended without a result")
 
 
 @app.task(name=SETTLE)  # pyright: ignore[reportUntypedFunctionDecorator]
@@ -84,7 +84,7 @@ def _settle(run_id: str, reason: str) -> None:
     if run.status == DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run)
     else:
-        instance.report_run_failed(run, f"The run was ended from outside of it: {reason}.")
+        instance.report_run_failed(run, f"The run was ended from outside: {reason}.")
 
 
 def _instance() -> DagsterInstance:
@@ -118,7 +118,7 @@ def _touch_database() -> None:
     try:
         _instance().get_run_by_id("none")
     except Exception as error:  # noqa: BLE001 - whatever it is, a run will meet it again and say so
-        logger.warning("no database yet, going on without: %s", error)
+        logger.warning("PostgreSQL does not answer yet, starting without it: %s", error)
 
 
 @signals.task_failure.connect

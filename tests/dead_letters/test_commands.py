@@ -132,7 +132,7 @@ def test_what_is_wrong_is_said_in_a_line_and_ends_with_2(world: World) -> None:
         "there is no dead letter 4713\n": command(world, "show", "4713"),
         "PostgreSQL cannot be reached (MILLRACE_POSTGRES_URL)": command(world, "list", **away),
         ", ".join(repr(code.value) for code in RejectionCode): command(world, "redrive", "--code", "nonsense"),
-        "Name letters, or choose them by": command(world, "redrive", "1", "--all"),
+        "Name dead letters, or choose them by": command(world, "redrive", "1", "--all"),
         "expected a time such as": command(world, "list", "--since", "yesterday"),
     }
     for text, found in said.items():

@@ -202,5 +202,5 @@ def test_what_is_said_names_ages_and_problems() -> None:
         "state": GroupPush(None, "broken"),
     }
     said = schedule.explain(100.0, told, resting=False)  # type: ignore[arg-type]
-    assert said == ("pushed health 2 s ago, lag 10 s ago. Not told: lag: Kafka does not answer; state: broken")
+    assert said == ("pushed health 2 s ago, lag 10 s ago. Not pushed: lag: Kafka does not answer; state: broken")
     assert "Pushgateway failed" in schedule.explain(100.0, told, resting=True)  # type: ignore[arg-type]

@@ -257,7 +257,7 @@ def test_while_postgresql_is_away_health_says_so_and_lag_goes_on(
         world.services.start("postgres") if how == "stopped" else world.services.resume("postgres")
     reporter.turn()
     assert gateway.get("millrace_dependency_up", dependency="postgres") == 1
-    assert "Not told" not in reporter.explain()
+    assert "Not pushed" not in reporter.explain()
 
 
 @pytest.mark.services
@@ -273,7 +273,7 @@ def test_kafka_and_redis_that_are_away_are_told_and_the_rest_goes_on(
     assert gateway.get("millrace_dedup_degraded") == 1
     assert gateway.get("millrace_queue_depth", queue="ingest") == 0
     assert gateway.get("millrace_redis_memory_bytes", server="claims") is None
-    assert "Not told: lag: Kafka does not answer" in reporter.explain()
+    assert "Not pushed: lag: Kafka does not answer" in reporter.explain()
 
 
 @pytest.mark.services
@@ -304,12 +304,12 @@ def test_a_group_that_fails_costs_itself_and_one_warning(
     reporter.collectors = {**whole, "state": broken}
     for _ in range(3):
         reporter.turn()
-    assert warnings(caplog) == ["metrics: state is not told meanwhile: KeyError"]
+    assert warnings(caplog) == ["metrics: the group state is not pushed: KeyError"]
     assert gateway.get("millrace_database_bytes") is not None
     reporter.collectors = whole
     caplog.set_level(logging.INFO, LOGGER)
     reporter.turn()
-    assert "told again" in caplog.text
+    assert "pushed again" in caplog.text
     assert gateway.get("millrace_aggregate_waiting_events") == 0
 
 

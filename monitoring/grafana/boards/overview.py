@@ -92,6 +92,6 @@ def _alerts() -> Drawn:
 
 
 def _version() -> Drawn:
-    about = About("Version", "Which version of Millrace tells this.", units.NoUnit)
+    about = About("Version", "The version of Millrace that pushed this.", units.NoUnit)
     query = now("max by (version) (millrace_build_info)", "{{version}}")
     return number(about, query, text=BigValueTextMode.NAME)
