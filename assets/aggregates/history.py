@@ -115,7 +115,7 @@ def follow(connection: Connection, funnel: Funnel) -> None:
     """
     known = read(connection)
     if other := stale(known, funnel):
-        if "funnel_daily" in other and _only_the_funnel_changed(known, other["funnel_daily"]):
+        if "funnel_daily" in other and _only_the_funnel_changed(known, other):
             values = {"own": funnel.definition, "definition": other.pop("funnel_daily")}
             connection.execute(_FOLLOW_FUNNEL, values)
         days = [row[0] for row in connection.execute(statement("days_with_events"))] if other else []
@@ -127,10 +127,11 @@ def follow(connection: Connection, funnel: Funnel) -> None:
         connection.execute(_TRIM, {"day": frontier})
 
 
-def _only_the_funnel_changed(known: Mapping[str, Known], definition: str) -> bool:
-    """Then the rows themselves say which days another one made."""
-    found = known.get("funnel_daily")
-    return found is not None and found.definition.partition(_FUNNEL)[0] == definition.partition(_FUNNEL)[0]
+def _only_the_funnel_changed(known: Mapping[str, Known], other: Mapping[str, str]) -> bool:
+    """Then the rows themselves say which days another one made; not so where user_days lacks days, too."""
+    found, text = known.get("funnel_daily"), other["funnel_daily"]
+    same = found is not None and found.definition.partition(_FUNNEL)[0] == text.partition(_FUNNEL)[0]
+    return same and not needs("funnel_daily") & other.keys()
 
 
 def made(connection: Connection, known: Mapping[str, Known], names: Iterable[str], first: date, last: date) -> None:
@@ -160,14 +161,18 @@ def count(ranges: Iterable[tuple[date, date]]) -> int:
     return sum((last - first).days + 1 for first, last in ranges)
 
 
-def describe(known: Mapping[str, Known]) -> str:
-    """Which tables lack how many days, in words; empty where none does."""
+def lacking_tables(known: Mapping[str, Known]) -> list[str]:
+    """Which tables lack how many days, a text each; those of which nothing is known first."""
     unknown = [f"nothing is known of {name}" for name in FILLED if name not in known]
-    listed = [
+    return unknown + [
         f"{name} lacks {count(ranges)} days, {ranges[0][0]} to {ranges[-1][1]}"
         for name, ranges in missing(known).items()
     ]
-    return "; ".join([*unknown, *listed])
+
+
+def describe(known: Mapping[str, Known]) -> str:
+    """All of them in one text; empty where no table lacks a day."""
+    return "; ".join(lacking_tables(known))
 
 
 def next_piece(lacking: Missing) -> Piece | None:

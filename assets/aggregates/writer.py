@@ -138,14 +138,14 @@ class AggregateWriter:
             psycopg.Error: the database failed, also when it was tried again; what was committed stays, and is noted.
         """
         began, done = time.monotonic(), list[Piece]()
-        self._follow_definitions()
         while time.monotonic() - began < within and (piece := self.lacking()):
             self.rebuild(_midnight(piece.first), _midnight(piece.last) + timedelta(days=1), piece.tables, progress)
             done.append(piece)
         return done
 
     def lacking(self) -> Piece | None:
-        """What is filled next; None: every table is whole."""
+        """What is filled next, behind the frontier of now nothing; None: every table is whole."""
+        self._follow_definitions()
         return history.next_piece(history.missing(self.history()))
 
     def history(self) -> dict[str, Known]:

@@ -1,6 +1,7 @@
 """What the doctor says of reading: partitions that Kafka does not hand out, and topics that nobody reads any more.
 
-What belongs here: asking and saying what to do. What does not: whether services answer (`infra.local.doctor`).
+What belongs here: asking and saying what to do. What does not: whether services answer (`infra.local.doctor`), and
+what the tables lack (`doctor_history`), which is asked of the same stack.
 """
 
 import os
@@ -14,6 +15,7 @@ from assets.ingest.withheld import Withheld
 from infra.local import state
 from infra.local.preflight import Finding
 from orchestration import settings as settings_module
+from orchestration.cli import doctor_history
 from orchestration.factories import make_kafka
 from orchestration.settings import Settings
 from resources.kafka import KafkaUnavailable
@@ -34,7 +36,9 @@ def of_stack(directory: Path) -> Iterator[Finding]:
     running = state.environment(home) if state.supervisor(home) else {}
     environment = {**os.environ, **running}
     if "MILLRACE_POSTGRES_URL" in environment:
-        yield from examine(settings_module.load(environment))
+        settings = settings_module.load(environment)
+        yield from examine(settings)
+        yield from doctor_history.examine(settings)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:

@@ -196,8 +196,25 @@ def test_days_behind_the_frontier_of_retention_are_not_waited_for(stage: Stage) 
 
 
 @services
+def test_a_filling_ends_when_the_frontier_overtakes_it(stage: Stage) -> None:
+    a_history(stage)
+    make_new(stage, "pages_hourly")
+    stage.world.refresh()
+
+    def drop_everything(_where: str) -> None:
+        aggregates.failpoint = before
+        stage.world.query("insert into ops.retention_frontier (frontier) values ('2026-09-01 00:00Z')")
+
+    aggregates = stage.world.aggregates
+    before, aggregates.failpoint = aggregates.failpoint, drop_everything
+    assert len(aggregates.fill()) == 1
+    assert lacking(stage) == {}
+
+
+@services
 def test_time_ends_a_filling_between_two_weeks(stage: Stage) -> None:
     a_history(stage)
     make_new(stage, "pages_hourly")
+    stage.world.refresh()
     assert stage.world.aggregates.fill(within=0) == []
     assert lacking(stage)["pages_hourly"] == (8, "2026-07-06", "2026-08-06")
