@@ -1,4 +1,4 @@
-"""Bytes become an event, or a rejection that says why not. The door to this room for everybody who reads Kafka.
+"""Bytes become an event, or a rejection that says why not. The entry point for everything that reads Kafka.
 
 What belongs here: the decoder. What does not: the rules (`strict`), the short cut (`fast`), tombstones (a record
 without a value never comes here).

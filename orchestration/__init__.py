@@ -1,1 +1,1 @@
-"""How it all runs: settings, definitions, the engine and the command line. The only room that reads the environment."""
+"""Settings, definitions, Dagster's processes, the command line. The only package that reads the environment."""

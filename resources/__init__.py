@@ -1,1 +1,1 @@
-"""The outside world: Kafka, Redis and PostgreSQL clients, each with its time-outs. No decisions about events."""
+"""Clients of Kafka, Redis, PostgreSQL and the Pushgateway, each with its time-outs. No decisions about events."""

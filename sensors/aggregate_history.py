@@ -50,7 +50,7 @@ def why_not(lacking: str, last: LastRun | None) -> str | None:
 
 @dataclass
 class AggregateHistory:
-    """The outside world as the sensor sees it; the connection is warm from tick to tick."""
+    """The inputs of the sensor; the connection is kept from tick to tick."""
 
     postgres: Postgres
     funnel: Funnel

@@ -69,7 +69,7 @@ def explain(waiting: Waiting, patience: timedelta, *, in_flight: bool) -> str:
 
 @dataclass
 class DirtyBuckets:
-    """The outside world as the sensor sees it; the connection is warm from tick to tick."""
+    """The inputs of the sensor; the connection is kept from tick to tick."""
 
     postgres: Postgres
     freshness: timedelta

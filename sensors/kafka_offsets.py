@@ -59,7 +59,7 @@ def in_flight(runs: Iterable[LaneRun], progressed: set[str], now: datetime, pati
 
 @dataclass
 class KafkaOffsets:
-    """The outside world as the sensor sees it; clients are warm from tick to tick."""
+    """The inputs of the sensor; clients are kept from tick to tick."""
 
     kafka: Kafka
     postgres: Postgres

@@ -2,9 +2,9 @@
 
 One row for each event of type login or logout: action (its type), ip, device (null when missing or empty; logouts have
 none), and flags in alphabetical order. Order of rows everywhere: (occurred_at, position), position being the event's
-place in Kafka: topic id, partition, offset; "earlier" is smaller in it. Addresses are compared as addresses, not as
-they are written: `address` is the canonical text of `ip`, of an IPv4-mapped IPv6 address the IPv4 one.
-"Within W before t": occurred_at > t - W. What has no ip or no device is never flagged for it.
+coordinates in Kafka: topic id, partition, offset; "earlier" is smaller in it. Addresses are compared as addresses, not
+as they are written: `address` is the canonical text of `ip`, of an IPv4-mapped IPv6 address the IPv4 one. "Within W
+before t": occurred_at > t - W. What has no ip or no device is never flagged for it.
 
 - `burst` (login): within `burst_window` up to and including this login the user logged in `burst_logins` times or more.
 - `logout_without_login` (logout): no login of the user within `session` before it that came after the user's previous

@@ -70,7 +70,7 @@ def take(
     """Choose marks and fill `arrived` with their events; None when no mark is left.
 
     Of each hour the marks are taken in the order of their numbers: an event that was stored later under an offset of an
-    earlier batch (a letter redriven, say) has the later mark.
+    earlier batch (a dead letter redriven, say) has the later mark.
 
     Args:
         connection: in a REPEATABLE READ transaction of the only writer.

@@ -1,7 +1,7 @@
 """Sessions: a user's events of any type in order of time, cut where a gap is over 30 minutes.
 
-Events of one time follow each other by their place in Kafka (topic id, partition, offset): in one partition that is the
-order in which they were sent, across partitions it is arbitrary and always the same. Never by their ids.
+Events of one time follow each other by their coordinates in Kafka (topic id, partition, offset): in one partition that
+is the order in which they were sent, across partitions it is arbitrary and always the same. Never by their ids.
 
 `session_id` is md5(user_id || '/' || started_at in microseconds since 1970) as a UUID: it depends on these two alone.
 `page_views` are the events of type page_view, `entry_page` and `exit_page` the page of the first and the last of them

@@ -1,6 +1,6 @@
 """A dead letter with the face of the Kafka record that it was, so that the ingest's own steps take it.
 
-What belongs here: reading letters back, and a chunk made of them. What does not: decoding and storing.
+What belongs here: reading dead letters back, and a chunk made of them. What does not: decoding and storing.
 """
 
 from collections.abc import Collection, Sequence
@@ -60,7 +60,7 @@ class DeadLetter:
         return TIMESTAMP_CREATE_TIME, round(self.kafka_timestamp.timestamp() * 1000)
 
     def range(self) -> OffsetRange:
-        """The range of the ledger that the record was counted in, so that a replay of it finds what is booked here.
+        """The range of the ledger that the record was counted in, so that a replay of it finds what is recorded here.
 
         Where the ledger has none: the record's own.
         """
@@ -75,7 +75,7 @@ class DeadLetter:
 
 
 def read(connection: Connection, ids: Collection[int], statuses: Collection[str], run_id: str) -> list[DeadLetter]:
-    """Those of the letters that have one of the statuses and that this run has not tried, by coordinate."""
+    """Those of the dead letters that have one of the statuses and that this run has not tried, by coordinate."""
     wanted = {"ids": list(ids), "statuses": list(statuses), "by": run_id}
     return [DeadLetter(*row) for row in connection.execute(statement("read_letters"), wanted)]
 

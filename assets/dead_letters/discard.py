@@ -1,6 +1,6 @@
 """Dead letters that nobody wants: they stay where they are, and neither a redrive of all nor a replay takes them again.
 
-What belongs here: the transaction of a discard. What does not: deciding which letters.
+What belongs here: the transaction of a discard. What does not: deciding which dead letters.
 """
 
 import uuid
@@ -22,7 +22,7 @@ _LOCK_TIMEOUT = "30s"  # an ingest that moves these partitions holds them for ab
 def discard(
     postgres: Postgres, choice: Selection, reason: str, progress: Callable[[int, int], None] = lambda _done, _of: None
 ) -> dict[str, int]:
-    """Discard the chosen open letters; returns how many of each code.
+    """Discard the chosen open dead letters; returns how many of each code.
 
     Raises:
         psycopg.Error: the page at hand was not discarded; those before it were.

@@ -14,7 +14,7 @@ from resources.postgres import Connection
 
 
 class CodeSummary(NamedTuple):
-    """The chosen letters of one code."""
+    """The chosen dead letters of one code."""
 
     code: str
     letters: int
@@ -23,7 +23,7 @@ class CodeSummary(NamedTuple):
 
 
 class DeadLetterRow(NamedTuple):
-    """A letter without what it holds; without the reason too, which quotes it."""
+    """A dead letter without what it holds; without the reason too, which quotes it."""
 
     id: int
     topic: str
@@ -37,7 +37,7 @@ class DeadLetterRow(NamedTuple):
 
 
 class AttemptRow(NamedTuple):
-    """What became of a letter at one attempt, or that it was discarded."""
+    """What became of a dead letter at one attempt, or that it was discarded."""
 
     attempt: int
     at: datetime
@@ -48,7 +48,7 @@ class AttemptRow(NamedTuple):
 
 
 class DeadLetterDetail(NamedTuple):
-    """Everything that is kept of a letter: personal data, in all likelihood."""
+    """Everything that is kept of a dead letter: personal data, in all likelihood."""
 
     id: int
     topic: str
@@ -70,18 +70,18 @@ class DeadLetterDetail(NamedTuple):
 
 
 def summary(connection: Connection, choice: Selection) -> list[CodeSummary]:
-    """The chosen letters by code, the most frequent first."""
+    """The chosen dead letters by code, the most frequent first."""
     return [CodeSummary(*row) for row in connection.execute(statement("summarize_letters"), choice.parameters())]
 
 
 def newest(connection: Connection, choice: Selection, most: int) -> list[DeadLetterRow]:
-    """The chosen letters that came last."""
+    """The chosen dead letters that came last."""
     rows = connection.execute(statement("list_letters"), {**choice.parameters(), "most": most})
     return [DeadLetterRow(*row) for row in rows]
 
 
 def details(connection: Connection, ids: tuple[int, ...]) -> list[tuple[DeadLetterDetail, list[AttemptRow]]]:
-    """Letters and their histories; a letter that was tried once only has a history of that."""
+    """Dead letters and their histories; a dead letter that was tried once only has a history of that."""
     histories: defaultdict[int, list[AttemptRow]] = defaultdict(list)
     for letter, *rest in connection.execute(statement("show_history"), {"ids": list(ids)}).fetchall():
         histories[letter].append(AttemptRow(*rest))

@@ -1,6 +1,7 @@
 """Dead letters are tried again with today's code, from the bytes that were kept: Kafka may have forgotten them.
 
-What belongs here: the loop over the chosen letters, chunk by chunk. What does not: the transaction (`redrive_store`).
+What belongs here: the loop over the chosen dead letters, chunk by chunk. What does not: the transaction
+(`redrive_store`).
 """
 
 import time
@@ -30,19 +31,19 @@ _LETTERS, _BYTES = 2_000, 32 * 1024 * 1024
 _MOST_OVERTAKEN = 100
 
 Progress = Callable[[int, int], None]
-"""Called with how many of the chosen letters are done, and how many there are."""
+"""Called with how many of the chosen dead letters are done, and how many there are."""
 
 
 @dataclass
 class Redriven:
-    """What a redrive did, or would do: by code, how many letters ended how."""
+    """What a redrive did, or would do: by code, how many dead letters ended how."""
 
     run: str
     chosen: int = 0
     by_code: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def add(self, letters: Sequence[DeadLetter], became: dict[int, AttemptEntry]) -> None:
-        """Count what became of letters."""
+        """Count what became of dead letters."""
         self.by_code = audit.merged(self.by_code, outcome_counts(letters, became)["by_code"])
 
     def total(self, outcome: str) -> int:
@@ -66,7 +67,7 @@ class Redrive:
     run: str = field(default_factory=lambda: f"redrive-{uuid.uuid4().hex[:12]}")
 
     def __call__(self, progress: Progress = lambda _done, _of: None) -> Redriven:
-        """Try every chosen letter once. What was committed stays, whatever happens later; running it again is safe.
+        """Try every chosen dead letter once. What was committed stays; running it again is safe.
 
         Raises:
             StorageFailed, psycopg.Error: PostgreSQL failed for longer than a run's time.
@@ -111,7 +112,7 @@ class Redrive:
         return became
 
     def _committed(self, letters: Sequence[DeadLetter]) -> dict[int, AttemptEntry]:
-        """What this redrive itself made of letters when the connection died during COMMIT, and it did commit."""
+        """What this redrive itself made of dead letters when the connection died during COMMIT, and it did commit."""
         asked = {"ids": [x.dead_letter_id for x in letters], "by": self.run}
         rows: list[tuple[Any, ...]] = read(
             self.worker, lambda connection: connection.execute(statement("done_by_run"), asked).fetchall()

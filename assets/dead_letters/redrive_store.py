@@ -1,7 +1,8 @@
 """One chunk of dead letters tried again, in one transaction: as the ingest stores, but no offset moves.
 
-What belongs here: what a redrive does in its transaction beside what `ingest.store` does. What does not: which letters
-(`redrive`). The order of locks is that of the ingest: places, events by key, letters by coordinate, counts by minute.
+What belongs here: what a redrive does in its transaction beside what `ingest.store` does. What does not: which dead
+letters (`redrive`). The order of locks is that of the ingest: fences by partition, events by key, dead letters by
+coordinate, counts by minute.
 """
 
 import time
@@ -25,7 +26,7 @@ from resources.postgres import Connection, rollback
 
 
 class ConcurrentChange(Exception):
-    """Some of the letters are not any more what they were when they were read; nothing was changed."""
+    """Some of the dead letters are not any more what they were when they were read; nothing was changed."""
 
 
 @dataclass
@@ -38,7 +39,7 @@ class RedriveStore:
     dry_run: bool = False
 
     def redrive(self, connection: Connection, prepared: Prepared) -> dict[int, AttemptEntry]:
-        """Try the letters that the chunk was made of.
+        """Try the dead letters that the chunk was made of.
 
         Returns:
             What became of each, by position.
@@ -82,7 +83,7 @@ class RedriveStore:
         return self.store.begin(connection, prepared)
 
     def _settle(self, connection: Connection, chosen: Mapping[str, object], became: Iterable[AttemptEntry]) -> None:
-        made = [entry for entry in became if entry.outcome != "erased"]  # such a letter is gone by now
+        made = [entry for entry in became if entry.outcome != "erased"]  # such a dead letter is gone by now
         locked = [row[0] for row in connection.execute(statement("lock_letters"), chosen)]
         if {e.letter for e in made} != set(locked):
             raise ConcurrentChange
@@ -100,7 +101,7 @@ class RedriveStore:
 def outcome_counts(
     letters: Sequence[DeadLetter], became: Mapping[int, AttemptEntry]
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """How many letters ended how, by the code that they had."""
+    """How many dead letters ended how, by the code that they had."""
     counted: dict[str, Counter[str]] = {}
     for position, entry in became.items():
         counted.setdefault(letters[position].code, Counter())[entry.outcome] += 1

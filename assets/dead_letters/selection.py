@@ -1,6 +1,7 @@
-"""Which letters are meant: by number, or by code, topic and time.
+"""Which dead letters are meant: by number, or by code, topic and time.
 
-What belongs here: the choice, and walking through the chosen letters page by page. What does not: what is done to them.
+What belongs here: the choice, and walking through the chosen dead letters page by page. What does not: what is done to
+them.
 """
 
 from collections.abc import Callable, Generator
@@ -16,12 +17,12 @@ STATUSES = ("open", "resolved", "discarded")
 
 
 class UnknownDeadLetters(Exception):
-    """Some of the named letters do not exist; its text lists them."""
+    """Some of the named dead letters do not exist; its text lists them."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Letters by number, or all that fit; None is "any". Times are those of the first refusal, `until` is exclusive."""
+    """Dead letters by number, or all that match; None is "any". Times: of the first refusal, `until` exclusive."""
 
     ids: tuple[int, ...] | None = None
     codes: tuple[str, ...] | None = None
@@ -31,7 +32,7 @@ class Selection:
     statuses: tuple[str, ...] = OPEN
 
     def parameters(self) -> dict[str, Any]:
-        """For the statements of this room."""
+        """For the statements of this package."""
         lists = {name: None if (v := getattr(self, name)) is None else list(v) for name in ("ids", "codes", "statuses")}
         return {**lists, "topic": self.topic, "since": self.since, "until": self.until}
 
@@ -50,7 +51,7 @@ class Selection:
 
 
 def statuses(connection: Connection, ids: tuple[int, ...]) -> dict[int, str]:
-    """The status of each of the letters.
+    """The status of each of the dead letters.
 
     Raises:
         UnknownDeadLetters: one of them does not exist.
@@ -63,7 +64,7 @@ def statuses(connection: Connection, ids: tuple[int, ...]) -> dict[int, str]:
 
 
 def count(connection: Connection, choice: Selection) -> tuple[int, int]:
-    """How many letters are chosen now, and the number of the last of them (0 if there is none)."""
+    """How many dead letters are chosen now, and the number of the last of them (0 if there is none)."""
     row: Any = connection.execute(statement("count_letters"), choice.parameters()).fetchone()
     return row[0], row[1]
 
@@ -71,9 +72,9 @@ def count(connection: Connection, choice: Selection) -> tuple[int, int]:
 def pages(
     connection: Callable[[], Connection], choice: Selection, last: int, *, most: int, most_bytes: int
 ) -> Generator[list[int], None, None]:
-    """The numbers of the chosen letters up to `last`, in pages of bounded count and bytes.
+    """The numbers of the chosen dead letters up to `last`, in pages of bounded count and bytes.
 
-    Each page is looked up when it is asked for. A letter comes once, whatever becomes of it meanwhile.
+    Each page is looked up when it is asked for. A dead letter comes once, whatever becomes of it meanwhile.
     """
     after = 0
     while True:

@@ -86,7 +86,7 @@ class Eraser:
             progress: called with what is being done.
 
         Raises:
-            KafkaUnavailable: it cannot be told how far the logs reach; nothing was done.
+            KafkaUnavailable: the ends of the logs are not known; nothing was done.
             RulesLocked: the ingest kept it out; nothing was done.
             EraseFailed: nothing was deleted; what comes in is kept out already.
         """
@@ -164,7 +164,7 @@ class Eraser:
             return None
 
     def _delete_stored(self, connection: Connection, user_id: str, hashed: bytes) -> UserFootprint:
-        """Everything of the user, in the order of locks: events, letters, aggregates, minutes, totals."""
+        """Everything of the user, in the order of locks: events, dead letters, aggregates, minutes, totals."""
         who = {"user_id": user_id, "hashed": hashed}
         letters = _letters(connection, user_id)
         _, sessions = _count(connection, user_id)

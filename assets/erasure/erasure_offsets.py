@@ -17,7 +17,7 @@ def ends(kafka: Kafka, topics: Collection[str]) -> dict[TopicIdPartition, int]:
     """Where each partition's log ends now, records of open transactions included: they were sent already.
 
     Raises:
-        KafkaUnavailable: of some partition it cannot be told.
+        KafkaUnavailable: the end of some partition is not known.
     """
     found = kafka.topic_ids(sorted(topics))
     return {

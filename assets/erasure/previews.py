@@ -14,7 +14,7 @@ from resources.postgres import Connection
 
 LABEL = "newest_rows"
 _AT_ONCE = 200
-# Where Dagster keeps what was told of an asset: every event, and beside the asset the last one.
+# Where Dagster keeps what was reported of an asset: every event, and beside the asset the last one.
 _TABLES = ("event_logs", "asset_keys")
 # As Dagster writes the keys of the assets that are shown with rows.
 _ASSETS = tuple(json.dumps(each.table.split(".")) for each in AGGREGATES.values())

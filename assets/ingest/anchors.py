@@ -1,4 +1,4 @@
-"""The last record that was committed of a place, by which a later run sees that the log is still the same one.
+"""The last committed record of a topic-partition, by which a later run sees that the log is still the same.
 
 What belongs here: what is remembered of a record, and reading it. What does not: what follows from a log that is
 another (`log_replacement`).
@@ -53,7 +53,7 @@ def of_chunk(chunk: Chunk) -> dict[int, Anchor]:
 
 
 def read(connection: Connection, ranges: Collection[OffsetRange]) -> dict[TopicIdPartition, Anchor]:
-    """The anchors of those ranges that begin where their place is committed."""
+    """The anchors of those ranges that begin at the committed offset."""
     found = connection.execute(
         statement("anchors"),
         {

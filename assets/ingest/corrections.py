@@ -1,8 +1,8 @@
 """Books what is taken away after it was stored: signed differences against the ranges that the ledger has of it.
 
 What belongs here: the ledger's side of erasure and retention, and that of the totals. What does not: the deleting. A
-replay compares a range with what is booked for exactly that range, so differences are booked for the ranges of the
-ledger and no others.
+replay compares a range with what the ledger has for exactly that range, so differences are recorded for the ranges of
+the ledger and no others.
 """
 
 from collections.abc import Mapping
@@ -27,10 +27,10 @@ class Reclassified(NamedTuple):
 
 
 def begin(connection: Connection) -> None:
-    """First in a transaction that deletes and books: keep out who would book the same, and make `lost`.
+    """First in a transaction that deletes rows and records it: keep out who would record the same, and make `lost`.
 
     `lost (topic_id, partition, kafka_offset, outcome)` is to be filled with the records that were deleted, and what
-    they were booked as: stored or dead_letters.
+    they were recorded as: stored or dead_letters.
     """
     storage_rules.block_replays(connection)
     block_folding(connection)
@@ -50,7 +50,7 @@ def write_table_difference(connection: Connection, author: Author, becomes: Beco
 
 
 def count(connection: Connection, becomes: Becomes, types: Mapping[str, int], letters: int = 0) -> None:
-    """Add what was deleted, events by type and letters, to the totals; last before COMMIT."""
+    """Add what was deleted, events by type and dead letters, to the totals; last before COMMIT."""
     metric_counts.taken_away(becomes, types, letters).write(connection, NO_LANE)
 
 

@@ -1,8 +1,8 @@
 """What is known of the dead letters of a chunk's records, and their history: an entry for each attempt.
 
 What belongs here: reading it before a record is tried again, and what it means for that; writing what became of it.
-What does not: writing letters down (`dead_letters`), and who tries them again (`replay`, `assets.dead_letters`).
-The first entry is written when a letter is tried again: a flood of garbage that nobody looks at costs no history.
+What does not: writing dead letters down (`dead_letters`), and who tries them again (`replay`, `assets.dead_letters`).
+The first entry is written when a dead letter is tried again: a flood of garbage that nobody looks at costs no history.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ _LISTED = {"duplicate": "duplicates", "erased": "erased", "expired": "expired"}
 
 
 class PriorAttempt(NamedTuple):
-    """A letter of a record that is at hand again."""
+    """A dead letter of a record that is at hand again."""
 
     letter: int
     status: str
@@ -29,7 +29,7 @@ class PriorAttempt(NamedTuple):
 
 
 class AttemptEntry(NamedTuple):
-    """What became of a letter."""
+    """What became of a dead letter."""
 
     letter: int
     outcome: str
@@ -38,10 +38,10 @@ class AttemptEntry(NamedTuple):
 
 
 def read(connection: Connection, chunk: Chunk) -> dict[int, PriorAttempt]:
-    """The letters of the chunk's records, by position.
+    """The dead letters of the chunk's records, by position.
 
     Args:
-        connection: in a transaction that holds the places of the chunk, so that nobody else tries its records.
+        connection: in a transaction that holds the fences of the chunk, so that nothing else tries its records.
         chunk: the records.
     """
     found = connection.execute(
@@ -62,11 +62,11 @@ def settled(decoded: Decoded, known: Mapping[int, PriorAttempt], stored: Collect
     """Which records of a replay stay what they are, whatever today's code says of them.
 
     What is stored stays stored. A record that was discarded stays a dead letter, also if it is valid by now: somebody
-    decided that. One whose letter was resolved as a duplicate, say, stays one, also if it would be refused.
+    decided that. One whose dead letter was resolved as a duplicate, say, stays one, also if it would be refused.
 
     Args:
         decoded: the chunk.
-        known: its letters.
+        known: its dead letters.
         stored: those that would be refused, or were discarded, and that are stored.
     """
     stays, refused, there = Outcome(present=sorted(stored)), {r.position for r in decoded.refused}, set(stored)
@@ -101,7 +101,7 @@ def without(decoded: Decoded, claimed: Deduplicated, stays: Outcome) -> tuple[De
 def entries(
     known: Mapping[int, PriorAttempt], claimed: Deduplicated, outcome: Outcome, refused: Sequence[RejectedRecord]
 ) -> dict[int, AttemptEntry]:
-    """What became of the letters that were tried again, by the position of their records."""
+    """What became of the dead letters that were tried again, by the position of their records."""
     names = dict.fromkeys(claimed.duplicates, "duplicate")
     for name, positions in vars(outcome).items():
         if name not in ("path", "refused"):
@@ -116,13 +116,13 @@ def entries(
 
 
 def begin(connection: Connection, letters: Collection[int]) -> None:
-    """Lock letters that are about to change, and write their state down where they have no history yet."""
+    """Lock dead letters that are about to change, and write their state down where they have no history yet."""
     if letters:
         connection.execute(statement("begin_history"), {"letters": list(letters)})
 
 
 def write(connection: Connection, made: Iterable[AttemptEntry], run_id: str) -> None:
-    """Write what became of letters, after the letters themselves were updated."""
+    """Write what became of dead letters, after the dead letters themselves were updated."""
     listed = list(made)
     if listed:
         columns = {name + "s": [getattr(e, name) for e in listed] for name in AttemptEntry._fields}

@@ -28,7 +28,7 @@ _TYPES = ("text", "uuid", "int4", "int8", "bytea", "bytea", "bytea[]", "bytea[]"
 
 
 def store(connection: Connection, chunk: Chunk, refused: Sequence[RejectedRecord], run_id: str) -> dict[str, int]:
-    """Write letters, in the order of their coordinates; one that is there already gets another attempt.
+    """Write dead letters, in the order of their coordinates; one that is there already gets another attempt.
 
     Returns:
         How many were not there, by code.
@@ -44,7 +44,7 @@ def store(connection: Connection, chunk: Chunk, refused: Sequence[RejectedRecord
 
 
 def resolve(connection: Connection, chunk: Chunk, positions: Sequence[int], run_id: str) -> None:
-    """Mark the open letters of records that are stored, or known as duplicates, by now."""
+    """Mark the open dead letters of records that are stored, or known as duplicates, by now."""
     if not positions:
         return
     topic_partitions = [chunk.ranges[chunk.sources[p]].topic_partition for p in positions]
@@ -60,7 +60,7 @@ def resolve(connection: Connection, chunk: Chunk, positions: Sequence[int], run_
 
 
 def remove(connection: Connection, chunk: Chunk, positions: Sequence[int]) -> None:
-    """Delete the letters of records."""
+    """Delete the dead letters of records."""
     if not positions:
         return
     topic_partitions = [chunk.ranges[chunk.sources[p]].topic_partition for p in positions]

@@ -29,7 +29,7 @@ def of(connection: Connection, names: Collection[str]) -> dict[str, Reach]:
     """The erasures of those of the names that are users who were erased.
 
     Args:
-        connection: in a transaction that entered the gate.
+        connection: in a transaction that `begin_storing` began.
         names: users' ids, or texts that could be some.
     """
     row = connection.execute(statement("erasure_key")).fetchone()

@@ -44,12 +44,12 @@ def split_excluded(
     """Sort out what may not be stored.
 
     Args:
-        connection: in a transaction that entered the gate with these rules.
+        connection: in a transaction that `begin_storing` began with these rules.
         decoded: the chunk.
         claimed: what Redis made of it.
         frame: of the claimed rows.
         rules: those of the transaction.
-        again: the chunk was stored before. What of it is still there is `present`: who deletes it books that.
+        again: the chunk was stored before. What of it is still there is `present`: its deletion records that.
     """
     excluded, returned = Outcome(), list[int]()
     if not rules.erasures and not _may_expire(claimed, frame, rules.frontier):

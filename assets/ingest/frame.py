@@ -77,7 +77,7 @@ def copy_blocks(frame: pd.DataFrame, topic_partitions: Mapping[int, bytes], *, s
 
 
 def place_bytes(topic_id: bytes, partition: int, *, staged: bool) -> tuple[bytes, bytes]:
-    """The head of a row (the number of its fields) and the fields of a place, as COPY wants them."""
+    """The head of a row (the number of its fields) and the fields of a topic-partition, as COPY wants them."""
     return struct.pack(">h", 11 if staged else 9), struct.pack(">i16sii", 16, topic_id, 4, partition)
 
 

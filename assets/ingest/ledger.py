@@ -1,6 +1,6 @@
 """The ledger: what became of the records of a committed chunk, in all and by partition, and how long it took.
 
-What belongs here: counting and booking. What does not: totals behind the metrics (`metric_counts`).
+What belongs here: counting records and writing batches. What does not: totals behind the metrics (`metric_counts`).
 """
 
 import time
@@ -18,7 +18,7 @@ from resources.postgres import Connection
 
 
 class Author(NamedTuple):
-    """Whose booking it is."""
+    """Who writes the batch."""
 
     run_id: str
     lane: int
@@ -78,11 +78,11 @@ def write_batch(
 
     Args:
         connection: in the transaction that stores the chunk.
-        author: whose booking it is.
-        booked: what to book for each range; a replay books differences.
+        author: who writes it.
+        booked: what to record for each range; of a replay the differences.
         seconds: pull, decode, claim, frame, store.
         facts: path, dedup_degraded, retries, and p50, p95, max of the latency in seconds.
-        last: the last record of each place.
+        last: the last record of each topic-partition.
     """
     total = sum((counts for _, counts in booked), Counts())
     row = {**author._asdict(), **vars(total), **seconds, **facts}
@@ -101,7 +101,7 @@ def write_batch(
 
 
 def anchored(last: Anchor | None) -> dict[str, Any]:
-    """What statements call the offset and the digest of a place's last record."""
+    """What statements call the offset and the digest of the last record of a topic-partition."""
     return {"last_offset": last and last.offset, "last_digest": last and last.digest}
 
 

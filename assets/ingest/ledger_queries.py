@@ -141,7 +141,7 @@ order by r.topic_id, r.partition, r.start_offset
 
 
 def folded_ranges(connection: Connection, ranges: Collection[OffsetRange]) -> list[OffsetRange]:
-    """The parts of the ranges whose books are closed: what became of them is known as a sum only."""
+    """The parts of the ranges that were folded: what became of their records is known as a sum only."""
     arguments = {
         "topics": [r.topic for r in ranges],
         "topic_ids": [r.topic_partition.topic_id for r in ranges],
@@ -156,10 +156,10 @@ def folded_ranges(connection: Connection, ranges: Collection[OffsetRange]) -> li
 
 
 def block_folding(connection: Connection) -> None:
-    """Until the transaction ends nobody closes books; waits for one who is at it, as long as `lock_timeout` says."""
+    """Until the transaction ends nothing is folded; waits for a fold in progress, as long as `lock_timeout` says."""
     connection.execute("select pg_advisory_xact_lock_shared(%s)", (locks.LEDGER,))
 
 
 def parse_topic_partition(topic_id: str, partition: int) -> TopicIdPartition:
-    """A place from its text form in a run's config."""
+    """A topic-partition from its text form in a run's config."""
     return TopicIdPartition(UUID(topic_id), partition)

@@ -1,6 +1,6 @@
 """What follows when a partition's log is another than the one that was committed: it lost its end, and may have grown.
 
-What belongs here: up to where both logs are the same, and the transaction that puts the new one in the old one's place.
+What belongs here: up to where both logs are the same, and the transaction that replaces the old one by the new one.
 What does not: noticing it (`pull`), and the ids of logs (`resources.generations`).
 
 The new log is ingested from where the two part, under an id of its own, so that no coordinate means two records; what

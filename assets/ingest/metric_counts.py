@@ -1,4 +1,4 @@
-"""What of a transaction goes into the totals behind the metrics. Pure: it counts, and somebody else writes.
+"""Maps the result of a transaction to the totals behind the metrics. Pure: it counts, others write.
 
 What belongs here: what counts as what. What does not: the adding (`monitoring.metrics.totals`) and when (`store`).
 
@@ -6,13 +6,14 @@ Totals say what happened, so they only grow; the ledger says what is, so it take
 ledger's sum and R the rows that there are:
 
 * T stored by type = R raw.events by type, plus those that an erasure, the retention or somebody's hand took away.
-* T dead_letter = T rejections of all codes = R raw.dead_letters, plus those that an erasure or the closing of old books
-  deleted. A letter that is refused again is no new one, whatever its code is by then.
+* T dead_letter = T rejections of all codes = R raw.dead_letters, plus those that an erasure or the folding of old
+batches
+  deleted. A dead letter that is refused again is no new one, whatever its code is by then.
 * T duplicate = T duplicates of both sources = L duplicates; T tombstone, erased, expired = L of the same name. All four
-  hold until a replay finds that a record is something else by now than what it was booked as (a duplicate of a user who
-  was erased, say): then T is L plus what L took back.
+  hold until a replay finds that a record is something else by now than what it was recorded as (a duplicate of a user
+  who was erased, say): then T is L plus what L took back.
 * Without redrives, replays that change something, erasures and retention the outcomes sum up to the ledger's records.
-  A letter that is redriven, an event that is erased, counts once more, under its new outcome.
+  A dead letter that is redriven, an event that is erased, counts once more, under its new outcome.
 * Batches committed: transactions of kind `ingest`. A replay commits nothing that was not committed: it is none, and
   has no latency. One that finds everything as it was adds nothing at all, but its retries.
 """
@@ -30,7 +31,7 @@ from monitoring.metrics.totals import Totals
 
 
 class NewRows(NamedTuple):
-    """What a transaction wrote that was not there before: events by type, letters by code."""
+    """What a transaction wrote that was not there before: events by type, dead letters by code."""
 
     events: Mapping[str, int]
     letters: Mapping[str, int]
@@ -94,7 +95,8 @@ def replayed(
 ) -> Totals:
     """What a replay counts beside what it wrote: of each outcome as many as the ledger lacked.
 
-    The ledger says how many, not which. Records whose letters were open are taken to be the new ones, then the first.
+    The ledger says how many, not which. Records whose dead letters were open are taken to be the new ones, then the
+    first.
 
     Args:
         decoded: the chunk, with the events that the rules keep out.
@@ -112,13 +114,13 @@ def replayed(
     for name, (positions, number) in news.items():
         ordered = sorted(positions, key=lambda position: (position not in letters, position))
         _events(totals, decoded, name, ordered[: max(0, number)])
-    # The ledger keeps no source of duplicates by range: a replay books them all as PostgreSQL's.
+    # The ledger keeps no source of duplicates by range: a replay records them all as PostgreSQL's.
     totals.count("millrace_duplicates_total", "postgres", by=difference.duplicates)
     return totals
 
 
 def redriven(decoded: Decoded, became: Mapping[int, AttemptEntry]) -> Totals:
-    """What a redrive counts beside what it wrote: each letter that was tried, by what became of it."""
+    """What a redrive counts beside what it wrote: each dead letter that was tried, by what became of it."""
     totals, positions = Totals(), dict[str, list[int]]()
     for position, entry in became.items():
         positions.setdefault(entry.outcome, []).append(position)
@@ -131,7 +133,7 @@ def redriven(decoded: Decoded, became: Mapping[int, AttemptEntry]) -> Totals:
 
 
 def taken_away(becomes: str, types: Mapping[str, int], letters: int = 0) -> Totals:
-    """What was deleted: events by type, and letters, which have none."""
+    """What was deleted: events by type, and dead letters, which have none."""
     totals = Totals()
     for kind, number in types.items():
         totals.count("millrace_events_total", becomes, kind, by=number)

@@ -40,7 +40,7 @@ def day_of(micros: int) -> date:
 
 
 def detached(connection: Connection) -> list[str]:
-    """Partitions on their way out: no part of raw.events any more, and their rows not booked as gone yet."""
+    """Partitions on their way out: no part of raw.events any more, and their rows not recorded as deleted yet."""
     return [str(name) for (name,) in connection.execute(_DETACHED)]
 
 

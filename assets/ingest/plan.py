@@ -21,7 +21,7 @@ class TopicIdPartition(NamedTuple):
 
 
 class OffsetRange(NamedTuple):
-    """Offsets `start` up to but not including `end` of one place.
+    """Offsets `start` up to but not including `end` of one topic-partition.
 
     `end == start`: nothing to do now, but the partition belongs to the lane and is listened to while the run lingers.
     `end < start`: Kafka's log ends before what is committed; the run checks that and records the loss.
@@ -69,7 +69,7 @@ def plan(
     exactly there, even if Kafka has expired that offset since: the run records the gap.
 
     Args:
-        committed: the next offset to store, by place.
+        committed: the next offset to store, by topic-partition.
         available: what Kafka holds.
         in_flight: lanes that have a run at work.
         limits: how the work is cut.

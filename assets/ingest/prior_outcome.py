@@ -4,7 +4,7 @@ What belongs here: the question what is stored of such a record, and what it was
 that today's code accepts (`event_writer`), and what becomes of dead letters (`dead_letter_history`).
 
 No outcome is taken back because a rule became stricter. A record that is stored stays stored; one that has neither a
-row nor a letter was a duplicate, or expired, unless its row went missing: only then it becomes a dead letter.
+row nor a dead letter was a duplicate, or expired, unless its row went missing: only then it becomes a dead letter.
 The record cannot be decoded any more, so its identity is read without the rules (`contract.identity`).
 """
 
@@ -44,10 +44,10 @@ def stored(connection: Connection, chunk: Chunk, positions: Iterable[int]) -> li
 
 
 def as_counted(connection: Connection, chunk: Chunk, positions: Iterable[int], frontier: int | None) -> Outcome:
-    """What records without a letter stay that today's rules refuse; one in no list was stored, and its row is missing.
+    """What records stay that today's rules refuse and that have no dead letter; one in no list lost its stored row.
 
     Args:
-        connection: in a transaction that holds the places of the chunk.
+        connection: in a transaction that holds the fences of the chunk.
         chunk: the records.
         positions: those that are not found by their key (`stored`).
         frontier: of retention, in microseconds since 1970.

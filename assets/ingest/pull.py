@@ -120,7 +120,7 @@ class Puller:
         self._bound = [_NO_BOUND if limits.linger_seconds else r.end for r in ranges]
         self._start = [r.start for r in ranges]  # where the next chunk begins
         self._position = [r.start for r in ranges]  # up to where everything was seen
-        self._polled = 0.0  # seconds spent on waiting for Kafka, the clock of patience
+        self._polled = 0.0  # seconds spent on waiting for Kafka, the clock of the time-outs below
         self._heard = [0.0 for _ in ranges]  # when each partition moved last, by that clock
         self._assigned = [0.0 for _ in ranges]
         self._trouble = ["" for _ in ranges]  # the first error of each since it moved

@@ -1,7 +1,7 @@
 """A replay: the offsets of an earlier run, pulled and decoded again with today's code. Moves no offset.
 
 What belongs here: which batches are replayed, and the loop over them. What does not: the transaction (`replay_store`).
-It adds what is missing, resolves dead letters that are valid now, takes back nothing that was accepted, and books
+It adds what is missing, resolves dead letters that are valid now, takes back nothing that was accepted, and records
 signed differences in the ledger.
 """
 
@@ -96,6 +96,6 @@ def _pull(worker: Worker, ranges: tuple[OffsetRange, ...]) -> Chunk:
     puller = Puller(worker.kafka, worker.consumer(), ranges, limits)
     chunks = list(puller.chunks())
     if len(chunks) != 1 or chunks[0].ranges != ranges:
-        # The differences are booked against exactly these ranges of the ledger; any other would be counted twice.
+        # The differences are recorded against exactly these ranges of the ledger; any other would be counted twice.
         raise RuntimeError("a replay must cover its batch exactly; this is a bug in Millrace, nothing was stored")
     return chunks[0]

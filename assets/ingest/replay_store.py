@@ -17,11 +17,11 @@ from resources.postgres import Connection
 
 
 class RangesFolded(Exception):
-    """The ledger knows these ranges as a sum only; what a replay would book cannot be told."""
+    """The ledger knows these ranges as a sum only; a replay cannot know what to record."""
 
 
 class ReplayDifference(NamedTuple):
-    """What a replay booked, and the positions of the records that are stored by now."""
+    """What a replay recorded, and the positions of the records that are stored now."""
 
     counts: Counts
     stored: list[int]
@@ -34,9 +34,9 @@ class ReplayStore:
     store: Store
 
     def replay(self, connection: Connection, prepared: Prepared) -> ReplayDifference:
-        """Store what is missing of a chunk that was committed long ago; books the difference, moves no offset.
+        """Store what is missing of a chunk that was committed long ago; records the difference, moves no offset.
 
-        The chunk's ranges must be ranges of the ledger, so that what is booked already is known of each.
+        The chunk's ranges must be ranges of the ledger, so that what the ledger has of each is known.
 
         Raises:
             RangesFolded: they are not any more; nothing was changed.
@@ -83,7 +83,7 @@ class ReplayStore:
         outcome: Outcome,
         known: dict[int, dead_letter_history.PriorAttempt],
     ) -> dict[str, int]:
-        """Try the letters that are known again, and write those that are not; how many of these, by code.
+        """Try the dead letters that are known again, and write those that are not; how many of these, by code.
 
         Those of discarded records stay as they are, and so do resolved ones, but what is refused by now.
         """

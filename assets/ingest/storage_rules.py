@@ -1,12 +1,12 @@
-"""The gate between what stores and what takes away: which rules a transaction stores by, and how they are changed.
+"""Which rules a transaction stores by, and the locks that keep those who change the rules apart from those who store.
 
 What belongs here: two advisory locks and the reading of the rules. What does not: what the rules mean for a record
 (`exclusions`), and who changes them (`assets.erasure`, `assets.upkeep.retention`).
 
 Every storing transaction holds the lock on the rules shared, from its first statement to its end. Who changes them
-holds it alone, for a moment: a transaction has either seen a change or was committed before it. Deleting and booking
-what was deleted takes longer, and goes on beside the ingest; only replays and redrives, which look at what is
-stored of a record before they book a difference, must not see it half done.
+holds it alone, for a moment: a transaction has either seen a change or was committed before it. Deleting rows and
+recording what was deleted takes longer, and goes on beside the ingest; only replays and redrives, which look at what
+is stored of a record before they record a difference, must not see it half done.
 """
 
 import time

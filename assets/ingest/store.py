@@ -1,9 +1,9 @@
-"""One chunk, one transaction: the fence, the rows, the letters, the counts, the ledger, the totals, COMMIT.
+"""One chunk, one transaction: the fence, the rows, the dead letters, the counts, the ledger, the totals, COMMIT.
 
 What belongs here: the order of these steps and what ends them. What does not: how rows get in (`event_writer`), when to
 try again (`retry`). One lock order everywhere, so that lanes never deadlock: fences by partition, events by key, dead
-letters by coordinate, counts by minute and type, totals by their key, these last before COMMIT. Totals belong to the
-lane; a replay may add to those of the lane that an ingest adds to, and who holds one asks for nothing but the next.
+dead letters by coordinate, counts by minute and type, totals by their key, these last before COMMIT. Totals belong to
+the lane; a replay may add to those of the lane that an ingest adds to, and who holds one asks for nothing but the next.
 What a replay does instead of moving offsets is in `replay_store`.
 """
 
@@ -75,7 +75,7 @@ class Prepared:
 
 
 class StoredChunk(NamedTuple):
-    """What was booked: the inserted events by type, the seconds by step, and what each record waited."""
+    """What was recorded: the inserted events by type, the seconds by step, and what each record waited."""
 
     events: Mapping[str, int]
     seconds: dict[str, float]
@@ -139,7 +139,7 @@ class Store:
         return self.author.kind != "ingest"
 
     def exclude(self, connection: Connection, prepared: Prepared, rules: StorageRules) -> Prepared:
-        """The chunk less what the rules keep out; letters of users who were erased are not kept either."""
+        """The chunk less what the rules keep out; dead letters of users who were erased are not kept either."""
         admitted = split_excluded(
             connection, prepared.decoded, prepared.claimed, prepared.frame, rules, again=self._is_replay
         )
@@ -154,7 +154,7 @@ class Store:
         )
 
     def lock_ranges(self, connection: Connection, chunk: Chunk) -> None:
-        """The lock of the fence, without its move: two must not book the same difference. And the books stay open."""
+        """The lock of the fence, without its move: two must not record the same difference. And nothing is folded."""
         ledger_queries.block_folding(connection)
         for topic_partition in sorted({r.topic_partition for r in _in_order(chunk)}):
             connection.execute(

@@ -52,7 +52,7 @@ class LeftOut:
         return known(connection, self.topics) if self.is_due else None
 
     def unread(self, known: Known | None) -> Mapping[str, int]:
-        """How many records of each such topic were never read; the last answer where Kafka tells nothing now."""
+        """How many records of each such topic were never read; the last answer where Kafka does not answer now."""
         if known is not None:
             self._asked_at = self.clock()
             try:
@@ -84,7 +84,7 @@ def known(connection: Connection, topics: tuple[str, ...]) -> Known:
 
 
 def count(kafka: Kafka, known: Known) -> dict[str, int]:
-    """How many records of each were never read; of a topic that Kafka does not tell of, nothing.
+    """How many records of each were never read; of a topic that Kafka does not describe, nothing.
 
     Raises:
         KafkaUnavailable: no broker answered.

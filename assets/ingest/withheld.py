@@ -55,8 +55,8 @@ def together(
     """All that is withheld now, each partition once.
 
     Args:
-        found: what runs met. Of topics and logs that Kafka does not hold any more nothing is told.
-        troubles: what Kafka says of topics and partitions of which it does not tell the offsets (`Kafka.available`).
+        found: what runs met. Topics and logs that Kafka does not hold any more are left out.
+        troubles: what Kafka says of topics and partitions whose offsets it does not return (`Kafka.available`).
         offsets: where those stand.
         available: under the ids of the logs that are read now; None where Kafka cannot be asked.
     """

@@ -49,7 +49,7 @@ def where(worker: Worker, topic: str, partition: int) -> StuckPartition:
 
     Raises:
         CannotGiveUp: Kafka has no such partition.
-        KafkaUnavailable, psycopg.Error: nobody can tell.
+        KafkaUnavailable, psycopg.Error: it is not known.
     """
     troubles: dict[str, str] = {}
     known = ledger_queries.committed_offsets(worker.database.connection())

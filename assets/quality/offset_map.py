@@ -22,7 +22,7 @@ Offsets = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 @dataclass
 class OffsetMap:
-    """What is known of the offsets `base` up to `end` of one place."""
+    """What is known of the offsets `base` up to `end` of one topic-partition."""
 
     topic: str
     topic_partition: TopicIdPartition

@@ -1,4 +1,4 @@
-"""Proves that every record of Kafka ended in one place: stored, duplicate, dead letter, tombstone, erased or expired.
+"""Proves that each record of Kafka has one outcome: stored, duplicate, dead letter, tombstone, erased or expired.
 
 What belongs here: reading Kafka, the ledger and the tables in one snapshot, and comparing them partition by partition.
 What does not: mending anything, and printing (`orchestration.cli.reconcile`).
@@ -54,13 +54,13 @@ class PartitionResult(NamedTuple):
 
     @property
     def balanced(self) -> bool:
-        """Nothing is missing, doubled or booked wrongly."""
+        """Nothing is missing, doubled or counted wrongly."""
         return not (self.missing or self.doubled or self.problems)
 
 
 @dataclass
 class _DatabaseView:
-    """What PostgreSQL knows of one place, in one snapshot."""
+    """What PostgreSQL knows of one topic-partition, in one snapshot."""
 
     marks: OffsetMap
     ledger: Counts
@@ -162,7 +162,7 @@ def _mark_tables(connection: Connection, known: dict[TopicIdPartition, _Database
     estimate: Any = connection.execute(
         "select coalesce(sum(greatest(reltuples, 0)), 0)::bigint from pg_class where relispartition and relkind = 'r'"
     ).fetchone()
-    # A partition on its way out is no part of raw.events any more, but its rows are booked as stored until it is gone.
+    # A partition on its way out is no part of raw.events any more, but its rows count as stored until it is dropped.
     events = [on_table(_EVENTS, table) for table in ("raw.events", *detached(connection))]
     queries = [
         *(("raw.events", query, offset_map.STORED) for query in events),
@@ -315,7 +315,7 @@ def _disagreements(counts: Counts, known: _DatabaseView, held: Available | None)
     if held and held.low <= known.marks.base and not known.gaps:
         fields += [("records",), ("tombstones",), ("duplicates",)]
         if counts.erased or counts.expired:
-            # A duplicate stays booked as one when its original is erased or expires later: one sum for the three.
+            # A duplicate stays counted as one when its original is erased or expires later: one sum for the three.
             fields[-1] = ("duplicates", "erased", "expired")
     return [
         f"{' + '.join(names)}: {_sum(counts, names)} found, the ledger says {_sum(known.ledger, names)}"

@@ -1,4 +1,4 @@
-"""Which batches of the ledger become one when the books are closed. Pure.
+"""Which batches of the ledger are folded into one. Pure.
 
 What belongs here: cutting a sequence of batches into groups. What does not: reading and writing (`ledger_history`).
 """

@@ -1,4 +1,4 @@
-"""Closes the books: folds old batches of the ledger into sums, and forgets settled dead letters and old audit entries.
+"""Folds old batches of the ledger into sums, and deletes settled dead letters and old audit entries.
 
 What belongs here: the transactions that do it. What does not: which batches become one (`folding`), and raw events
 (`retention`).
@@ -40,7 +40,7 @@ class LedgerHistory:
 
 @dataclass
 class Folded:
-    """What a pass did: batches folded, letters and entries forgotten, transactions, seconds."""
+    """What a pass did: batches folded, dead letters and entries forgotten, transactions, seconds."""
 
     batches: int = 0
     letters_deleted: int = 0
@@ -63,7 +63,7 @@ def fold_ledger(
     Args:
         postgres: the database.
         history: what is kept how long.
-        run_id: who closes the books.
+        run_id: who folds.
         now: instead of the clock, for tests.
         failpoint: called before each COMMIT.
 
@@ -145,7 +145,7 @@ class _Folding:
         return [LedgerBatch(*found) for found in self.connection.execute(statement("ledger_page"), bounds)]
 
     def _forget_letters(self) -> bool:
-        # Not before its batch: as long as that may be replayed, the replay asks for the letter.
+        # Not before its batch: as long as that may be replayed, the replay asks for the dead letter.
         before = self.now - max(self.history.dead_letters, self.history.batches)
         bounds = {"before": before, "most": self.history.page}
         row: Any = self.connection.execute(statement("delete_letters"), bounds).fetchone()

@@ -4,7 +4,7 @@ What belongs here: the order of the steps, and the dropping. What does not: when
 events that come in behind the frontier (`assets.ingest.exclusions`).
 
 Readers and the ingest go on meanwhile: a partition is detached concurrently, and only then, when nobody can see it any
-more, booked and dropped in one transaction. Whatever was begun and not finished, the next run finishes; a table named
+more, recorded and dropped in one transaction. Whatever was begun and not finished, the next run finishes; a table named
 raw.events_YYYYMMDD behind the frontier is taken for such a rest, so an archive needs another name or schema.
 Aggregates are kept: what is behind the frontier is frozen, not forgotten.
 """
@@ -162,7 +162,7 @@ class _Retention:
 
     @contextmanager
     def _booking(self) -> Generator[None]:
-        """A transaction in which rows go and are booked."""
+        """A transaction in which rows are deleted and that is recorded."""
         try:
             self.connection.execute("begin")
             corrections.begin(self.connection)

@@ -1,4 +1,4 @@
-"""Makes the views of `views` in a database: those that are missing or different. Those of types that are gone go.
+"""Makes the views of `views` in a database: those that are missing or different. Views of removed types are dropped.
 
 What belongs here: comparing and replacing. What does not: what the views are (`views`).
 

@@ -1,1 +1,1 @@
-"""What Prometheus is told: which metrics there are, the totals behind the counters, and the pushing."""
+"""What is exported to Prometheus: which metrics there are, the totals behind the counters, and the pushing."""

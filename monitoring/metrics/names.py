@@ -1,4 +1,4 @@
-"""Every metric that Millrace tells: its name, kind, labels and meaning.
+"""Every metric of Millrace: its name, kind, labels and meaning.
 
 What belongs here: the contract. Rules, dashboards and `docs/metrics.md` are held against it, and what is not in here
 cannot be emitted. What does not: values.

@@ -1,4 +1,4 @@
-"""Counters that are told as 0 before they count: one that first appears at 500 is invisible to `rate()`.
+"""Counters that are exported as 0 before they count: one that first appears at 500 is invisible to `rate()`.
 
 What belongs here: the values of labels that are known in advance. A test holds them against the code that counts.
 """

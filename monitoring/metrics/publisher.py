@@ -1,4 +1,4 @@
-"""Tells the totals and the lanes: reads and pushes them under one lock, so that nothing older ever comes last.
+"""Publishes the totals and the lanes: reads and pushes them under one lock, so that nothing older is pushed last.
 
 What belongs here: the transaction around both. What does not: reading (`collect.counters`) and pushing (`push`).
 """
@@ -65,7 +65,7 @@ class MetricsPublisher:
         lanes = counters.lanes(connection, self.lanes)
         pushed = self.pusher.push(grouping("totals"), from_totals(amounts), self.log)
         until = self.clock() + _LANES_SECONDS
-        # Those that moved last first: of the others nothing new is to be told.
+        # Those that moved last first: the others have nothing new.
         for number, lane in sorted(lanes.items(), key=lambda each: -each[1].last_commit):
             if only_lane in (None, number) and self.clock() < until:
                 pushed &= self._push_lane(number, lane)

@@ -34,7 +34,7 @@ def grouping(group: Group, lane: int | None = None) -> dict[str, str]:
 
 
 def gone(groups: Iterable[Mapping[str, str]], lanes: Iterable[int]) -> list[dict[str, str]]:
-    """Of the groups that there are those of lanes that are gone. Groups of others are none of our business."""
+    """The groups of lanes that were removed. Groups of other jobs are left alone."""
     ours = [grouping("lane", lane) for lane in lanes]
     return [
         dict(each)
@@ -68,7 +68,7 @@ class Pusher:
         return self._try(key, lambda: self.gateway.delete(key), None) is not None
 
     def groups(self) -> list[dict[str, str]]:
-        """What groups there are; none when that cannot be told."""
+        """The groups that there are; none when that is not known."""
         found: list[dict[str, str]] = []
         self._try({}, lambda: found.extend(self.gateway.groups()), None)
         return found

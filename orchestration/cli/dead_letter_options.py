@@ -1,4 +1,4 @@
-"""What the commands about dead letters have in common: the options that choose letters, the question, the errors.
+"""What the commands about dead letters have in common: the options that choose dead letters, the question, the errors.
 
 What belongs here: reading arguments and refusing them. What does not: the commands (`dead_letters`).
 """
@@ -68,12 +68,12 @@ choosing = _options(
 
 
 def choice_of(ids: tuple[int, ...], everything: bool, *, by_number: tuple[str, ...], **conditions: Any) -> Selection:
-    """The letters that the arguments mean.
+    """The dead letters that the arguments mean.
 
     Args:
-        ids: named letters.
+        ids: named dead letters.
         everything: --all.
-        by_number: the statuses that named letters may have; others are chosen from the open ones.
+        by_number: the statuses that named dead letters may have; others are chosen from the open ones.
         **conditions: codes, topic, since, until.
 
     Raises:
@@ -88,12 +88,12 @@ def choice_of(ids: tuple[int, ...], everything: bool, *, by_number: tuple[str, .
 
 
 def matching(statuses: tuple[str, ...], **conditions: Any) -> Selection:
-    """All letters that fit."""
+    """All dead letters that fit."""
     return Selection(statuses=statuses, **{**conditions, "codes": conditions["codes"] or None})
 
 
 def confirmed(letters: int, what: str, *, yes: bool) -> None:
-    """Ask before more than one letter is touched; ends the command if that cannot be asked or is denied."""
+    """Ask before more than one dead letter is touched; ends the command if that cannot be asked or is denied."""
     if letters <= 1 or yes:
         return
     if not sys.stdin.isatty():

@@ -29,7 +29,7 @@ def console() -> Console:
 
 
 def letters(number: int) -> str:
-    """A number of letters in words."""
+    """A number of dead letters in words."""
     return f"{number:,} letter" + ("" if number == 1 else "s")
 
 
@@ -39,7 +39,7 @@ def listed(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow]) -> dict
 
 
 def show_list(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow], status: str, console: Console) -> None:
-    """A table of codes, and one of the newest letters."""
+    """A table of codes, and one of the newest dead letters."""
     if not groups:
         console.print("no dead letters" if status == "all" else f"no {status} dead letters")
         return
@@ -63,7 +63,7 @@ def show_list(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow], stat
 
 
 def whole(letter: DeadLetterDetail, attempts: Sequence[AttemptRow]) -> dict[str, Any]:
-    """Everything of a letter for scripts: bytes as {"text": ...} or, where they are no UTF-8, {"hex": ...}."""
+    """Everything of a dead letter for scripts: bytes as {"text": ...} or, where they are no UTF-8, {"hex": ...}."""
     values = zip(letter.header_names, letter.header_values, strict=True)
     return {
         **_plain({k: v for k, v in letter._asdict().items() if not k.startswith("header_")}),
@@ -76,7 +76,7 @@ def whole(letter: DeadLetterDetail, attempts: Sequence[AttemptRow]) -> dict[str,
 
 
 def described(letter: DeadLetterDetail, attempts: Sequence[AttemptRow], *, full: bool) -> str:
-    """Everything of a letter for people."""
+    """Everything of a dead letter for people."""
     lines = [
         f"dead letter {letter.id}: {letter.status}",
         f"  record    {on_a_line(letter.topic)}/{letter.partition}@{letter.offset} (topic id {letter.topic_id})",

@@ -49,7 +49,7 @@ def dead_letters() -> None:
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many of the newest.")
 @_JSON
 def list_letters(status: str, limit: int, as_json: bool, **conditions: Any) -> None:
-    """Count the letters by code, and list the newest.
+    """Count the dead letters by code, and list the newest.
 
     What the records hold is not shown, nor the reasons, which quote it; see `show`.
     """
@@ -67,7 +67,7 @@ def list_letters(status: str, limit: int, as_json: bool, **conditions: Any) -> N
 @click.option("--full", is_flag=True, help="Do not cut long values.")
 @_JSON
 def show(ids: tuple[int, ...], full: bool, as_json: bool) -> None:
-    """Show everything of a letter: coordinates, code, reason, attempts, headers, key and value.
+    """Show everything of a dead letter: coordinates, code, reason, attempts, headers, key and value.
 
     This prints personal data. Text is shown on one line: line breaks, control characters and whatever else does not
     print are written out. What is no text is shown in hex; --json has the text itself.
@@ -86,16 +86,16 @@ def show(ids: tuple[int, ...], full: bool, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would become of the dead letters, and change nothing.")
 @_JSON
 def redrive(ids: tuple[int, ...], everything: bool, yes: bool, dry_run: bool, as_json: bool, **conditions: Any) -> None:
-    """Try letters again with the code and the settings of today, from the bytes that were kept.
+    """Try dead letters again with the code and the settings of today, from the bytes that were kept.
 
-    What is valid now is stored, or found to be a duplicate, and the letter is resolved; what is refused again stays
-    open. Kafka is not needed. Discarded letters are tried only if they are named. It may be interrupted and run again
-    at any time, also beside another redrive. A dry run looks at 2,000 letters at a time: of two of the same event that
-    are further apart it says that both would be stored.
+    What is valid now is stored, or found to be a duplicate, and the dead letter is resolved; what is refused again
+    stays open. Kafka is not needed. Discarded dead letters are tried only if they are named. It may be interrupted and
+    run again at any time, also beside another redrive. A dry run looks at 2,000 dead letters at a time: of two of the
+    same event that are further apart it says that both would be stored.
 
     \b
-    Exit code: 0 every chosen letter was resolved, 1 some were refused again, 2 wrong usage or settings, or PostgreSQL
-    cannot be reached.
+    Exit code: 0 every chosen dead letter was resolved, 1 some were refused again, 2 wrong usage or settings, or
+    PostgreSQL cannot be reached.
     """  # noqa: D301 - click's \b is that very character
     choice = options.choice_of(ids, everything, by_number=("open", "discarded"), **conditions)
     worker = make_worker(settings_module.load())
@@ -121,9 +121,9 @@ def redrive(ids: tuple[int, ...], everything: bool, yes: bool, dry_run: bool, as
 )
 @_JSON
 def discard(ids: tuple[int, ...], everything: bool, yes: bool, reason: str, as_json: bool, **conditions: Any) -> None:
-    """Put letters aside for good: they are counted, but neither `redrive --all` nor a replay takes them again.
+    """Put dead letters aside for good: they are counted, but neither `redrive --all` nor a replay takes them again.
 
-    A discarded letter can be redriven by its number.
+    A discarded dead letter can be redriven by its number.
     """
     choice = options.choice_of(ids, everything, by_number=("open",), **conditions)
     postgres = Postgres(settings_module.load().postgres_url)
@@ -145,7 +145,7 @@ def _connect() -> Connection:
 
 
 def _count(connection: Connection, choice: Selection) -> int:
-    """How many letters are chosen; says of named ones that are not to be touched why not."""
+    """How many dead letters are chosen; says of named ones that are not to be touched why not."""
     if choice.ids is not None:
         for letter, status in sorted(choices.statuses(connection, choice.ids).items()):
             if status not in choice.statuses:

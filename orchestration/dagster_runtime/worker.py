@@ -59,7 +59,7 @@ def start(queue: str, concurrency: int, code: str | None = None, log_level: str 
 
 @app.task(name=EXECUTE)  # pyright: ignore[reportUntypedFunctionDecorator]
 def execute_run(run_id: str) -> None:
-    """Execute a run that somebody launched; one that has ended meanwhile is let lie."""
+    """Execute a run that somebody launched; a run that has ended is ignored."""
     instance = _instance()
     run = instance.get_run_by_id(run_id)
     if run is None or run.is_finished:

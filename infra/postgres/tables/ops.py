@@ -1,4 +1,4 @@
-"""Schema `ops`: the books. Offsets, the ledger, gaps, marks on buckets, what was erased or dropped, who did what.
+"""Schema `ops`: offsets, the ledger, gaps, marks on buckets, what was erased or dropped, who did what.
 
 What belongs here: what Millrace itself must know to be exact. What does not: what analysts read (`analytics`).
 """

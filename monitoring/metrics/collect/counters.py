@@ -29,7 +29,7 @@ class LaneProgress(NamedTuple):
 
 @dataclass(frozen=True)
 class KnownLabels:
-    """What can be told as 0 before it happens: the types of events and the Dagster jobs."""
+    """What can be exported as 0 before it happens: the types of events and the Dagster jobs."""
 
     types: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()

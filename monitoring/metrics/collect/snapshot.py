@@ -13,17 +13,17 @@ _LOG = getLogger("millrace.metrics")
 
 
 class NotAvailable(Exception):
-    """A group cannot be told now; the text says why, for people."""
+    """A group cannot be collected now; the text says why, for people."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The world at the beginning of a turn."""
+    """PostgreSQL and Kafka at the beginning of a turn."""
 
     database: MetricsDatabase = field(repr=False)
     postgres: bool
     available: tuple[Available, ...] | None
-    # What Kafka says of topics and of partitions (`topic/0`) of which it does not tell the offsets.
+    # What Kafka says of topics and of partitions (`topic/0`) whose offsets it does not return.
     troubles: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def asked(self) -> MetricsDatabase:
