@@ -41,6 +41,9 @@ MetricName = Literal[
     "millrace_table_rows",
     "millrace_database_bytes",
     "millrace_database_capacity_bytes",
+    "millrace_oldest_transaction_seconds",
+    "millrace_transaction_ids_used",
+    "millrace_notify_queue_ratio",
     "millrace_redis_memory_bytes",
     "millrace_redis_memory_limit_bytes",
     "millrace_dead_letters_open",
@@ -189,6 +192,24 @@ METRICS: Mapping[MetricName, Metric] = MappingProxyType(
         "millrace_database_bytes": Metric("storage", "gauge", (), "Size of the database."),
         "millrace_database_capacity_bytes": Metric(
             "storage", "gauge", (), "How large the database may become, by MILLRACE_POSTGRES_CAPACITY_BYTES."
+        ),
+        "millrace_oldest_transaction_seconds": Metric(
+            "storage",
+            "gauge",
+            (),
+            "How long the server's oldest transaction is open, in any database; not told if the owner cannot know.",
+        ),
+        "millrace_transaction_ids_used": Metric(
+            "storage",
+            "gauge",
+            (),
+            "Transaction or multixact ids since the oldest not frozen, in any database; the server stops at 2.1e9.",
+        ),
+        "millrace_notify_queue_ratio": Metric(
+            "storage",
+            "gauge",
+            (),
+            "How full the server's queue of notifications is, 0 to 1; at 1 Dagster cannot write.",
         ),
         "millrace_redis_memory_bytes": Metric("storage", "gauge", ("server",), "Memory in use: claims, broker."),
         "millrace_redis_memory_limit_bytes": Metric(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from confluent_kafka import Producer
 
@@ -118,6 +119,40 @@ def test_what_is_told_is_what_sql_says(world: World, gateway: Gateway, reporter:
     size = world.one("select sum(pg_total_relation_size(relid))::float8 from pg_partition_tree('raw.events')")
     assert gateway.get("millrace_table_bytes", table="raw.events") == size
     assert gateway.get("millrace_database_capacity_bytes") == 10**9
+
+
+@pytest.mark.services
+def test_a_transaction_that_is_left_open_in_any_database_is_told_with_its_age(
+    world: World, gateway: Gateway, reporter: MetricsReporter
+) -> None:
+    with psycopg.connect(world.settings.postgres_url, dbname="postgres") as session:
+        session.execute("select 1")  # opens a transaction, and leaves it open
+        [[before]] = world.query("select extract(epoch from clock_timestamp() - now())")
+        while world.one("select ops.oldest_transaction_seconds()") <= float(before) + 0.1:
+            time.sleep(0.05)
+        reporter.turn()
+        assert (gateway.get("millrace_oldest_transaction_seconds") or 0) > 0.1
+    used = world.one("select max(age(datfrozenxid))::float8 from pg_database")
+    assert 0 < (gateway.get("millrace_transaction_ids_used") or 0) <= used + 1000
+    assert gateway.get("millrace_notify_queue_ratio") == 0
+
+
+@pytest.mark.services
+def test_the_processes_are_told_the_age_of_others_transactions_and_an_owner_who_may_not_know_tells_none(
+    world: World,
+) -> None:
+    plain = f"plain_{world.topic}"
+    world.query(f"create role {plain}; grant usage on schema ops to {plain}")
+    try:
+        with psycopg.connect(world.settings.postgres_url) as session, psycopg.connect(world.settings.postgres_url) as p:
+            session.execute("select 1")
+            p.execute(f"set role {plain}".encode())
+            assert p.execute("select ops.oldest_transaction_seconds() > 0").fetchone() == (True,)
+        world.query(f"grant create on schema ops to {plain}")
+        world.query(f"alter function ops.oldest_transaction_seconds() owner to {plain}")
+        assert world.one("select ops.oldest_transaction_seconds()") is None
+    finally:
+        world.query(f"reassign owned by {plain} to current_user; drop owned by {plain}; drop role {plain}")
 
 
 LOGIN: dict[str, Any] = {"userId": "u1", "ip": "192.0.2.1", "device": "phone"}

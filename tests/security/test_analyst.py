@@ -144,3 +144,18 @@ def test_an_analyst_can_change_the_password_and_the_settings_of_the_role_until_t
     assert ask(open_world, "show statement_timeout") == [("1min",)]
     assert ask(open_world, "show work_mem") == open_world.query("show work_mem")
     assert open_world.query("select 1 from pg_db_role_setting where length(setconfig::text) > 10000") == []
+
+
+def test_what_an_analyst_can_still_use_up_which_is_why_there_are_alerts(open_world: World) -> None:
+    next_id = "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+    before = open_world.one(next_id)
+    for _ in range(10):
+        ask(open_world, f"alter role {ROLE} set work_mem = '8MB'", READ_WRITE)
+    assert open_world.one(next_id) >= before + 10
+    with connect(open_world) as listening, connect(open_world) as telling:
+        listening.execute("listen x")
+        with listening.transaction():
+            listening.execute("select 1")
+            for _ in range(20):
+                telling.execute(f"notify x, '{'y' * 7900}'".encode())
+            assert open_world.one("select pg_notification_queue_usage()") > 0

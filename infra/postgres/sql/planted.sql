@@ -4,7 +4,8 @@
 with ours (what) as (
     values
     ('function ops.canonical_address(text)'),
-    ('function ops.kafka_position(uuid,integer,bigint)')
+    ('function ops.kafka_position(uuid,integer,bigint)'),
+    ('function ops.oldest_transaction_seconds()')
 ),
 
 schemas as (

@@ -1,4 +1,4 @@
-"""The group `storage`: how large everything is. Told more rarely than the rest."""
+"""The group `storage`: how large everything is, and what the server runs out of. Told more rarely than the rest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Storage:
             psycopg.Error: it fails.
         """
         with seen.asked().asking() as connection:
-            samples: Samples = {**_tables(connection), **_letters(connection)}
+            samples: Samples = {**_tables(connection), **_letters(connection), **_server(connection)}
         return {**samples, **self._memory(), **self._capacity()}
 
     def _capacity(self) -> Samples:
@@ -63,3 +63,13 @@ def _letters(connection: Connection) -> Samples:
     none = {(code.value,): 0.0 for code in RejectionCode}
     query = "select code, count(*) from raw.dead_letters where status = 'open' group by code"
     return {"millrace_dead_letters_open": {**none, **{(code,): float(n) for code, n in connection.execute(query)}}}
+
+
+def _server(connection: Connection) -> Samples:
+    [[oldest, ids, notifications]] = connection.execute(statement("server")).fetchall()
+    known: Samples = {} if oldest is None else {"millrace_oldest_transaction_seconds": {(): float(oldest)}}
+    return {
+        **known,
+        "millrace_transaction_ids_used": {(): float(ids)},
+        "millrace_notify_queue_ratio": {(): float(notifications)},
+    }
