@@ -13,6 +13,7 @@ from alembic import command
 from assets.aggregates.catalog import FILLED, REBUILDABLE
 from assets.aggregates.funnel import Funnel, FunnelStep
 from assets.aggregates.history import Missing, Piece, next_piece
+from assets.aggregates.sql import statement
 from infra.postgres import views
 from infra.postgres.migrate import config, engine, migrate
 from tests.aggregates.compare import Stage
@@ -209,6 +210,25 @@ def test_a_filling_ends_when_the_frontier_overtakes_it(stage: Stage) -> None:
     before, aggregates.failpoint = aggregates.failpoint, drop_everything
     assert len(aggregates.fill()) == 1
     assert lacking(stage) == {}
+
+
+@services
+def test_what_is_missing_is_found_at_the_cost_of_the_days_and_not_of_what_they_hold(stage: Stage) -> None:
+    def pages_read(rows_a_day: int) -> int:
+        stage.world.query("truncate analytics.events_minutely")
+        stage.world.query(
+            "insert into analytics.events_minutely (minute, type, events)"
+            " select timestamptz '2017-01-01 00:00Z' + n * interval '1 day' + m * interval '1 minute', 'page_view', 1"
+            " from generate_series(0, 299) as n, generate_series(1, %s) as m",
+            rows_a_day,
+        )
+        stage.world.query("analyze analytics.events_minutely")
+        text = "explain (analyze, buffers, format json) " + statement("days_with_events").decode()
+        [[plan]] = stage.world.query(text)
+        assert plan[0]["Plan"]["Actual Rows"] == 300
+        return plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
+
+    assert pages_read(500) < 3 * pages_read(5)
 
 
 @services
