@@ -47,7 +47,7 @@ _MEANING = {
     "gin_fuzzy_search_limit": "0",
     "restrict_nonsystem_relation_kind": "",
     "createrole_self_grant": "",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "scram-sha-256",  # nosec B105  # pragma: allowlist secret
 }
 # What a transaction sees and how long anything may take: by itself nothing ends, who wants an end sets it.
 _TRANSACTIONS = {
