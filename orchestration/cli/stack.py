@@ -112,9 +112,10 @@ def doctor(data_dir: Path, as_json: bool) -> None:
     Exit code 0 when nothing failed; warnings do not count.
     """
     from infra.local import doctor as checks
-    from orchestration.cli import doctor_reading, programs, stack_view
+    from orchestration.cli import doctor as deployment
+    from orchestration.cli import programs, stack_view
 
-    found = chain(checks.examine(data_dir, programs.application()), doctor_reading.of_stack(data_dir))
+    found = chain(checks.examine(data_dir, programs.application()), deployment.of_stack(data_dir))
     if as_json:
         listed = list(found)
         click.echo(json.dumps([asdict(finding) for finding in listed], indent=2))

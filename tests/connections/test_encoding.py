@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from infra.local import doctor
 from infra.local.harness import Running
+from orchestration.cli.doctor import database as doctor
 from orchestration.cli.migrate import migrate as command
 
 pytestmark = pytest.mark.services

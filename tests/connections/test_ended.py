@@ -14,9 +14,10 @@ from sqlalchemy import exc
 
 from assets.ingest import asset
 from assets.ingest.plan import PlanLimits
-from infra.local import doctor, ports
+from infra.local import ports
 from infra.postgres.migrate import migrate
 from monitoring.metrics.database import MetricsDatabase
+from orchestration.cli.doctor import database as doctor
 from orchestration.dagster_runtime.pool import dagster_url, shared_engine
 from orchestration.settings import load
 from resources.postgres import Postgres, describe

@@ -9,7 +9,7 @@ from confluent_kafka.admin._acl import AclOperation
 
 from assets.ingest.plan import OffsetRange, PlanLimits, plan
 from assets.ingest.pull import PartitionsUnreadable, verify_generation
-from orchestration.cli.doctor_reading import examine
+from orchestration.cli.doctor.reading import examine
 from sensors.kafka_offsets import KafkaOffsets
 from tests.ingest.test_faults import wait_until
 from tests.support.guarded import Guarded, guarded_kafka

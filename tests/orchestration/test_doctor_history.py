@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestration.cli.doctor_history import examine
+from orchestration.cli.doctor.history import examine
 from tests.support.world import World
 
 pytestmark = pytest.mark.services

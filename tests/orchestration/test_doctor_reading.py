@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from infra.local.preflight import Finding
-from orchestration.cli.doctor_reading import examine, of_stack
+from orchestration.cli.doctor import of_stack
+from orchestration.cli.doctor.reading import examine
 from tests.metrics.support import leave_out, withhold
 from tests.support.world import World, encoded, event
 

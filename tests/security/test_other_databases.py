@@ -8,9 +8,9 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from infra.local import doctor
 from infra.postgres.analyst_role import ROLE, Analysts
 from infra.postgres.migrate import migrate
+from orchestration.cli.doctor import database as doctor
 from tests.access.analyst import PASSWORD
 from tests.support.world import World
 

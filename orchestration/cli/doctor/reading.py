@@ -1,21 +1,15 @@
 """What the doctor says of reading: partitions that Kafka does not hand out, and topics that nobody reads any more.
 
-What belongs here: asking and saying what to do. What does not: whether services answer (`infra.local.doctor`), and
-what the tables lack (`doctor_history`), which is asked of the same stack.
+What belongs here: asking and saying what to do. What does not: whether services answer (`infra.local.doctor`).
 """
 
-import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import psycopg
 
 from assets.ingest import unconfigured_topics, withheld
 from assets.ingest.withheld import Withheld
-from infra.local import state
 from infra.local.preflight import Finding
-from orchestration import settings as settings_module
-from orchestration.cli import doctor_history
 from orchestration.factories import make_kafka
 from orchestration.settings import Settings
 from resources.kafka import KafkaUnavailable
@@ -28,17 +22,6 @@ _MEND = (
 _MEND_ALL = "Millrace's user needs DESCRIBE and READ on the topic: docs/runbook.md, MillracePartitionUnreadable"
 _PUT_IN = "put it into MILLRACE_KAFKA_TOPICS again and restart, or: docs/runbook.md, MillraceTopicLeftOut"
 _ASK_AGAIN = "ask again when PostgreSQL and Kafka answer; millrace gaps list needs PostgreSQL alone"
-
-
-def of_stack(directory: Path) -> Iterator[Finding]:
-    """Of the stack that runs in a directory, else of what the environment names; nothing where there is neither."""
-    home = directory.expanduser().absolute().resolve()
-    running = state.environment(home) if state.supervisor(home) else {}
-    environment = {**os.environ, **running}
-    if "MILLRACE_POSTGRES_URL" in environment:
-        settings = settings_module.load(environment)
-        yield from examine(settings)
-        yield from doctor_history.examine(settings)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
