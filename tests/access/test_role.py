@@ -131,6 +131,27 @@ def test_a_hostile_analyst_is_refused(world: World, attack: str) -> None:
         ask(world, attack, READ_WRITE)
 
 
+def test_of_no_relation_in_any_schema_an_analyst_has_more_than_to_read_what_is_listed(world: World) -> None:
+    world.query("create schema if not exists dagster; create table if not exists dagster.runs (body text)")
+    relations = (
+        " from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid"
+        " where n.nspname !~ '^pg_|information_schema' and c.relkind in ('r', 'p', 'v', 'm', 'f')"
+    )
+    writing = "insert, update, delete, truncate, references, trigger"
+    writable = world.query(
+        f"select c.oid::regclass::text {relations} and (has_table_privilege('{ROLE}', c.oid, '{writing}')"
+        f" or has_any_column_privilege('{ROLE}', c.oid, 'insert, update, references'))"
+    )
+    assert writable == []
+    readable = world.query(
+        f"select distinct n.nspname::text, c.relname::text {relations} and n.nspname <> 'analytics'"
+        f" and has_schema_privilege('{ROLE}', n.oid, 'usage') and has_any_column_privilege('{ROLE}', c.oid, 'select')"
+    )
+    assert sorted(readable) == [("raw", "dead_letters"), ("raw", "events")]
+    usable = f"case when relkind = 'S' then has_sequence_privilege('{ROLE}', oid, 'usage, update') else false end"
+    assert world.query(f"select relname from pg_class where {usable}") == []
+
+
 def test_who_may_not_read_pg_stat_activity_sees_no_queries_of_others(world: World) -> None:
     with psycopg.connect(world.settings.postgres_url) as owner:
         owner.execute("select 'payload'")

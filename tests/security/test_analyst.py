@@ -92,6 +92,19 @@ def test_no_function_that_locks_or_writes_without_a_right_to_a_table_is_left_to_
     )
 
 
+def test_what_everybody_could_do_in_the_release_before_is_taken_away_by_the_next_migrate(open_world: World) -> None:
+    database = open_world.one("select current_database()")
+    for name in ("pg_advisory_lock(bigint)", "pg_export_snapshot()", "txid_current()", "pg_notify(text, text)"):
+        open_world.query(f"grant execute on function {name} to public")
+    open_world.query("grant usage on language sql, plpgsql to public")
+    open_world.query(f"alter role {ROLE} in database {database} reset log_min_messages")
+    migrate(open_world.settings.postgres_url, analysts=Analysts(PASSWORD))
+    for attack in ("select pg_advisory_lock(1)", "select pg_export_snapshot()", "select txid_current()", "do ''"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask(open_world, f"begin; {attack}", READ_WRITE)
+    assert ask(open_world, "show log_min_messages") == [("panic",)]
+
+
 def test_an_analyst_has_no_language_to_write_functions_in(refused: World) -> None:
     open_to_all = "select lanname from pg_language where has_language_privilege(oid, 'usage')"
     assert ask(refused, f"{open_to_all} and lanpltrusted") == []
@@ -114,8 +127,12 @@ def refused(services: Running, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_statistics_show_no_value_of_what_is_hidden(refused: World) -> None:
     refused.query("analyze ops.batches, raw.dead_letters, raw.events")
-    shown = ask(refused, "select distinct schemaname, tablename from pg_stats where schemaname in ('raw', 'ops')")
+    refused.query("create schema if not exists dagster; create table if not exists dagster.runs (body text)")
+    refused.query("insert into dagster.runs select 'hidden' from generate_series(1, 100); analyze dagster.runs")
+    elsewhere = "where schemaname not in ('analytics', 'pg_catalog', 'information_schema')"
+    shown = ask(refused, f"select distinct schemaname, tablename from pg_stats {elsewhere}")
     assert shown in ([], [("raw", "events")])
+    assert ask(refused, f"select 1 from pg_stats_ext {elsewhere}") == []
 
 
 def test_temporary_files_end_at_two_gigabytes_a_session(refused: World) -> None:

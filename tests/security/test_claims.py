@@ -100,6 +100,8 @@ def test_what_a_producer_writes_reaches_no_log_and_breaks_no_line(
     world.refresh()
     printed = capfd.readouterr()
     assert SECRET not in caplog.text + printed.out + printed.err
+    assert SECRET not in world.services.log("postgres").read_text()
+    assert SECRET not in world.services.log("redis").read_text()
     reasons = [str(reason) for (reason,) in world.query("select reason from raw.dead_letters")]
     assert len(reasons) >= 6
     assert [reason for reason in reasons if CONTROLS.search(reason)] == []

@@ -150,6 +150,28 @@ def test_what_the_processes_need_not_do_is_refused(shared: tuple[World, World], 
         limited.query(attack.replace("{role}", str(limited.one("select current_user"))))
 
 
+def test_no_other_table_is_dropped_altered_emptied_or_renamed(shared: tuple[World, World]) -> None:
+    _, limited = shared
+    tables = [
+        str(name)
+        for (name,) in limited.query(
+            "select format('%%I.%%I', n.nspname, c.relname) from pg_class as c"
+            " inner join pg_namespace as n on c.relnamespace = n.oid where n.nspname in ('raw', 'ops', 'analytics')"
+            " and c.relkind = 'r' and c.relname !~ '^events_(old|[0-9]{8})$' or c.oid = 'raw.dead_letters'::regclass"
+        )
+    ]
+    assert {"ops.offsets", "ops.batches", "raw.dead_letters", "analytics.sessions"} <= set(tables)
+    for change in (
+        "drop table {}",
+        "truncate {}",
+        "alter table {} add column mine int",
+        "alter table {} rename to mine",
+    ):
+        for table in tables:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                limited.query(change.replace("{}", table))
+
+
 def test_rights_cannot_be_handed_on(shared: tuple[World, World]) -> None:
     world, limited = shared
     limited.query("grant select on ops.batches to millrace_analyst")  # PostgreSQL only warns
