@@ -4,11 +4,13 @@ What belongs here: the order of the steps, and trying again. What does not: how 
 repairing the aggregates (`assets.aggregates`), printing (`orchestration.cli.erase`).
 
 Two transactions, so that the ingest never stands still for longer than a moment. If the process dies between them
-the user's records are kept out already; erasing again does the rest.
+the user's records are kept out already; erasing again does the rest. Of a list of users all are kept out in one, then
+they are removed some at a time (`groups`): a transaction that deletes holds the lock of the aggregates' writer.
 """
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -18,9 +20,9 @@ import psycopg
 from assets import audit
 from assets.aggregates.writer import NEVER, AggregateWriter
 from assets.audit import AuditedCall
-from assets.erasure import erasure_offsets, previews
+from assets.erasure import erasure_offsets, groups, letters, previews
 from assets.erasure.sql import statement
-from assets.ingest import corrections, erasures, storage_rules
+from assets.ingest import corrections, storage_rules
 from assets.ingest.ledger import Author
 from assets.ingest.partitions import detached, on_table
 from resources.kafka import Kafka
@@ -46,7 +48,7 @@ class UserFootprint(NamedTuple):
 
 
 class Erased(NamedTuple):
-    """What an erasure removed; `user` is the hash that stands for the id."""
+    """What an erasure removed; `user` is the hash that stands for the id, the time that of the whole transaction."""
 
     user: str
     events: int
@@ -75,7 +77,7 @@ class Eraser:
         with self.postgres.connect(APPLICATION) as connection:
             connection.execute("begin isolation level repeatable read read only")
             events, sessions = _count(connection, user_id)
-            return UserFootprint(events, sessions, len(_letters(connection, user_id)))
+            return UserFootprint(events, sessions, len(letters.naming(connection, [user_id]).get(user_id, [])))
 
     def erase(self, user_id: str, *, offline: bool = False, progress: Progress = lambda _: None) -> Erased:
         """Erase what was sent of the user up to now, and keep it away.
@@ -91,7 +93,10 @@ class Eraser:
             EraseFailed: nothing was deleted; what comes in is kept out already.
         """
         [hashed] = self.ask([user_id], offline=offline, progress=progress)
-        return self.remove(user_id, hashed, progress=progress)
+        [[(_, erased)]] = self.remove({user_id: hashed}, progress=progress)
+        if erased is None:
+            raise EraseFailed
+        return erased
 
     def ask(
         self, users: Sequence[str], *, offline: bool = False, progress: Progress = lambda _: None
@@ -113,24 +118,42 @@ class Eraser:
         return hashes
 
     def remove(
-        self, user_id: str, hashed: bytes, *, refresh: bool = True, progress: Progress = lambda _: None
-    ) -> Erased:
-        """Delete what is stored of a user who was asked for.
+        self, users: Mapping[str, bytes], *, progress: Progress = lambda _: None
+    ) -> Iterator[list[tuple[str, Erased | None]]]:
+        """Delete what is stored of users who were asked for, some in each transaction.
+
+        Dead letters are read once for all: what was asked for before keeps new ones of them out.
 
         Args:
-            user_id: the user.
-            hashed: from `ask`.
-            refresh: whether the aggregates are brought up to date at once, or only if the user's events wait.
+            users: each id, with its hash from `ask`.
             progress: called with what is being done.
+
+        Yields:
+            The users of one transaction, each with what was removed; None where new events kept it from being done.
         """
-        began = time.monotonic()
+        with self.postgres.connect(APPLICATION) as connection, connection.transaction():
+            naming = letters.naming(connection, users)
+            events = dict(connection.execute(statement("count_events"), {"users": list(users)}).fetchall())
+        for number, group in enumerate(groups.grouped(list(users), events)):
+            hashes = {user: users[user] for user in group}
+            began, gone = time.monotonic(), self._insist(hashes, naming, progress, refresh=number == 0)
+            took = time.monotonic() - began
+            yield [(u, Erased(h.hex(), *gone[u], took) if gone is not None else None) for u, h in hashes.items()]
+
+    def _insist(
+        self, users: Mapping[str, bytes], naming: letters.Naming, progress: Progress, *, refresh: bool
+    ) -> dict[str, UserFootprint] | None:
+        """Try until nothing comes in between; None if it always did."""
         for tries in range(_TRIES):
-            with self._standstill() if tries >= _TRIES_BESIDE_INGEST else _beside():
-                gone = self._try(user_id, hashed, progress, refresh=refresh or tries > 0)
+            try:
+                with self._standstill() if tries >= _TRIES_BESIDE_INGEST else _beside():
+                    gone = self._try(users, naming, progress, refresh=refresh or tries > 0)
+            except storage_rules.RulesLocked:
+                return None
             if gone is not None:
-                return Erased(hashed.hex(), *gone, time.monotonic() - began)
+                return gone
             time.sleep(0.1 * 2**tries if tries < _TRIES_BESIDE_INGEST else 0)
-        raise EraseFailed
+        return None
 
     @contextmanager
     def _standstill(self) -> Generator[None]:
@@ -140,7 +163,9 @@ class Eraser:
             with storage_rules.changing_rules(self.postgres, connection):
                 yield
 
-    def _try(self, user_id: str, hashed: bytes, progress: Progress, *, refresh: bool) -> UserFootprint | None:
+    def _try(
+        self, users: Mapping[str, bytes], naming: letters.Naming, progress: Progress, *, refresh: bool
+    ) -> dict[str, UserFootprint] | None:
         """None if something came in between."""
         if refresh:
             progress("bringing the aggregates up to date")
@@ -151,10 +176,10 @@ class Eraser:
                 self.aggregates.prepare(connection)
                 connection.execute("begin isolation level repeatable read")
                 corrections.begin(connection)
-                [[unsettled]] = connection.execute(statement("unsettled"), {"user_id": user_id}).fetchall()
+                [[unsettled]] = connection.execute(statement("unsettled"), {"users": list(users)}).fetchall()
                 if unsettled:
                     return None
-                gone = self._delete_stored(connection, user_id, hashed)
+                gone = self._delete_stored(connection, users, naming)
                 self.failpoint("erase_before_commit")
                 commit(connection)
                 return gone
@@ -163,21 +188,24 @@ class Eraser:
                 raise
             return None
 
-    def _delete_stored(self, connection: Connection, user_id: str, hashed: bytes) -> UserFootprint:
-        """Everything of the user, in the order of locks: events, dead letters, aggregates, minutes, totals."""
-        who = {"user_id": user_id, "hashed": hashed}
-        letters = _letters(connection, user_id)
-        _, sessions = _count(connection, user_id)
+    def _delete_stored(
+        self, connection: Connection, users: Mapping[str, bytes], naming: letters.Naming
+    ) -> dict[str, UserFootprint]:
+        """Everything of the users, in the order of locks: events, dead letters, aggregates, minutes, totals."""
+        who = {"user_ids": list(users), "keys": list(users.values())}
+        before = _sessions(connection, users)
         for table in ("raw.events", *detached(connection)):
             connection.execute(on_table(statement("delete_events"), table), who)
-        [[removed]] = connection.execute(statement("delete_letters"), {"letters": letters, **who}).fetchall()
-        self.aggregates.forget(connection, [user_id])
+        removed = {user: _delete_letters(connection, naming.get(user, []), users[user]) for user in users}
+        self.aggregates.forget(connection, list(users))
         self._subtract_minutes(connection)
         booked = corrections.write_difference(connection, Author(self.run_id, 0, "erase"), "erased")
-        types: dict[str, int] = dict(connection.execute(statement("types_gone")).fetchall())
-        gone = UserFootprint(sum(types.values()), max(0, sessions - _count(connection, user_id)[1]), removed)
-        call = AuditedCall(self.run_id, self.actor, "erase", hashed.hex())
-        audit.record(connection, call, {**gone._asdict(), "booked": booked._asdict()})
+        events, types = _gone(connection)
+        after = _sessions(connection, users)
+        gone = {u: UserFootprint(events[u], max(0, before.get(u, 0) - after.get(u, 0)), removed[u]) for u in users}
+        for user, hashed in users.items():
+            call = AuditedCall(self.run_id, self.actor, "erase", hashed.hex())
+            audit.record(connection, call, {**gone[user]._asdict(), "booked": booked._asdict(), "users": len(users)})
         corrections.count(connection, "erased", types, booked.dead_letters)
         return gone
 
@@ -198,13 +226,21 @@ def _count(connection: Connection, user_id: str) -> tuple[int, int]:
     return events, sessions
 
 
-def _letters(connection: Connection, user_id: str) -> list[int]:
-    """The dead letters that name the user."""
-    found: list[int] = []
-    with connection.cursor("letters_that_may") as cursor:
-        cursor.itersize = 100  # each may have megabytes
-        cursor.execute(statement("letters_that_may"), {"keys": erasures.written(user_id)})
-        for letter, key, value in cursor:
-            if user_id in erasures.names_in(key, value):
-                found.append(letter)
-    return found
+def _sessions(connection: Connection, users: Mapping[str, bytes]) -> dict[str, int]:
+    return dict(connection.execute(statement("count_sessions"), {"users": list(users)}).fetchall())
+
+
+def _delete_letters(connection: Connection, found: Sequence[int], hashed: bytes) -> int:
+    if not found:
+        return 0
+    [[removed]] = connection.execute(statement("delete_letters"), {"letters": found, "hashed": hashed}).fetchall()
+    return removed
+
+
+def _gone(connection: Connection) -> tuple[Counter[str], Counter[str]]:
+    """How many events are gone, by user and by type."""
+    users, types = Counter[str](), Counter[str]()
+    for user, kind, events in connection.execute(statement("types_gone")):
+        users[user] += events
+        types[kind] += events
+    return users, types

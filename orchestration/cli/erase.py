@@ -125,24 +125,24 @@ def _confirm(user: str, found: Sequence[UserFootprint]) -> None:
 
 
 def _erase(eraser: Eraser, users: Sequence[Listed], *, offline: bool, quiet: bool) -> list[tuple[Listed, Erased]]:
-    """All are kept out at once, then removed one after the other; one that fails does not keep the others."""
+    """All are kept out at once, then removed some at a time; those that fail do not keep the others."""
     erased: list[tuple[Listed, Erased]] = []
+    lines = {each.user: each for each in users}
     with Console(stderr=True, quiet=quiet).status("") as status:
         try:
-            hashes = eraser.ask([each.user for each in users], offline=offline, progress=status.update)
+            hashes = eraser.ask(list(lines), offline=offline, progress=status.update)
+            for group in eraser.remove(dict(zip(lines, hashes, strict=True)), progress=status.update):
+                erased += [(lines[user], gone) for user, gone in group if gone is not None]
+                _show_failed([lines[user].line for user, gone in group if gone is None])
+                status.update(f"{len(erased)} of {len(users)} erased")
         except RulesLocked as error:
-            click.echo(f"no user was erased: {error}", err=True)
-            return []
-        for number, (user, hashed) in enumerate(zip(users, hashes, strict=True), 1):
-
-            def progress(what: str, number: int = number) -> None:
-                status.update(f"{number} of {len(users)}: {what}")
-
-            try:
-                erased.append((user, eraser.remove(user.user, hashed, refresh=number == 1, progress=progress)))
-            except (RulesLocked, EraseFailed) as error:
-                click.echo(f"the user of line {user.line} was not erased: {error or EraseFailed.__doc__}", err=True)
+            click.echo(f"{len(users) - len(erased)} users were not erased: {error}", err=True)
     return erased
+
+
+def _show_failed(lines: Sequence[int]) -> None:
+    for line in lines:
+        click.echo(f"the user of line {line} was not erased: {EraseFailed.__doc__}", err=True)
 
 
 def _show_found(found: Sequence[UserFootprint], *, as_json: bool) -> None:

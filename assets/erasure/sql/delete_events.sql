@@ -1,9 +1,16 @@
-with deleted as (
+with users as (
+    select
+        unnest(%(user_ids)s::text[]) as user_id,
+        unnest(%(keys)s::bytea[]) as user_hash
+),
+
+deleted as (
     delete from raw.events as e
-    using ops.erasures as x
+    using users as u, ops.erasures as x
     where
-        e.user_id = %(user_id)s
-        and x.user_hash = %(hashed)s
+        e.user_id = any(%(user_ids)s::text[])
+        and e.user_id = u.user_id
+        and x.user_hash = u.user_hash
         and x.topic_id = e.kafka_topic_id
         and x.partition = e.kafka_partition
         and x.up_to_offset > e.kafka_offset

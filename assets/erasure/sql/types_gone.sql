@@ -1,5 +1,6 @@
 select
+    g.user_id,
     g.type,
     count(*) as events
 from gone as g
-group by g.type
+group by g.user_id, g.type

@@ -1,12 +1,15 @@
--- Whether a mark waits for an event of the user: a table of the aggregates does not hold it yet.
+-- Whether a mark waits for an event of the users: a table of the aggregates does not hold it yet.
 select
     exists(
         select 1
         from ops.dirty_buckets as m
-        inner join raw.events as e on m.low <= e.occurred_at and m.high >= e.occurred_at
+        inner join (
+            select r.*
+            from raw.events as r
+            where r.user_id = any(%(users)s::text[])
+        ) as e on m.low <= e.occurred_at and m.high >= e.occurred_at
         where
-            e.user_id = %(user_id)s
-            and (
+            (
                 e.event_id = any(m.event_ids)
                 or exists (
                     select 1 from ops.batch_ranges as r
