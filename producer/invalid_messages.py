@@ -1,7 +1,8 @@
 """Messages that are wrong on purpose: a few ways each to provoke every rejection that a sender can provoke.
 
 What belongs here: how good events are spoilt, by rejection code. What does not: how often (`message_mix`), and what
-happens to them (`contract` decides; a test holds the two together).
+happens to them (`contract` decides, by the default settings: where MILLRACE_MIN_TIMESTAMP is off, old times are
+events; a test holds the two together).
 """
 
 from collections.abc import Callable
@@ -78,6 +79,12 @@ def _timestamp_in_future(rng: Random, body: Body) -> bytes:
     return encode(body)
 
 
+def _timestamp_too_old(rng: Random, body: Body) -> bytes:
+    # What libraries and spreadsheets have for "no time", and the clock of a device that was never set.
+    body["timestamp"] = rng.choice(("0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1899-12-30T00:00:00.000Z"))
+    return encode(body)
+
+
 def _invalid_value(rng: Random, body: Body) -> bytes:
     payload = body["payload"]
     if "duration" in payload and rng.random() < 0.5:
@@ -116,6 +123,7 @@ _SPOILS: dict[str, _Spoil] = {
     "invalid_event_id": _invalid_event_id,
     "invalid_timestamp": _invalid_timestamp,
     "timestamp_in_future": _timestamp_in_future,
+    "timestamp_too_old": _timestamp_too_old,
     "invalid_value": _invalid_value,
     "too_deep": _too_deep,
     "unstorable_text": _unstorable_text,
