@@ -4,7 +4,7 @@ What belongs here: reading, choosing and deleting marks. What does not: writing 
 what is done with the events.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -35,6 +35,23 @@ class Pending:
     hours: int
     events: int
     oldest: datetime
+
+
+@dataclass(frozen=True)
+class DaysBetween(Collection[date]):
+    """All days from the first to the last, both included: as cheap for two thousand years as for one day."""
+
+    first: date
+    last: date
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, date) and self.first <= day <= self.last
+
+    def __iter__(self) -> Iterator[date]:
+        return (date.fromordinal(n) for n in range(self.first.toordinal(), self.last.toordinal() + 1))
+
+    def __len__(self) -> int:
+        return max(0, self.last.toordinal() - self.first.toordinal() + 1)
 
 
 class NewEvents(NamedTuple):
@@ -103,7 +120,11 @@ def _choose(connection: Connection, days: Collection[date] | None, most: Bounds,
 
 
 def _of(days: Collection[date] | None) -> sql.Composable:
-    return sql.SQL("true") if days is None else sql.SQL("(hour at time zone 'UTC')::date = any({})").format([*days])
+    if days is None:
+        return sql.SQL("true")
+    if isinstance(days, DaysBetween):
+        return sql.SQL("(hour at time zone 'UTC')::date between {} and {}").format(days.first, days.last)
+    return sql.SQL("(hour at time zone 'UTC')::date = any({})").format([*days])
 
 
 def find_earlier(connection: Connection, low: datetime, high: datetime) -> None:

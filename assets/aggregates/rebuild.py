@@ -5,7 +5,7 @@ bucket is computed (`hourly`, `user_days`, `rollups`, `sessions`, `login_audit`)
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from assets.aggregates import hourly, login_audit, rollups, sessions, user_days
 from assets.aggregates.catalog import COUNTED, REBUILDABLE
 from assets.aggregates.drift import Drift
 from assets.aggregates.history import Known
+from assets.aggregates.marks import DaysBetween
 from assets.aggregates.sql import statement
 from resources.postgres import Connection
 
@@ -69,15 +70,18 @@ def whole_hours(low: datetime, high: datetime) -> tuple[datetime, datetime]:
 
 
 def spans(low: datetime, high: datetime, events: Mapping[datetime, int], most: int) -> Iterator[RebuildSpan]:
-    """Cut hours into ranges that hold at most `most` events, or are one hour."""
-    start, held, at = low, 0, low
-    while at < high:
+    """Cut hours into ranges that hold at most `most` events, or are one hour that does.
+
+    Only hours that hold events are walked over: a range may reach over centuries of none.
+    """
+    full = {at + HOUR for at, here in events.items() if here > most}
+    start, held = low, 0
+    for at in sorted(at for at in {*events, *full} if low <= at < high):
         here = events.get(at, 0)
         if at > start and held + here > most:
             yield RebuildSpan(start, at, held)
             start, held = at, 0
         held += here
-        at += HOUR
     if start < high:
         yield RebuildSpan(start, high, held)
 
@@ -122,7 +126,7 @@ class _Work:
         events = self.aggregates.events_by_hour(self.low, self.high)
         total, done = sum(events.values()), 0
         self.progress(0, total)
-        self.aggregates.refresh(_and_beside(list(_days(self.low, self.high))))
+        self.aggregates.refresh(_and_beside(_days(self.low, self.high)))
         self.known = self.aggregates.history()
         for low, high in self._stretches():
             held = 0
@@ -164,11 +168,11 @@ class _Work:
             return [(t.name, hourly.rebuild(connection, t, low, span.high)) for t in tables if low < span.high]
 
         if tables:
-            self._write(list(_days(span.low, span.high)), make)
+            self._write(_days(span.low, span.high), make)
 
     def _whole_day(self, day: date) -> None:
         """With what waits of the days beside it: sessions reach over midnight."""
-        self._write(_and_beside([day]), lambda c: self._day(c, _midnight(day)))
+        self._write(_and_beside(DaysBetween(day, day)), lambda c: self._day(c, _midnight(day)))
 
     def _thawed(self, connection: Connection, low: datetime) -> datetime:
         """From where on a range may be computed in this transaction: the frontier may have moved since the start."""
@@ -218,7 +222,7 @@ class _Work:
             self._write([], lambda c, users=users: [("user_profiles", rollups.rebuild_profiles(c, users))])
             after = users[-1]
 
-    def _write(self, days: list[date], make: Callable[[Connection], list[tuple[str, Drift]]]) -> None:
+    def _write(self, days: Collection[date], make: Callable[[Connection], list[tuple[str, Drift]]]) -> None:
         for name, drift in self.aggregates.write(days, make):
             self.found[name] = self.found.get(name, Drift()).plus(drift)
 
@@ -227,17 +231,16 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _days(low: datetime, high: datetime) -> Iterator[date]:
+def _days(low: datetime, high: datetime) -> DaysBetween:
     """The days that a range touches."""
-    day = low.date()
-    while day <= (high - HOUR).date():
-        yield day
-        day += DAY
+    return DaysBetween(low.date(), (high - HOUR).date())
 
 
-def _and_beside(days: Sequence[date]) -> list[date]:
+def _and_beside(days: DaysBetween) -> DaysBetween:
     """The days, and the days before and after them, as far as the calendar goes."""
-    return sorted({day + step * DAY for day in days for step in (-1, 0, 1) if date.min < day < date.max} | {*days})
+    first = days.first - DAY if days.first > date.min else days.first
+    last = days.last + DAY if days.last < date.max else days.last
+    return DaysBetween(first, last)
 
 
 def _user_days_drift(connection: Connection, low: date, high: date) -> Drift:

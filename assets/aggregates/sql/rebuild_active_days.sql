@@ -26,14 +26,31 @@ steps as (
     group by s.day
 ),
 
+running as (
+    select
+        s.day,
+        lead(s.day) over (order by s.day) as next_day,
+        sum(s.today) over (order by s.day) as dau,
+        sum(s.week) over (order by s.day) as wau,
+        sum(s.month) over (order by s.day) as mau
+    from steps as s
+),
+
+-- only the days on which anybody counts, however long the range is
 windows as (
     select
         g.day::date as day,
-        sum(coalesce(s.today, 0)) over (order by g.day) as dau,
-        sum(coalesce(s.week, 0)) over (order by g.day) as wau,
-        sum(coalesce(s.month, 0)) over (order by g.day) as mau
-    from generate_series((%(low)s::date - 27)::timestamp, (%(high)s::date - 1)::timestamp, interval '1 day') as g (day)
-    left join steps as s on s.day = g.day::date
+        r.dau,
+        r.wau,
+        r.mau
+    from running as r
+    cross join
+        lateral generate_series(
+            greatest(r.day, %(low)s::date)::timestamp,
+            (least(r.next_day, %(high)s::date) - 1)::timestamp,
+            interval '1 day'
+        ) as g (day)
+    where r.mau > 0
 ),
 
 firsts as (
@@ -56,7 +73,6 @@ fresh as (
         coalesce(f.new_users, 0) as new_users
     from windows as w
     left join firsts as f on w.day = f.day
-    where w.day >= %(low)s::date and w.mau > 0
 ),
 
 stale as (
