@@ -16,9 +16,10 @@ from assets.aggregates.periods import day_key, hour_key
 from assets.aggregates.specs import asset_key
 from orchestration.backfill_range import HourRange
 from orchestration.dagster_runtime import instance as home
+from orchestration.jobs import DAYS_JOB, HOURS_JOB, OVERALL_JOB
 from orchestration.launch import LaunchError, follow, launch, workspace
 from orchestration.settings import Settings, variable
-from sensors.close_schedules import DAYS_JOB, HOURS_JOB, OVERALL_JOB, RANGE_END, RANGE_START
+from sensors.close_schedules import RANGE_END, RANGE_START
 
 
 class BackfillError(Exception):

@@ -8,13 +8,10 @@ from datetime import timedelta
 from functools import cache
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from assets.aggregates.assets import aggregate_assets
-from assets.aggregates.fill_job import JOB as FILL_JOB
-from assets.aggregates.fill_job import fill_history
-from assets.aggregates.refresh_job import JOB as REFRESH_JOB
-from assets.aggregates.refresh_job import QUEUE as REFRESH_QUEUE
-from assets.aggregates.refresh_job import refresh_aggregates
+from assets.aggregates.refresh_op import QUEUE as REFRESH_QUEUE
 from assets.aggregates.view_specs import view_specs
 from assets.aggregates.writer import AggregateWriter
 from assets.ingest.asset import QUEUE as INGEST_QUEUE
@@ -22,25 +19,23 @@ from assets.ingest.asset import ingest_asset, topic_specs
 from assets.ingest.plan import PlanLimits
 from assets.ingest.worker import Worker
 from assets.quality.checks import exactness_asset
-from assets.upkeep.assets import JOBS, Upkeep, upkeep_assets
+from assets.upkeep.assets import Upkeep, upkeep_assets
 from assets.upkeep.dagster_history import RunHistory
 from assets.upkeep.ledger_history import LedgerHistory
 from contract.contract import Contract
 from monitoring.metrics.resource import Metrics
+from orchestration import jobs
 from orchestration import settings as settings_module
 from orchestration.dagster_runtime.broker import DEFAULT_QUEUE
 from orchestration.factories import make_aggregates, make_metrics, make_worker
-from orchestration.jobs import INGEST_JOB, checks_job, ingest_job, rebuild_jobs
 from orchestration.settings import Settings
 from sensors.aggregate_history import AggregateHistory, aggregate_history_sensor
-from sensors.close_schedules import CHECKS_JOB, DAYS_JOB, HOURS_JOB, OVERALL_JOB, close_schedules
+from sensors.close_schedules import CloseJobs, close_schedules
 from sensors.dirty_buckets import DirtyBuckets, dirty_buckets_sensor
 from sensors.kafka_offsets import KafkaOffsets, kafka_offsets_sensor
 from sensors.metrics import metrics_sensor
 from sensors.run_failures import RunFailures, run_failures_sensor
 from sensors.upkeep_schedules import upkeep_schedules
-
-_RUN_JOBS = (INGEST_JOB, REFRESH_JOB, FILL_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *JOBS.values())
 
 
 def build_defs(
@@ -59,7 +54,7 @@ def build_defs(
     """
     worker = worker or make_worker(settings)
     aggregates = aggregates or make_aggregates(settings)
-    metrics = metrics or make_metrics(settings, _RUN_JOBS, (INGEST_QUEUE, REFRESH_QUEUE, DEFAULT_QUEUE))
+    metrics = metrics or make_metrics(settings, jobs.NAMES, (INGEST_QUEUE, REFRESH_QUEUE, DEFAULT_QUEUE))
     return dg.Definitions(
         assets=[
             *topic_specs(settings.kafka_topics),
@@ -69,17 +64,15 @@ def build_defs(
             exactness_asset(settings.freshness, settings.asset_owners),
             *upkeep_assets(settings.asset_owners),
         ],
-        jobs=[ingest_job(settings), refresh_aggregates, fill_history, *rebuild_jobs(), checks_job()],
+        jobs=_jobs(settings),
         sensors=[
             _kafka_offsets(settings, worker),
             _dirty_buckets(settings, worker),
-            aggregate_history_sensor(
-                AggregateHistory(worker.postgres, aggregates.funnel), timedelta(seconds=30), DEFAULT_QUEUE
-            ),
+            _aggregate_history(worker, aggregates),
             run_failures_sensor(RunFailures(worker.postgres)),
             metrics_sensor(metrics, settings.metrics_interval),
         ],
-        schedules=[*close_schedules(settings.history_start), *upkeep_schedules()],
+        schedules=_schedules(settings),
         resources={
             "worker": worker,
             "aggregates": aggregates,
@@ -92,6 +85,22 @@ def build_defs(
     )
 
 
+def _jobs(settings: Settings) -> list[dg.JobDefinition | UnresolvedAssetJobDefinition]:
+    return [
+        jobs.ingest_job(settings),
+        jobs.refresh_aggregates,
+        jobs.fill_history,
+        *jobs.rebuild_jobs(),
+        jobs.checks_job(),
+        *jobs.upkeep_jobs(),
+    ]
+
+
+def _schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    closing = CloseJobs(hours=jobs.HOURS_JOB, days=jobs.DAYS_JOB, checks=jobs.CHECKS_JOB)
+    return [*close_schedules(settings.history_start, closing), *upkeep_schedules(jobs.UPKEEP_JOBS)]
+
+
 def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
     world = KafkaOffsets(
         worker.kafka,
@@ -99,21 +108,26 @@ def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
         settings.kafka_topics,
         PlanLimits(settings.lanes, settings.max_events_per_run),
         settings.progress_timeout,
-        INGEST_JOB,
+        jobs.INGEST_JOB,
     )
     return kafka_offsets_sensor(world, settings.sensor_interval, settings.run_max_runtime)
 
 
 def _dirty_buckets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
-    world = DirtyBuckets(worker.postgres, settings.freshness, 2 * settings.progress_timeout)
+    world = DirtyBuckets(worker.postgres, settings.freshness, 2 * settings.progress_timeout, jobs.REFRESH_JOB)
     return dirty_buckets_sensor(world, settings.sensor_interval)
+
+
+def _aggregate_history(worker: Worker, aggregates: AggregateWriter) -> dg.SensorDefinition:
+    world = AggregateHistory(worker.postgres, aggregates.funnel, jobs.FILL_JOB)
+    return aggregate_history_sensor(world, timedelta(seconds=30), DEFAULT_QUEUE)
 
 
 def _upkeep(settings: Settings, worker: Worker, aggregates: AggregateWriter) -> Upkeep:
     return Upkeep(
         worker.postgres,
         aggregates,
-        RunHistory(_RUN_JOBS, settings.run_history, settings.failed_run_history),
+        RunHistory(jobs.NAMES, settings.run_history, settings.failed_run_history),
         LedgerHistory(
             timedelta(days=settings.ledger_days),
             timedelta(days=settings.dead_letter_days),

@@ -1,20 +1,36 @@
-"""The jobs that are made of assets: which assets, which queue.
+"""Every job and its name.
 
-What belongs here: selections, tags and descriptions. What does not: when they run (`sensors`), and the job
-`refresh_aggregates`, which is no selection of assets (`assets.aggregates.refresh_job`).
+What belongs here: names, selections, tags and descriptions. What does not: the work (`assets`), and when a job runs:
+`sensors` is given the names by `orchestration.definitions`. Runs in Dagster's tables have these names; they stay.
+
+Of the jobs only the ingest names a queue. Whatever else a person starts in the UI goes to the default one, where it
+delays neither ingest nor refresh.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from assets.aggregates.assets import DAILY, HOURLY, OVERALL
+from assets.aggregates.fill_op import fill
+from assets.aggregates.refresh_op import merge_new_events
 from assets.aggregates.specs import asset_key
 from assets.ingest.asset import DEAD_LETTERS, EVENTS, QUEUE
 from assets.quality.checks import EXACTNESS
+from assets.upkeep import assets as upkeep
 from orchestration.settings import Settings
-from sensors.close_schedules import CHECKS_JOB, DAYS_JOB, HOURS_JOB, OVERALL_JOB
+from sensors.upkeep_schedules import WHEN
 
 INGEST_JOB = "ingest"
+REFRESH_JOB = "refresh_aggregates"
+FILL_JOB = "fill_history"
+HOURS_JOB, DAYS_JOB, OVERALL_JOB = "rebuild_hourly_tables", "rebuild_daily_tables", "rebuild_overall_tables"
+CHECKS_JOB = "check_exactness"
+# By the name of the asset that each makes.
+UPKEEP_JOBS: Mapping[str, str] = MappingProxyType({name: f"{upkeep.GROUP}_{name}" for name in upkeep.NAMES})
+NAMES = (INGEST_JOB, REFRESH_JOB, FILL_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *UPKEEP_JOBS.values())
 
 
 def ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
@@ -23,7 +39,6 @@ def ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
         INGEST_JOB,
         selection=dg.AssetSelection.assets(EVENTS, DEAD_LETTERS),
         description="Executes one plan of Kafka ranges. Runs are requested by the sensor kafka_offsets.",
-        # Only this job names a queue: whatever a person starts in the UI goes to the default one.
         tags={
             "dagster-celery/queue": QUEUE,
             "dagster/max_runtime": str(round(settings.run_max_runtime.total_seconds())),
@@ -31,8 +46,23 @@ def ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
     )
 
 
+@dg.job(
+    name=REFRESH_JOB,
+    description="Takes new and late events into the aggregates. Requested by the sensor dirty_buckets.",
+)
+def refresh_aggregates() -> None:
+    """One op."""
+    merge_new_events()
+
+
+@dg.job(name=FILL_JOB, description="Rebuilds days that aggregates lack. Requested by the sensor aggregate_history.")
+def fill_history() -> None:
+    """One op."""
+    fill()
+
+
 def rebuild_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """None names a queue: they belong to the default one, where they delay neither ingest nor refresh."""
+    """One for each group of tables that have the same partitions."""
     described = {
         HOURS_JOB: (HOURLY, "Rebuilds a range of hours. By the schedule close_hours, and by `millrace backfill`."),
         DAYS_JOB: (DAILY, "Rebuilds a range of days. By the schedule close_days, and by `millrace backfill`."),
@@ -49,3 +79,11 @@ def checks_job() -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         CHECKS_JOB, dg.AssetSelection.assets(EXACTNESS), description="Compares what is counted with what is stored."
     )
+
+
+def upkeep_jobs() -> list[UnresolvedAssetJobDefinition]:
+    """What the schedules of the same names request."""
+    return [
+        dg.define_asset_job(job, dg.AssetSelection.assets(upkeep.asset_key(name)), description=WHEN[name][1])
+        for name, job in UPKEEP_JOBS.items()
+    ]

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import dagster as dg
 
 from assets.aggregates import history
-from assets.aggregates.fill_job import JOB
 from assets.aggregates.funnel import Funnel
 from resources.postgres import Connection, Postgres
 from resources.warm import WarmConnection
@@ -54,6 +53,7 @@ class AggregateHistory:
 
     postgres: Postgres
     funnel: Funnel
+    job_name: str
     _warm: WarmConnection | None = field(default=None, repr=False)
 
     def lacking(self) -> str:
@@ -71,7 +71,7 @@ class AggregateHistory:
 
     def last_run(self, instance: dg.DagsterInstance) -> LastRun | None:
         """The last run of the job."""
-        for record in instance.get_run_records(dg.RunsFilter(job_name=JOB), limit=1):
+        for record in instance.get_run_records(dg.RunsFilter(job_name=self.job_name), limit=1):
             age = self._asked().read(database_now) - record.create_timestamp
             status = record.dagster_run.status
             return LastRun(status in UNFINISHED, status == dg.DagsterRunStatus.FAILURE, age)
@@ -88,7 +88,7 @@ def aggregate_history_sensor(world: AggregateHistory, interval: timedelta, queue
 
     @dg.sensor(
         name=NAME,
-        job_name=JOB,
+        job_name=world.job_name,
         minimum_interval_seconds=max(1, round(interval.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Has the days rebuilt that aggregates lack, in the background: one run at a time.",

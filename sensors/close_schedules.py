@@ -9,6 +9,7 @@ schedule of the checks, which look at what was closed.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -16,10 +17,16 @@ from assets.aggregates.assets import DAILY, HOURLY
 from assets.aggregates.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
 
-HOURS_JOB, DAYS_JOB, OVERALL_JOB = "rebuild_hourly_tables", "rebuild_daily_tables", "rebuild_overall_tables"
-CHECKS_JOB = "check_exactness"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _MOST_HOURS, _MOST_DAYS = 24, 3
+
+
+class CloseJobs(NamedTuple):
+    """Names of the jobs that rebuild hours and days, and of the one that checks."""
+
+    hours: str
+    days: str
+    checks: str
 
 
 def candidates(running: datetime, step: timedelta, most: int, start: date) -> list[datetime]:
@@ -62,12 +69,12 @@ def _rebuilt(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str, s
     return bool(instance.fetch_materializations(chosen, limit=1).records)
 
 
-def close_schedules(history_start: date) -> list[dg.ScheduleDefinition]:
+def close_schedules(history_start: date, jobs: CloseJobs) -> list[dg.ScheduleDefinition]:
     """A few minutes past every hour, and at 00:10: late enough for the last events of the hour or the day."""
 
     @dg.schedule(
         name="close_hours",
-        job_name=HOURS_JOB,
+        job_name=jobs.hours,
         cron_schedule="3 * * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -79,7 +86,7 @@ def close_schedules(history_start: date) -> list[dg.ScheduleDefinition]:
 
     @dg.schedule(
         name="close_days",
-        job_name=DAYS_JOB,
+        job_name=jobs.days,
         cron_schedule="10 0 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -91,7 +98,7 @@ def close_schedules(history_start: date) -> list[dg.ScheduleDefinition]:
 
     checks = dg.ScheduleDefinition(
         name="check_exactness_hourly",
-        job_name=CHECKS_JOB,
+        job_name=jobs.checks,
         cron_schedule="13 * * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from assets.aggregates.refresh_job import JOB, QUEUE
+from assets.aggregates.refresh_op import QUEUE
 from resources import locks
 from resources.postgres import Postgres
 from resources.warm import WarmConnection
@@ -74,6 +74,7 @@ class DirtyBuckets:
     postgres: Postgres
     freshness: timedelta
     timeout: timedelta
+    job_name: str
     _warm: WarmConnection | None = field(default=None, repr=False)
 
     @property
@@ -94,7 +95,7 @@ class DirtyBuckets:
 
     def in_flight(self, instance: dg.DagsterInstance, waiting: Waiting) -> bool:
         """Whether a run that was requested is still expected to take in what waits."""
-        records = instance.get_run_records(dg.RunsFilter(job_name=JOB, statuses=UNFINISHED), limit=100)
+        records = instance.get_run_records(dg.RunsFilter(job_name=self.job_name, statuses=UNFINISHED), limit=100)
         now = self._asked().read(database_now)
         return believed([now - record.create_timestamp for record in records], waiting, self.timeout)
 
@@ -109,7 +110,7 @@ def dirty_buckets_sensor(world: DirtyBuckets, interval: timedelta) -> dg.SensorD
 
     @dg.sensor(
         name=NAME,
-        job_name=JOB,
+        job_name=world.job_name,
         minimum_interval_seconds=max(1, round(interval.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the run that merges new and late events into the aggregates, seconds after they came.",

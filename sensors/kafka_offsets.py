@@ -66,7 +66,7 @@ class KafkaOffsets:
     topics: tuple[str, ...]
     limits: PlanLimits
     patience: timedelta
-    job_name: str = "ingest"
+    job_name: str
     _warm: WarmConnection | None = field(default=None, repr=False)
     _left_out: LeftOut | None = field(default=None, repr=False)
 

@@ -1,7 +1,7 @@
-"""When the upkeep is done: a job and a schedule for each of its assets.
+"""When the upkeep is done: a schedule for each of its assets.
 
-What belongs here: minutes and hours. What does not: the work (`assets.upkeep`). The jobs name no queue: they
-belong to the default one, where they do not delay ingest. Minutes keep clear of those at which hours are closed.
+What belongs here: minutes and hours. What does not: the work (`assets.upkeep`) and the jobs (`orchestration.jobs`).
+Minutes keep clear of those at which hours are closed.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,8 @@ from types import MappingProxyType
 
 import dagster as dg
 
-from assets.upkeep.assets import JOBS, asset_key
-
-# All times UTC.
-_WHEN: Mapping[str, tuple[str, str]] = MappingProxyType(
+# Cron expression (UTC) and description, by the name of the asset.
+WHEN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "dagster_history": ("6-56/10 * * * *", "Trims Dagster's own tables, every ten minutes."),
         "partitions": ("38 * * * *", "Makes day partitions ahead, every hour."),
@@ -23,16 +21,20 @@ _WHEN: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 
 
-def upkeep_schedules() -> list[dg.ScheduleDefinition]:
-    """The schedules with their jobs, all running from the start."""
+def upkeep_schedules(jobs: Mapping[str, str]) -> list[dg.ScheduleDefinition]:
+    """The schedules, all running from the start; each has the name of its job.
+
+    Args:
+        jobs: name of the job by the name of the asset that it makes.
+    """
     return [
         dg.ScheduleDefinition(
-            name=JOBS[name],
-            job=dg.define_asset_job(JOBS[name], dg.AssetSelection.assets(asset_key(name)), description=description),
+            name=jobs[name],
+            job_name=jobs[name],
             cron_schedule=cron,
             execution_timezone="UTC",
             default_status=dg.DefaultScheduleStatus.RUNNING,
             description=description,
         )
-        for name, (cron, description) in _WHEN.items()
+        for name, (cron, description) in WHEN.items()
     ]

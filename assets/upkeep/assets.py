@@ -1,7 +1,7 @@
 """The upkeep as Dagster assets, group `upkeep`: figures, and the sizes of the tables concerned, are in their metadata.
 
-What belongs here: specs, and figures as metadata. What does not: the work (the other modules here), and when it is done
-(`sensors.upkeep_schedules`).
+What belongs here: specs, and figures as metadata. What does not: the work (the other modules here), the jobs
+(`orchestration.jobs`), and when they run (`sensors.upkeep_schedules`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -155,5 +155,5 @@ _PIECES: Mapping[str, _Piece] = MappingProxyType(
     }
 )
 
-# The job that makes each asset. Their runs are trimmed like those of all others.
-JOBS: Mapping[str, str] = MappingProxyType({name: f"{GROUP}_{name}" for name in _PIECES})
+# Of the assets, without the group.
+NAMES = tuple(_PIECES)

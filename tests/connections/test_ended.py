@@ -19,6 +19,7 @@ from infra.postgres.migrate import migrate
 from monitoring.metrics.database import MetricsDatabase
 from orchestration.cli.doctor import database as doctor
 from orchestration.dagster_runtime.pool import dagster_url, shared_engine
+from orchestration.jobs import INGEST_JOB, REFRESH_JOB
 from orchestration.settings import load
 from resources.postgres import Postgres, describe
 from resources.warm import WarmConnection
@@ -45,9 +46,14 @@ def make_read_only(connection: psycopg.Connection[Any]) -> None:
 @pytest.fixture
 def users(world: World) -> dict[str, Callable[[], object]]:
     """Everybody who keeps a connection, with one use of it."""
-    buckets = DirtyBuckets(world.worker.postgres, timedelta(seconds=30), timedelta(seconds=30))
+    buckets = DirtyBuckets(world.worker.postgres, timedelta(seconds=30), timedelta(seconds=30), REFRESH_JOB)
     offsets = KafkaOffsets(
-        world.worker.kafka, world.worker.postgres, (world.topic,), PlanLimits(1, 1000), timedelta(seconds=30)
+        world.worker.kafka,
+        world.worker.postgres,
+        (world.topic,),
+        PlanLimits(1, 1000),
+        timedelta(seconds=30),
+        INGEST_JOB,
     )
     metrics = MetricsDatabase(world.worker.postgres)
     instance = dg.DagsterInstance.ephemeral()

@@ -10,6 +10,7 @@ from confluent_kafka.admin._acl import AclOperation
 from assets.ingest.plan import OffsetRange, PlanLimits, plan
 from assets.ingest.pull import PartitionsUnreadable, verify_generation
 from orchestration.cli.doctor.reading import examine
+from orchestration.jobs import INGEST_JOB
 from sensors.kafka_offsets import KafkaOffsets
 from tests.ingest.test_faults import wait_until
 from tests.support.guarded import Guarded, guarded_kafka
@@ -56,7 +57,9 @@ class Two:
 
     def sensor(self) -> KafkaOffsets:
         worker = self.world.worker
-        return KafkaOffsets(worker.kafka, worker.postgres, self.topics, PlanLimits(1, 100), timedelta(seconds=30))
+        return KafkaOffsets(
+            worker.kafka, worker.postgres, self.topics, PlanLimits(1, 100), timedelta(seconds=30), INGEST_JOB
+        )
 
     def both(self) -> tuple[OffsetRange, ...]:
         """A plan of both topics, as one that was made before a right was taken."""

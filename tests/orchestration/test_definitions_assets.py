@@ -15,6 +15,7 @@ from assets.aggregates.specs import asset_key
 from contract.contract import Contract
 from infra.postgres.tables import metadata
 from infra.postgres.views import views
+from orchestration import jobs
 from orchestration.definitions import build_defs
 from orchestration.settings import load
 from tests.support.world import World
@@ -151,3 +152,10 @@ def test_the_code_loads_in_a_fresh_interpreter_and_touches_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "refresh_aggregates" in done.stdout
+
+
+def test_every_job_has_a_name_of_the_one_list_of_which_runs_are_counted_and_trimmed() -> None:
+    repository = definitions().get_repository_def()
+    assert set(repository.job_names) - {"__ASSET_JOB"} == set(jobs.NAMES)
+    asked_for = {each.job_name for each in repository.schedule_defs}
+    assert asked_for <= set(jobs.NAMES)

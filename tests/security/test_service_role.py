@@ -11,13 +11,14 @@ import pytest
 import sqlalchemy
 from click.testing import CliRunner
 
-from assets.upkeep.assets import JOBS, Upkeep, upkeep_assets
+from assets.upkeep.assets import Upkeep, upkeep_assets
 from assets.upkeep.dagster_history import RunHistory
 from infra.local.harness import Running
 from infra.postgres.migrate import migrate
 from infra.postgres.service_role import ServiceRole, ServiceRoleError, service_of
 from orchestration.cli.migrate import migrate as command
 from orchestration.factories import make_aggregates
+from orchestration.jobs import UPKEEP_JOBS, upkeep_jobs
 from sensors.upkeep_schedules import upkeep_schedules
 from tests.erasure.support import erase, of, retain
 from tests.support.world import World, encoded, event, fresh_world, out_of_balance
@@ -96,15 +97,18 @@ def test_ingest_refresh_retention_and_erasure_need_no_more(world: World, limited
 def test_the_upkeep_and_dagsters_own_tables_need_no_more(limited: World, tmp_path: Path) -> None:
     limited.produce(encoded(event()))
     limited.ingest()
-    history = RunHistory((*JOBS.values(),), succeeded=timedelta(hours=6))
+    history = RunHistory((*UPKEEP_JOBS.values(),), succeeded=timedelta(hours=6))
     upkeep = Upkeep(limited.worker.postgres, make_aggregates(limited.settings), history)
     made = dg.Definitions(
-        assets=upkeep_assets(["team:platform"]), schedules=upkeep_schedules(), resources={"upkeep": upkeep}
+        assets=upkeep_assets(["team:platform"]),
+        jobs=upkeep_jobs(),
+        schedules=upkeep_schedules(UPKEEP_JOBS),
+        resources={"upkeep": upkeep},
     )
     with instance_in(limited.settings.postgres_url, tmp_path / "home") as instance:
-        for job in JOBS.values():
+        for job in UPKEEP_JOBS.values():
             assert made.resolve_job_def(job).execute_in_process(instance=instance).success
-    assert limited.one("select count(*) from dagster.runs") == len(JOBS)
+    assert limited.one("select count(*) from dagster.runs") == len(UPKEEP_JOBS)
 
 
 @pytest.mark.parametrize(

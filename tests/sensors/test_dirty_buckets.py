@@ -111,7 +111,7 @@ def test_a_run_that_a_killed_worker_left_behind_is_not_waited_for(ticks: Ticks) 
 def test_a_refresh_shows_every_table_and_nobody_s_id(ticks: Ticks) -> None:
     result = ticks.execute()
     made = {
-        each.asset_key.to_user_string(): each for each in result.asset_materializations_for_node("take_in_what_waits")
+        each.asset_key.to_user_string(): each for each in result.asset_materializations_for_node("merge_new_events")
     }
     assert len(made) == 14
     assert made["analytics/events_hourly"].metadata["dagster/row_count"].value == 1
@@ -127,4 +127,4 @@ def test_a_run_that_a_person_starts_when_nothing_waits_ends_well_and_shows_nothi
     ticks.world.refresh()
     result = ticks.execute()
     assert result.success
-    assert list(result.asset_materializations_for_node("take_in_what_waits")) == []
+    assert list(result.asset_materializations_for_node("merge_new_events")) == []

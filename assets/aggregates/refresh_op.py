@@ -1,7 +1,7 @@
-"""The job `refresh_aggregates`: takes in what waits, and shows each table as it is then.
+"""The op of the job `refresh_aggregates`: merges new events into the tables, and shows each table as it is then.
 
-What belongs here: its op, its config and what it reports. What does not: the work (`writer`), and when it is requested
-(`sensors.dirty_buckets`).
+What belongs here: its config and what it reports. What does not: the work (`writer`), the job (`orchestration.jobs`),
+and when it is requested (`sensors.dirty_buckets`).
 """
 
 from datetime import date
@@ -17,8 +17,7 @@ from assets.aggregates.writer import AggregateWriter, Refreshed
 from monitoring.metrics.resource import Metrics
 from resources.postgres import Postgres, describe, no_rows_in_errors
 
-JOB = "refresh_aggregates"
-OP_NAME = "take_in_what_waits"
+OP_NAME = "merge_new_events"
 QUEUE = "aggregates"
 # What waits on is the next run's: together with the tries of one more transaction this is less than a run may last.
 _WITHIN = 120.0
@@ -75,9 +74,3 @@ def _show(context: dg.OpExecutionContext, postgres: Postgres, refreshed: Refresh
         shown = asset_metadata.current_metadata(connection, AGGREGATES)
     for name, metadata in shown.items():
         context.log_event(dg.AssetMaterialization(asset_key(name), metadata={**metadata, **done}))
-
-
-@dg.job(name=JOB, description="Merges new and late events into the aggregates. Requested by the sensor dirty_buckets.")
-def refresh_aggregates() -> None:
-    """One op."""
-    merge_new_events()

@@ -1,7 +1,7 @@
-"""The job `fill_history`: rebuilds days that aggregates lack, for some minutes, and shows what is left.
+"""The op of the job `fill_history`: rebuilds days that aggregates lack, for some minutes, and shows what is left.
 
-What belongs here: its op and what it reports. What does not: which days are next (`history`), their rebuilding
-(`rebuild`), and when it is requested (`sensors.aggregate_history`).
+What belongs here: what it reports. What does not: which days are next (`history`), their rebuilding (`rebuild`), the
+job (`orchestration.jobs`), and when it is requested (`sensors.aggregate_history`).
 """
 
 import dagster as dg
@@ -14,7 +14,6 @@ from assets.aggregates.writer import AggregateWriter
 from monitoring.metrics.resource import Metrics
 from resources.postgres import Postgres, no_rows_in_errors
 
-JOB = "fill_history"
 OP_NAME = "rebuild_missing_days"
 # A run is as long as it takes for others of its queue not to wait for it; what is left is the next run's.
 _WITHIN = 300.0
@@ -46,9 +45,3 @@ def _fill(context: dg.OpExecutionContext, aggregates: AggregateWriter, postgres:
         shown = asset_metadata.current_metadata(connection, names)
     for name in names:
         context.log_event(dg.AssetMaterialization(asset_key(name), metadata=shown[name]))
-
-
-@dg.job(name=JOB, description="Rebuilds days that aggregates lack. Requested by the sensor aggregate_history.")
-def fill_history() -> None:
-    """One op."""
-    fill()
