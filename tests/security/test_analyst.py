@@ -176,3 +176,14 @@ def test_what_an_analyst_can_still_use_up_which_is_why_there_are_alerts(open_wor
             for _ in range(20):
                 telling.execute(f"notify x, '{'y' * 7900}'".encode())
             assert open_world.one("select pg_notification_queue_usage()") > 0
+
+
+def test_each_nested_savepoint_of_an_analyst_can_hold_a_lock_which_is_why_the_docs_say_so(open_world: World) -> None:
+    with connect(open_world) as session:
+        session.execute(READ_WRITE.encode())
+        session.execute("begin")
+        for number in range(10):
+            session.execute(f"savepoint s{number}; alter role {ROLE} set work_mem = '{number + 1}MB'".encode())
+        held = "select count(*) from pg_locks where pid = pg_backend_pid() and locktype = 'transactionid'"
+        assert session.execute(held.encode()).fetchone() == (11,)
+        session.execute("rollback")
