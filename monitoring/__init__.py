@@ -3,8 +3,3 @@
 What belongs here: what shows how Millrace does, and what raises alerts. What does not: anything that an event passes
 through. The code of the dashboards (`grafana`) is not part of the installed package; the rest is.
 """
-
-from pathlib import Path
-
-FOLDER = Path(__file__).parent
-"""Where the rules of Prometheus and the routes of Alertmanager are."""

@@ -1,11 +1,11 @@
 """Who is told of alerts, from the settings.
 
-What belongs here: that translation. What does not: how Alertmanager is told (`monitoring.alertmanager_config`).
+What belongs here: that translation. What does not: how Alertmanager is told (`infra.local.alertmanager_config`).
 """
 
 from pydantic import SecretStr
 
-from monitoring.alertmanager_config import Email, Receivers
+from infra.local.alertmanager_config import Email, Receivers
 from orchestration.settings import Settings
 
 

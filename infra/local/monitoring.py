@@ -1,7 +1,8 @@
 """Pushgateway, Prometheus and Alertmanager for one machine: their settings and start commands.
 
 What belongs here: how they are run, and whether they can be. What does not: finding and fetching their programs
-(`binaries`, `debian`), and what their configuration says (`monitoring`).
+(`binaries`, `debian`), and what their configuration says (`prometheus_config`, `alertmanager_config`, and the files in
+`monitoring/`).
 
 They are optional, all three or none: where a program is missing and cannot be fetched, Millrace runs without metrics.
 `python -m infra.local.monitoring` (`make monitoring`) makes sure that they are there.
@@ -13,9 +14,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from infra.local import apt, binaries, debian, files
+from infra.local import alertmanager_config, apt, binaries, debian, files, prometheus_config
 from infra.local.services import HOST, LocalError, LocalService, answers_http
-from monitoring import FOLDER, alertmanager_config, prometheus_config
+
+FOLDER = Path(__file__).parents[2] / "monitoring"
+"""Where the rules of Prometheus and the routes of Alertmanager are; installed beside the packages, too."""
 
 PUSHGATEWAY, PROMETHEUS, ALERTMANAGER = NAMES = ("pushgateway", "prometheus", "alertmanager")
 

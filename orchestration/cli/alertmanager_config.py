@@ -1,7 +1,7 @@
 """`millrace alertmanager-config`: Alertmanager's configuration with the receivers of the settings, for a server.
 
 What belongs here: the command. What does not: routes (`monitoring/alertmanager`) and rendering
-(`monitoring.alertmanager_config`).
+(`infra.local.alertmanager_config`).
 """
 
 import os
@@ -38,9 +38,9 @@ def alertmanager_config(output: Path | None) -> None:
 
     What it prints holds the secrets of the settings. It needs no other setting, and reaches for no service.
     """  # noqa: D301 - click's \b is that very character
+    from infra.local import alertmanager_config as alertmanager
     from infra.local import files
-    from monitoring import FOLDER
-    from monitoring import alertmanager_config as alertmanager
+    from infra.local.monitoring import FOLDER
     from orchestration.receivers import receivers
 
     settings = settings_module.load({**os.environ, **settings_module.PLACES})

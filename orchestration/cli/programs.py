@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 
 from infra.local import files, monitoring, postgres, state
+from infra.local.alertmanager_config import Receivers
 from infra.local.plan import Application
 from infra.local.services import HOST, LocalService, answers_http, answers_tcp, tail
 from infra.postgres import analyst_role
-from monitoring.alertmanager_config import Receivers
 from orchestration import settings as settings_module
 from orchestration.dagster_runtime import health, instance
 from orchestration.receivers import receivers

@@ -12,7 +12,6 @@ import yaml
 
 from infra.local import embedded, files, monitoring, state
 from infra.local.harness import Running, running
-from monitoring import FOLDER
 from orchestration.cli import programs
 from tests.local.test_stack import eventually
 from tests.support.monitoring import program, require
@@ -80,7 +79,7 @@ def test_prometheus_starts_again_on_its_data_after_it_was_killed(watch: Running)
 
 
 def test_prometheus_accepts_the_configuration_as_it_stands_and_as_the_stack_renders_it(tmp_path: Path) -> None:
-    source = FOLDER
+    source = monitoring.FOLDER
     monitoring.prepare("prometheus", tmp_path / "a prometheus", {"prometheus": 1, "pushgateway": 2, "webserver": 3})
     promtool = program("promtool")
     for path in (source / "prometheus" / "prometheus.yml", tmp_path / "a prometheus" / "prometheus.yml"):

@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner
 
 from infra.local import monitoring
-from monitoring.alertmanager_config import Email, Receivers, rendered
+from infra.local.alertmanager_config import Email, Receivers, rendered
 from orchestration import settings as settings_module
 from orchestration.cli.alertmanager_config import alertmanager_config
 from orchestration.receivers import receivers

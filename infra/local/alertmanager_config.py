@@ -1,6 +1,6 @@
-"""Alertmanager's configuration with somebody to tell: webhook, Slack and e-mail put into the receiver `default`.
+"""Alertmanager's configuration with receivers: webhook, Slack and e-mail put into the receiver `default`.
 
-What belongs here: receivers. What does not: who is told of what and when (`monitoring/alertmanager`), and the settings
+What belongs here: receivers. What does not: which alerts go where (`monitoring/alertmanager`), and the settings
 that receivers are made from (`orchestration.settings`). What is rendered may hold secrets: its owner's only.
 """
 

@@ -1,4 +1,4 @@
-"""Prometheus's configuration for a place other than the Compose network that it is written for.
+"""Prometheus's configuration for another network than that of Compose, for which it is written.
 
 What belongs here: replacing addresses. What does not: intervals, jobs and rules (`monitoring/prometheus`).
 """
