@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from dagster import DagsterInstance
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from rich.console import Console
 
 from assets.aggregates.assets import DAILY, HOURLY, OVERALL, OVERALL_OP
@@ -19,7 +20,6 @@ from orchestration.dagster_runtime import instance as home
 from orchestration.jobs import DAYS_JOB, HOURS_JOB, OVERALL_JOB
 from orchestration.launch import LaunchError, follow, launch, workspace
 from orchestration.settings import Settings, variable
-from sensors.close_schedules import RANGE_END, RANGE_START
 
 
 class BackfillError(Exception):
@@ -53,7 +53,12 @@ def parts(span: HourRange, names: frozenset[str]) -> Iterator[Part]:
     last = span.high - timedelta(microseconds=1)
     for job, tables, key in ((HOURS_JOB, HOURLY, hour_key), (DAYS_JOB, DAILY, day_key)):
         if chosen := tuple(name for name in tables if name in names):
-            yield Part(job, chosen, {RANGE_START: key(span.low), RANGE_END: key(last)}, {})
+            yield Part(
+                job,
+                chosen,
+                {ASSET_PARTITION_RANGE_START_TAG: key(span.low), ASSET_PARTITION_RANGE_END_TAG: key(last)},
+                {},
+            )
     if chosen := tuple(name for name in OVERALL if name in names):
         config = {"first_day": day_key(span.low), "last_day": day_key(last)}
         yield Part(OVERALL_JOB, chosen, {}, {"ops": {OVERALL_OP: {"config": config}}})

@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
+from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 
 from assets.aggregates.assets import DAILY, HOURLY, OVERALL
 from assets.aggregates.fill_op import fill
@@ -40,8 +42,8 @@ def ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.assets(EVENTS, DEAD_LETTERS),
         description="Executes one plan of Kafka ranges. Runs are requested by the sensor kafka_offsets.",
         tags={
-            "dagster-celery/queue": QUEUE,
-            "dagster/max_runtime": str(round(settings.run_max_runtime.total_seconds())),
+            DAGSTER_CELERY_QUEUE_TAG: QUEUE,
+            MAX_RUNTIME_SECONDS_TAG: str(round(settings.run_max_runtime.total_seconds())),
         },
     )
 

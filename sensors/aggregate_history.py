@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from assets.aggregates import history
 from assets.aggregates.funnel import Funnel
@@ -100,6 +101,6 @@ def aggregate_history_sensor(world: AggregateHistory, interval: timedelta, queue
         elif why := why_no_run_can_be_sent(context.instance, queue):
             yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {lacking}")
         else:
-            yield dg.RunRequest(tags={"dagster/max_runtime": str(round(_MAX_RUNTIME.total_seconds()))})
+            yield dg.RunRequest(tags={MAX_RUNTIME_SECONDS_TAG: str(round(_MAX_RUNTIME.total_seconds()))})
 
     return _sensor

@@ -12,12 +12,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.aggregates.assets import DAILY, HOURLY
 from assets.aggregates.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
 
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _MOST_HOURS, _MOST_DAYS = 24, 3
 
 
@@ -110,4 +110,4 @@ def close_schedules(history_start: date, jobs: CloseJobs) -> list[dg.ScheduleDef
 def _request(keys: Iterable[str]) -> dg.RunRequest:
     """One run for the range. Without a run key: a failed run is made up for by the next one."""
     first, last = keys
-    return dg.RunRequest(tags={RANGE_START: first, RANGE_END: last})
+    return dg.RunRequest(tags={ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last})

@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
+from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 
 from assets.aggregates.refresh_op import QUEUE
 from resources import locks
@@ -128,8 +130,8 @@ def dirty_buckets_sensor(world: DirtyBuckets, interval: timedelta) -> dg.SensorD
             # and not by the job: a run that a person starts goes to the default one.
             yield dg.RunRequest(
                 tags={
-                    "dagster-celery/queue": QUEUE,
-                    "dagster/max_runtime": str(round(_MAX_RUNTIME.total_seconds())),
+                    DAGSTER_CELERY_QUEUE_TAG: QUEUE,
+                    MAX_RUNTIME_SECONDS_TAG: str(round(_MAX_RUNTIME.total_seconds())),
                     "contract": str(waiting.events),
                 }
             )

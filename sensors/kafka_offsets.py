@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
+from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 
 from assets.ingest import ledger_queries, unconfigured_topics, unreadable, withheld
 from assets.ingest.asset import LANE_TAG, QUEUE, config_of
@@ -152,8 +154,8 @@ def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: 
                 tags={
                     LANE_TAG: str(each.lane),
                     "millrace/offsets": str(each.size),
-                    "dagster-celery/queue": QUEUE,
-                    "dagster/max_runtime": str(round(max_runtime.total_seconds())),
+                    DAGSTER_CELERY_QUEUE_TAG: QUEUE,
+                    MAX_RUNTIME_SECONDS_TAG: str(round(max_runtime.total_seconds())),
                 },
             )
         if not plans:

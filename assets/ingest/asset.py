@@ -92,19 +92,18 @@ def ingest_asset(topics: tuple[str, ...]) -> dg.AssetsDefinition:
                 EVENTS,
                 deps=sources,
                 group_name="raw",
-                kinds={"postgres"},
+                kinds={"kafka", "postgres"},
                 description="One row an event, each exactly once; partitioned by day. Table `raw.events`.",
             ),
             dg.AssetSpec(
                 DEAD_LETTERS,
                 deps=sources,
                 group_name="raw",
-                kinds={"postgres"},
+                kinds={"kafka", "postgres"},
                 description="Records that are no valid events, byte for byte, with a code and a reason. "
                 "Table `raw.dead_letters`.",
             ),
         ],
-        op_tags={"dagster/compute_kind": "kafka"},
     )
     def _ingest(
         context: dg.AssetExecutionContext,

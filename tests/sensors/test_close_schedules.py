@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.aggregates.assets import HOURLY
 from assets.aggregates.periods import HOUR, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
 from orchestration.definitions import build_defs
-from sensors.close_schedules import RANGE_END, RANGE_START, candidates, closed_in, to_close
+from sensors.close_schedules import candidates, closed_in, to_close
 from tests.support.world import World, encoded, event
 
 NOON = datetime(2026, 5, 18, 12, tzinfo=UTC)
@@ -80,9 +81,11 @@ def test_a_closed_hour_shows_its_rows_its_drift_and_that_it_is_exact(
     world.ingest()
     defs = build_defs(world.settings, world.worker, world.aggregates)
     request = requested(defs, instance, "close_hours", hour + HOUR + timedelta(minutes=3))
-    assert request.tags[RANGE_END] == hour_key(hour)
+    assert request.tags[ASSET_PARTITION_RANGE_END_TAG] == hour_key(hour)
     job = defs.resolve_job_def("rebuild_hourly_tables")
-    result = job.execute_in_process(instance=instance, tags={**request.tags, RANGE_START: hour_key(hour - HOUR)})
+    result = job.execute_in_process(
+        instance=instance, tags={**request.tags, ASSET_PARTITION_RANGE_START_TAG: hour_key(hour - HOUR)}
+    )
     assert result.success
     made = [
         e for e in result.asset_materializations_for_node("rebuild_hours") if e.asset_key == asset_key("events_hourly")
@@ -93,7 +96,7 @@ def test_a_closed_hour_shows_its_rows_its_drift_and_that_it_is_exact(
     assert [each.partition for each in made if "newest_rows" in each.metadata] == [hour_key(hour)]
     assert world.one("select sum(events)::int from analytics.events_hourly") == 5
     again = requested(defs, instance, "close_hours", hour + HOUR + timedelta(minutes=3))
-    assert again.tags[RANGE_START] < hour_key(hour), "the hours before were never closed"
+    assert again.tags[ASSET_PARTITION_RANGE_START_TAG] < hour_key(hour), "the hours before were never closed"
 
 
 @pytest.mark.services
@@ -104,9 +107,9 @@ def test_a_closed_day_is_one_run_of_all_daily_tables(world: World, instance: dg.
     defs = build_defs(world.settings, world.worker, world.aggregates)
     request = requested(defs, instance, "close_days", day + timedelta(minutes=10))
     yesterday = f"{day - timedelta(days=1):%Y-%m-%d}"
-    assert request.tags[RANGE_END] == yesterday
+    assert request.tags[ASSET_PARTITION_RANGE_END_TAG] == yesterday
     result = defs.resolve_job_def("rebuild_daily_tables").execute_in_process(
-        instance=instance, tags={RANGE_START: yesterday, RANGE_END: yesterday}
+        instance=instance, tags={ASSET_PARTITION_RANGE_START_TAG: yesterday, ASSET_PARTITION_RANGE_END_TAG: yesterday}
     )
     made = result.asset_materializations_for_node("rebuild_days")
     assert {each.asset_key.path[-1]: each.metadata["dagster/row_count"].value for each in made} == {
