@@ -243,7 +243,8 @@ class AggregateWriter:
         def work(connection: Connection) -> None:
             connection.execute(_BEGIN)
             history.follow(connection, self.funnel)
-            self._commit(connection)
+            self.failpoint("definitions_before_commit")
+            commit(connection)
 
         self._try(work)
 
