@@ -3,7 +3,9 @@
 What belongs here: packing claims, the Lua call, and the judgement of what was found. What does not: PostgreSQL's say
 on what Redis leaves undecided (`store`).
 
-A claim is the coordinate of the record that first showed an id, when it says it occurred, and a hash of its bytes.
+A claim is the coordinate of the record that first showed an id, when it says it occurred, and a digest of its bytes
+and its coordinate. The digest is keyed: who can write to Redis has not the key, which PostgreSQL holds, so he can
+neither make up the claim of a record nor move a true one to an offset that is committed.
 """
 
 import hashlib
@@ -23,8 +25,9 @@ from resources.redis import Redis, RedisUnavailable
 # One script call blocks Redis for everybody: 2,000 ids take about 10 ms.
 _IDS_PER_CALL = 2_000
 _PREFIX = b"mr:"
+_DIGEST_SIZE = 8
 _PLACE = struct.Struct(">16si")
-_REST = struct.Struct(">qq8s")
+_OFFSET_AND_TIME = struct.Struct(">qq")
 _CLAIM = struct.Struct(">16siqq8s")
 _SCRIPT = resources.files("assets.ingest").joinpath("claim.lua").read_bytes()
 _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # Redis names scripts so
@@ -67,7 +70,7 @@ def judge_claim(
     """What the claim found under an id means for the record `mine`.
 
     Args:
-        mine: the record's own claim.
+        mine: the record's own claim, with the digest that its bytes would have at the coordinate that `found` names.
         found: what Redis holds.
         earlier: coordinates of this chunk that come before the record and will be stored with it.
         books: what is committed.
@@ -85,28 +88,30 @@ class RedisAnswer(NamedTuple):
     claims: list[bytes]
     found: dict[int, bytes] | None
     seconds: float
+    key: bytes
 
 
-def claim_ids(redis: Redis, decoded: Decoded, window_ms: int) -> RedisAnswer:
+def claim_ids(redis: Redis, decoded: Decoded, window_ms: int, key: bytes) -> RedisAnswer:
     """Claim the ids of a chunk's events. May be done before the chunk before it is committed.
 
     Args:
         redis: down, hung or empty is fine.
         decoded: the chunk.
         window_ms: how long an id is remembered.
+        key: of the digests, `ledger_queries.claim_key`.
     """
     began = time.monotonic()
-    claims = _pack(decoded)
+    claims = _pack(decoded, key)
     found: dict[int, bytes] | None = {}
     if claims:
         try:
             found = redis.call(lambda client: _ask(client, decoded.accepted, claims, window_ms))
         except RedisUnavailable:
             found = None
-    return RedisAnswer(claims, found, time.monotonic() - began)
+    return RedisAnswer(claims, found, time.monotonic() - began, key)
 
 
-def read_claims(redis: Redis, decoded: Decoded) -> RedisAnswer:
+def read_claims(redis: Redis, decoded: Decoded, key: bytes) -> RedisAnswer:
     """What is claimed of a chunk's ids, without claiming any.
 
     For records whose offsets are committed already: a claim of theirs would be believed before they are stored.
@@ -120,7 +125,7 @@ def read_claims(redis: Redis, decoded: Decoded) -> RedisAnswer:
             found.update((first + i, claim) for i, claim in enumerate(answer) if claim is not None)
     except RedisUnavailable:
         found = None
-    return RedisAnswer(_pack(decoded), found, time.monotonic() - began)
+    return RedisAnswer(_pack(decoded, key), found, time.monotonic() - began, key)
 
 
 def deduplicate(decoded: Decoded, asked: RedisAnswer, books: Callable[[], CommittedOffsets]) -> Deduplicated:
@@ -134,20 +139,37 @@ def deduplicate(decoded: Decoded, asked: RedisAnswer, books: Callable[[], Commit
     if asked.found is None:
         return Deduplicated(decoded.accepted, [], {}, degraded=True, claim_seconds=asked.seconds)
     began = time.monotonic()
-    rows, duplicates, undecided = _sort(decoded.chunk, decoded.accepted, asked.claims, asked.found, books)
+    rows, duplicates, undecided = _sort(decoded.chunk, decoded.accepted, asked, books)
     seconds = asked.seconds + time.monotonic() - began
     return Deduplicated(rows, duplicates, undecided, degraded=False, claim_seconds=seconds)
 
 
-def _pack(decoded: Decoded) -> list[bytes]:
+def _digest(key: bytes, value: bytes, place: bytes, offset: bytes) -> bytes:
+    """Of a record's bytes at its place (topic id, partition) and offset, each as it is packed.
+
+    The coordinate goes into BLAKE2b's own parameters, which costs nothing and copies no value.
+    """
+    return hashlib.blake2b(
+        value, digest_size=_DIGEST_SIZE, key=key, salt=place[:16], person=place[16:] + offset
+    ).digest()
+
+
+def _pack(decoded: Decoded, key: bytes) -> list[bytes]:
     chunk = decoded.chunk
     prefixes = [_PLACE.pack(r.topic_partition.topic_id.bytes, r.topic_partition.partition) for r in chunk.ranges]
-    records, sources, rest, digest = chunk.records, chunk.sources, _REST.pack, hashlib.blake2b
-    return [
-        prefixes[sources[i]]
-        + rest(records[i].offset(), event.occurred_at, digest(records[i].value() or b"", digest_size=8).digest())
-        for i, event in decoded.accepted
-    ]
+    records, sources, pack = chunk.records, chunk.sources, _OFFSET_AND_TIME.pack
+    claims: list[bytes] = []
+    for i, event in decoded.accepted:
+        record, place = records[i], prefixes[sources[i]]
+        offset_and_time = pack(record.offset(), event.occurred_at)
+        claims.append(place + offset_and_time + _digest(key, record.value() or b"", place, offset_and_time[:8]))
+    return claims
+
+
+def _as_if_there(key: bytes, value: bytes, mine: bytes, found: bytes) -> Claim:
+    """The record's own claim, with the digest that its bytes have at the coordinate that `found` names."""
+    size = _PLACE.size
+    return _unpack(mine)._replace(digest=_digest(key, value, found[:size], found[size : size + 8]))
 
 
 def _unpack(packed: bytes) -> Claim:
@@ -179,10 +201,10 @@ def _evaluate(client: Any, arguments: tuple[Any, ...]) -> list[Any]:
 def _sort(
     chunk: Chunk,
     events: Sequence[Accepted],
-    claims: Sequence[bytes],
-    found: Mapping[int, bytes],
+    asked: RedisAnswer,
     books: Callable[[], CommittedOffsets],
 ) -> tuple[list[Accepted], list[int], dict[int, int]]:
+    claims, found = asked.claims, asked.found or {}
     others = {i: packed for i, packed in found.items() if packed != claims[i] and len(packed) == _CLAIM.size}
     if not others:
         return list(events), [], {}
@@ -195,7 +217,8 @@ def _sort(
         packed = others.get(i)
         if packed is not None:
             theirs = _unpack(packed)
-            verdict = judge_claim(_unpack(claims[i]), theirs, earlier, known)
+            mine = _as_if_there(asked.key, chunk.records[event.position].value() or b"", claims[i], packed)
+            verdict = judge_claim(mine, theirs, earlier, known)
             if verdict is ClaimVerdict.DUPLICATE:
                 duplicates.append(event.position)
                 continue

@@ -37,6 +37,12 @@ def read_committed(connection: Connection) -> CommittedOffsets:
     return CommittedOffsets(committed_offsets(connection), gaps)
 
 
+def claim_key(connection: Connection) -> bytes | None:
+    """The key that makes claims of this database proofs."""
+    row = connection.execute("select key from ops.claim_key").fetchone()
+    return None if row is None else row[0]
+
+
 def last_progress(connection: Connection, run_ids: Collection[str], within: timedelta) -> set[str]:
     """Those of the runs that committed something lately."""
     query = "select distinct run_id from ops.batches where run_id = any(%s) and committed_at > clock_timestamp() - %s"

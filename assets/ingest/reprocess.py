@@ -9,20 +9,18 @@ to look; PostgreSQL decides; and the claims are made afterwards.
 import time
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import timedelta
 
-from assets.ingest import frame
-from assets.ingest.dedup import CommittedOffsets, claim_ids, deduplicate, read_claims
+from assets.ingest import frame, run
+from assets.ingest.dedup import CommittedOffsets, deduplicate, read_claims
 from assets.ingest.model import Decoded
 from assets.ingest.store import Prepared
 from assets.ingest.worker import Worker
 
-_MILLISECOND = timedelta(milliseconds=1)
-
 
 def prepare(worker: Worker, decoded: Decoded) -> Prepared:
     """Ready to store."""
-    asked = read_claims(worker.redis, decoded)
+    run.read_claim_key(worker)
+    asked = read_claims(worker.redis, decoded, worker.claim_key)
     claimed = replace(
         deduplicate(decoded, asked, lambda: CommittedOffsets({}, {})), rows=decoded.accepted, duplicates=[]
     )
@@ -35,4 +33,4 @@ def claim(worker: Worker, decoded: Decoded, positions: Collection[int]) -> None:
     """After the COMMIT: claim the ids of those that are stored."""
     wanted = set(positions)
     there = [accepted for accepted in decoded.accepted if accepted.position in wanted]
-    claim_ids(worker.redis, replace(decoded, accepted=there), worker.limits.dedup_window // _MILLISECOND)
+    run.claim(worker, replace(decoded, accepted=there))

@@ -120,7 +120,14 @@ def _tuned_interpreter() -> Generator[None]:
 
 def claim(worker: Worker, decoded: Decoded) -> RedisAnswer:
     """Claim the ids of a chunk."""
-    return claim_ids(worker.redis, decoded, worker.limits.dedup_window // _MILLISECOND)
+    return claim_ids(worker.redis, decoded, worker.limits.dedup_window // _MILLISECOND, worker.claim_key)
+
+
+def read_claim_key(worker: Worker) -> None:
+    """Once a run, before it claims: the claiming is another thread's, which has no connection."""
+    key = read(worker, ledger_queries.claim_key)
+    if key is not None:
+        worker.claim_key = key
 
 
 def prepare(worker: Worker, decoded: Decoded, asked: RedisAnswer) -> Prepared:
@@ -171,6 +178,7 @@ def _decoded_ahead(
 ) -> Generator[tuple[Decoded, RedisAnswer], None, None]:
     """Decoded and claimed chunks, the next two always in the making; at most three are in memory at a time."""
     known = log_replacement.with_retry(worker, lambda connection: anchors.read(connection, ranges), log)
+    read_claim_key(worker)
     limits = worker.limits.pull(linger=True)
     alone = partial(worker.kafka.consumer, **BATCH_BY_BATCH)
     chunks = Puller(worker.kafka, worker.consumer(), ranges, limits, known=known, alone=alone).chunks()

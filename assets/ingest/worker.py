@@ -5,8 +5,10 @@ Nothing is opened before its first use, so that a process may be forked with a W
 """
 
 import os
+import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from logging import Logger
 
 from confluent_kafka import Consumer, TopicPartition
@@ -68,6 +70,8 @@ class Worker:
     partitions: Partitions = field(default_factory=Partitions, repr=False)
     pending: Totals = field(default_factory=Totals, repr=False)
     """What is to be counted and no transaction of its own did: the next one that commits does, or `flush`."""
+    claim_key: bytes = field(default_factory=partial(secrets.token_bytes, 32), repr=False)
+    """Of the claims in Redis: the database's, as the last run read it; before that one by which no claim is a proof."""
     _consumer: "tuple[int, Consumer] | None" = field(default=None, repr=False)
     _database: StoreConnection | None = field(default=None, repr=False)
 

@@ -68,6 +68,7 @@ def test_who_holds_all_locks_that_an_analyst_can_have_stops_no_event(open_world:
         "create publication mine",
         "select query_to_xml('select * from ops.batches', true, true, '')",
         "do $$ begin execute 'select * from ops.erasure_key'; end $$",
+        "do $$ begin execute 'select * from ops.claim_key'; end $$",
         "select d from raw.dead_letters as d",
         "select * from raw.events for key share",
         "lock table raw.events in share mode",

@@ -131,6 +131,7 @@ def test_the_upkeep_and_dagsters_own_tables_need_no_more(limited: World, tmp_pat
         "delete from ops.totals",
         "update ops.erasure_key set key = '\\x00'",
         "delete from ops.erasure_key",
+        "update ops.claim_key set key = '\\x00'",
         "delete from ops.erasures",
         "update ops.alembic_version set version_num = 'x'",
         "alter function pg_catalog.now() owner to current_user",

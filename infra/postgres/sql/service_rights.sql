@@ -5,6 +5,7 @@ with less (relation, rights) as (
     values
     ('ops.alembic_version', 'select'),
     -- Who took these away would bring back erased users, hide losses or read records a second time.
+    ('ops.claim_key', 'select'),
     ('ops.erasure_key', 'select, insert'),
     ('ops.erasures', 'select, insert, update'),
     ('ops.gaps', 'select, insert'),

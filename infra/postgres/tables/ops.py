@@ -213,6 +213,16 @@ erasure_key = Table(
     comment="The key of the hashes in erasures.",
 )
 
+claim_key = Table(
+    "claim_key",
+    metadata,
+    column("one", Boolean, "There is one row", primary_key=True, server_default=text("true")),
+    column("key", BYTEA, "Random, 32 bytes, made by the migration"),
+    CheckConstraint("one", name="one"),
+    schema="ops",
+    comment=("The key of the digests in Redis' claims: who can write to Redis and does not know it can prove nothing."),
+)
+
 audit_log = Table(
     "audit_log",
     metadata,

@@ -1,0 +1,143 @@
+"""Who can write to the claims' Redis makes no true event a duplicate; PostgreSQL decides what a claim does not prove.
+
+What belongs here: forged, moved and old claims in a real Redis. What does not: the judgement alone, which is
+`ingest.test_claim`.
+"""
+
+import hashlib
+import struct
+from collections.abc import Generator
+from typing import Any
+from uuid import UUID
+
+import pytest
+import redis
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from contract.decode import Event
+from tests.support.world import World, encoded, event, out_of_balance
+
+pytestmark = pytest.mark.services
+
+# What every release writes: topic id, partition, offset, time, digest.
+CLAIM = struct.Struct(">16siqq8s")
+
+
+@pytest.fixture
+def server(world: World) -> Generator["redis.Redis"]:
+    with redis.Redis.from_url(world.settings.redis_url) as client:
+        yield client
+
+
+def decoded(world: World, value: bytes) -> Event:
+    found = world.worker.decoder.decode(value, 2**52)
+    assert isinstance(found, Event)
+    return found
+
+
+def topic_id(world: World) -> UUID:
+    return world.one("select topic_id from ops.offsets where topic = %s", world.topic)
+
+
+def plain(value: bytes) -> bytes:
+    """What the releases before wrote, and what anybody can compute who knows the bytes."""
+    return hashlib.blake2b(value, digest_size=8).digest()
+
+
+def forge(server: Any, world: World, value: bytes, offset: int, digest: bytes) -> None:
+    event_ = decoded(world, value)
+    claim = CLAIM.pack(topic_id(world).bytes, 0, offset, event_.occurred_at, digest)
+    server.set(b"mr:" + event_.event_id, claim, px=600_000)
+
+
+def expire(world: World, before: int) -> None:
+    admin = AdminClient({"bootstrap.servers": world.settings.kafka_bootstrap_servers})
+    admin.delete_records([TopicPartition(world.topic, 0, before)])[TopicPartition(world.topic, 0)].result()
+
+
+def found_by(world: World) -> tuple[int, int]:
+    """Duplicates that Redis proved, and those that PostgreSQL found."""
+    [found] = world.query("select sum(duplicates_redis)::int, sum(duplicates_postgres)::int from ops.batches")
+    return found[0], found[1]
+
+
+def test_a_claim_that_somebody_made_up_suppresses_no_event(world: World, server: Any) -> None:
+    world.produce(encoded(*(event() for _ in range(3))))
+    world.ingest()
+    true = encoded(*(event() for _ in range(4)))
+    for value in true:
+        forge(server, world, value, 1, plain(value))  # offset 1 is committed
+    world.produce(true)
+    world.ingest()
+    assert world.totals()["stored"] == 7
+    assert world.totals()["duplicates"] == 0
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_no_claim_of_an_offset_before_the_first_that_was_read_is_a_proof(world: World, server: Any) -> None:
+    world.produce(encoded(*(event() for _ in range(5))))
+    expire(world, 4)
+    world.ingest()
+    true = encoded(*(event() for _ in range(3)))
+    for value, offset in zip(true, (-1, 0, 3), strict=True):
+        forge(server, world, value, offset, plain(value))
+    world.produce(true)
+    world.ingest()
+    assert world.totals()["stored"] == 4
+    assert world.totals()["duplicates"] == 0
+
+
+def test_a_true_claim_that_is_moved_to_a_committed_offset_suppresses_no_event(world: World, server: Any) -> None:
+    """A worker dies between the claim and the COMMIT, and somebody changes the coordinate in what it claimed."""
+    world.produce(encoded(event()))
+    world.ingest()
+    [value] = encoded(event())
+    world.produce([value])
+    world.set_failpoint("before_commit.kill")
+    assert world.run_elsewhere().wait(60) < 0
+    key = b"mr:" + decoded(world, value).event_id
+    place, partition, offset, occurred_at, digest = CLAIM.unpack(server.get(key))
+    assert offset == 1
+    server.set(key, CLAIM.pack(place, partition, 0, occurred_at, digest), px=600_000)
+    world.ingest()
+    assert world.totals()["stored"] == 2
+    assert out_of_balance(world.reconcile()) == []
+
+
+def test_a_digest_of_another_database_is_no_proof_in_this_one(world: World, server: Any) -> None:
+    [value] = encoded(event())
+    world.produce([value])
+    world.ingest()
+    world.query("update ops.claim_key set key = decode(repeat('5a', 32), 'hex')")
+    world.produce([value])
+    world.ingest()
+    assert found_by(world) == (0, 1)
+
+
+def test_a_claim_of_the_release_before_is_no_error_and_postgres_finds_the_duplicate(world: World, server: Any) -> None:
+    [value] = encoded(event())
+    world.produce([value])
+    world.ingest()
+    forge(server, world, value, 0, plain(value))
+    world.produce([value])
+    world.ingest()
+    assert found_by(world) == (0, 1)
+
+
+def test_what_is_no_claim_at_all_stops_nothing(world: World, server: Any) -> None:
+    values = encoded(*(event() for _ in range(4)))
+    for value, junk in zip(values, (b"", b"x", b"\xff" * CLAIM.size, b"y" * 100_000), strict=True):
+        server.set(b"mr:" + decoded(world, value).event_id, junk, px=600_000)
+    world.produce(values)
+    world.ingest()
+    assert world.totals()["stored"] == 4
+
+
+def test_true_duplicates_are_still_found_without_postgres(world: World) -> None:
+    values = encoded(*(event() for _ in range(50)))
+    world.produce(values)
+    world.ingest()
+    world.produce(values)
+    world.ingest(world.another_worker())
+    assert found_by(world) == (50, 0)
