@@ -76,6 +76,18 @@ test-aws: $(STAMP) ## The CloudFormation template: cfn-lint, and deployed agains
 monitoring: $(STAMP) ## Fetch Prometheus, Pushgateway and Alertmanager without root (Debian, Ubuntu; once, 36 MB)
 	@$(BIN)/python -m infra.local.monitoring
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## Decode values made up by chance, with another seed each time (FUZZ_SECONDS=60)
+	$(BIN)/python -m tests.contract.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(ARGS)
+
+# Every file that `make lock` writes; a package that the service does not know fails it, too (--strict).
+.PHONY: audit
+audit: $(STAMP) ## Known faults in the locked packages, by pip-audit (its own .venv-audit; asks PyPI's advisories)
+	@test .venv-audit/.installed -nt requirements/audit.txt || { $(PYTHON) -m venv .venv-audit && $(BIN)/uv pip sync --quiet \
+		--python .venv-audit/bin/python --require-hashes requirements/audit.txt && touch .venv-audit/.installed; }
+	for file in requirements/*.txt; do echo "$$file" && .venv-audit/bin/pip-audit --strict --progress-spinner off --disable-pip \
+		--require-hashes -r "$$file" $(ARGS) || failed=1; done; exit $${failed:-0}
+
 .PHONY: chaos
 chaos: $(STAMP) ## Kill processes at random under load and account for every record (CHAOS_SECONDS=600)
 	$(BIN)/pytest -m chaos -s $(ARGS)
@@ -125,6 +137,7 @@ lock: $(STAMP) ## Resolve the dependencies anew into requirements/*.txt, with ha
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) --all-extras -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) -c requirements/dev.txt requirements/kubernetes.in -o requirements/kubernetes.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) requirements/audit.in -o requirements/audit.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) -c requirements/dev.txt requirements/aws.in -o requirements/aws.txt
 
 .PHONY: docs

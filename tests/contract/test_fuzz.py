@@ -1,0 +1,29 @@
+"""A bounded run of the fuzzer, and that it would see a fault. `make fuzz` goes on for longer, with other seeds."""
+
+import pytest
+
+from contract.decode import Event
+from tests.contract import fuzz
+
+
+def test_thirty_thousand_values_made_of_the_hostile_corpus_are_each_decided():
+    tried, faults = fuzz.run(20261128, examples=30_000)
+    assert faults == []
+    assert tried == 30_000
+
+
+def test_some_of_them_are_events_and_most_codes_come_up():
+    made = fuzz.values(fuzz.Random(1))
+    found = [fuzz.DECODER.decode(next(made), fuzz.NOW_US) for _ in range(5_000)]
+    assert any(isinstance(each, Event) for each in found)
+    assert len({each.code for each in found if not isinstance(each, Event)}) >= 10
+
+
+def test_a_decoder_that_raises_is_seen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    class Broken:
+        def decode(self, *_: object) -> Event:
+            raise RecursionError
+
+    monkeypatch.setattr(fuzz, "DECODER", Broken())
+    assert fuzz.main(["--seconds", "1", "--seed", "7"]) == 1
+    assert "it raised RecursionError" in capsys.readouterr().out
