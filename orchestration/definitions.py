@@ -26,6 +26,7 @@ from contract.contract import Contract
 from monitoring.metrics.resource import Metrics
 from orchestration import jobs
 from orchestration import settings as settings_module
+from orchestration.dagster_resources import resources
 from orchestration.dagster_runtime.broker import DEFAULT_QUEUE
 from orchestration.factories import make_aggregates, make_metrics, make_worker
 from orchestration.settings import Settings
@@ -73,13 +74,7 @@ def build_defs(
             metrics_sensor(metrics, settings.metrics_interval),
         ],
         schedules=_schedules(settings),
-        resources={
-            "worker": worker,
-            "aggregates": aggregates,
-            "metrics": metrics,
-            "postgres": worker.postgres,
-            "upkeep": _upkeep(settings, worker, aggregates),
-        },
+        resources=resources(settings, worker, aggregates, metrics, _upkeep(settings, worker, aggregates)),
         # A run is one process: it was warm before the run came.
         executor=dg.in_process_executor,
     )
