@@ -132,7 +132,7 @@ def dirty_buckets_sensor(world: DirtyBuckets, interval: timedelta) -> dg.SensorD
                 tags={
                     DAGSTER_CELERY_QUEUE_TAG: QUEUE,
                     MAX_RUNTIME_SECONDS_TAG: str(round(_MAX_RUNTIME.total_seconds())),
-                    "contract": str(waiting.events),
+                    "millrace/events": str(waiting.events),
                 }
             )
 

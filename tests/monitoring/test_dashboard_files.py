@@ -109,7 +109,7 @@ def test_grafana_checks_the_databases_certificate_wherever_the_connection_is_enc
     assert grafana["environment"]["MILLRACE_ANALYST_SSLROOTCERT"].endswith(":-/run/secrets/ca.pem}")
     assert "ca.pem" in grafana["secrets"]
     said = re.compile(r"ssl_?mode\W{1,4}(require|prefer|allow|verify-ca)\b", re.IGNORECASE)
-    places = [p for folder in ("infra", "monitoring", "docs", "infra") for p in (root / folder).rglob("*")]
+    places = [p for folder in ("infra", "monitoring", "docs") for p in (root / folder).rglob("*")]
     texts = {
         p: p.read_text(errors="replace") for p in places if p.is_file() and p.suffix != ".pyc" and "adr" not in p.parts
     }

@@ -81,6 +81,7 @@ def test_new_events_are_taken_in_by_one_run_of_the_aggregates_queue(ticks: Ticks
     ticks.age(5)
     [request], _ = ticks.tick()
     assert request.tags["dagster-celery/queue"] == "aggregates"
+    assert request.tags["millrace/events"] == "2"
     assert request.run_key is None
     assert ticks.execute().success
     assert ticks.world.one("select sum(events)::int from analytics.events_hourly") == 2
