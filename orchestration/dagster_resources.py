@@ -2,7 +2,8 @@
 
 What belongs here: what is shown of each. What does not: making the clients (`factories`). No URL is shown, since one
 may carry a password: only hosts and names. A run is handed the client of its process, which stays warm from run to run;
-nothing is made or closed for a run. The settings decide; a run config that says something else is refused.
+nothing is made or closed for a run. The settings decide: the launchpad copies what is shown into a run's config, and a
+re-execution has it still when a setting has changed since.
 """
 
 from typing import Any, ClassVar, Self
@@ -36,17 +37,11 @@ class WarmResource(dg.ConfigurableResource[Any]):
         made.held, made.shown = held, shown
         return made(**shown)
 
-    def create_resource(self, context: dg.InitResourceContext) -> Any:  # noqa: ARG002 - Dagster passes it
-        """The object itself.
-
-        Raises:
-            dagster.Failure: a run config changes what is only shown.
-        """
+    def create_resource(self, context: dg.InitResourceContext) -> Any:
+        """The object itself. A run config that says something else than the settings is ignored, with a warning."""
         changed = sorted(name for name, value in self.shown.items() if getattr(self, name) != value)
-        if changed:
-            raise dg.Failure(
-                f"a run cannot change {', '.join(changed)}: leave out `resources` in its config, and change the setting"
-            )
+        if changed and context.log:
+            context.log.warning("the settings decide, the run's config is ignored: %s", ", ".join(changed))
         return self.held
 
 

@@ -37,7 +37,7 @@ def merge_new_events(
     postgres: dg.ResourceParam[Postgres],
     metrics: dg.ResourceParam[Metrics],
 ) -> None:
-    """Take in the events of all marks, then log how every table is."""
+    """Merge the events of all marks into the tables, then show how each table is."""
     try:
         _merge_new_events(context, config, aggregates, postgres)
     finally:

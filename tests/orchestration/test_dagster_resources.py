@@ -4,7 +4,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.errors import DagsterResourceFunctionError
 
 from assets.ingest.worker import Worker
 from orchestration import jobs
@@ -73,9 +72,12 @@ def test_run_after_run_is_handed_the_same_client_and_each_definitions_have_their
     assert run(other).output_for_node("use") == id(other)
 
 
-def test_a_run_that_changes_what_is_only_shown_is_refused() -> None:
-    said = shown(build_defs(SETTINGS))["worker"]
-    assert run(make_worker(SETTINGS), {"worker": {"config": said}}).success
-    with pytest.raises(DagsterResourceFunctionError) as refused:
-        run(make_worker(SETTINGS), {"worker": {"config": {**said, "lanes": 99}}})
-    assert "cannot change lanes" in str(refused.value.__cause__)
+def test_a_run_config_with_other_values_than_the_settings_is_ignored_with_a_warning(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The launchpad copies them into the config, and a re-execution keeps them."""
+    said, worker = shown(build_defs(SETTINGS))["worker"], make_worker(SETTINGS)
+    assert run(worker, {"worker": {"config": said}}).success
+    assert "the settings decide" not in capfd.readouterr().err
+    assert run(worker, {"worker": {"config": {**said, "lanes": 99}}}).output_for_node("use") == id(worker)
+    assert "the run's config is ignored: lanes" in capfd.readouterr().err
