@@ -101,7 +101,10 @@ class Stack:
     def _services(
         self, names: Collection[str], chosen: Mapping[str, int], settings: Mapping[str, str]
     ) -> list[LocalService]:
-        services = [embedded.described(name, self.directory, chosen) for name in names]
+        # They connect to nothing, and what they need not know is not among their variables.
+        unknown = dict.fromkeys(settings, "")
+        described = [embedded.described(name, self.directory, chosen) for name in names]
+        services = [replace(each, environment={**unknown, **each.environment}) for each in described]
         return services + self._application.programs(self.directory, chosen, settings)
 
     def _fetch(self, report: Report) -> str:
