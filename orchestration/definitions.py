@@ -97,7 +97,7 @@ def _schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 
 def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
-    world = KafkaOffsets(
+    inputs = KafkaOffsets(
         worker.kafka,
         worker.postgres,
         settings.kafka_topics,
@@ -105,17 +105,17 @@ def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
         settings.progress_timeout,
         jobs.INGEST_JOB,
     )
-    return kafka_offsets_sensor(world, settings.sensor_interval, settings.run_max_runtime)
+    return kafka_offsets_sensor(inputs, settings.sensor_interval, settings.run_max_runtime)
 
 
 def _dirty_buckets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
-    world = DirtyBuckets(worker.postgres, settings.freshness, 2 * settings.progress_timeout, jobs.REFRESH_JOB)
-    return dirty_buckets_sensor(world, settings.sensor_interval)
+    inputs = DirtyBuckets(worker.postgres, settings.freshness, 2 * settings.progress_timeout, jobs.REFRESH_JOB)
+    return dirty_buckets_sensor(inputs, settings.sensor_interval)
 
 
 def _aggregate_history(worker: Worker, aggregates: AggregateWriter) -> dg.SensorDefinition:
-    world = AggregateHistory(worker.postgres, aggregates.funnel, jobs.FILL_JOB)
-    return aggregate_history_sensor(world, timedelta(seconds=30), DEFAULT_QUEUE)
+    inputs = AggregateHistory(worker.postgres, aggregates.funnel, jobs.FILL_JOB)
+    return aggregate_history_sensor(inputs, timedelta(seconds=30), DEFAULT_QUEUE)
 
 
 def _upkeep(settings: Settings, worker: Worker, aggregates: AggregateWriter) -> Upkeep:

@@ -84,19 +84,19 @@ class AggregateHistory:
         return self._warm
 
 
-def aggregate_history_sensor(world: AggregateHistory, interval: timedelta, queue: str) -> dg.SensorDefinition:
+def aggregate_history_sensor(inputs: AggregateHistory, interval: timedelta, queue: str) -> dg.SensorDefinition:
     """The sensor definition; its runs are in the default queue, where they delay neither ingest nor refresh."""
 
     @dg.sensor(
         name=NAME,
-        job_name=world.job_name,
+        job_name=inputs.job_name,
         minimum_interval_seconds=max(1, round(interval.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Has the days rebuilt that aggregates lack, in the background: one run at a time.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        lacking = world.lacking()
-        if why := why_not(lacking, world.last_run(context.instance) if lacking else None):
+        lacking = inputs.lacking()
+        if why := why_not(lacking, inputs.last_run(context.instance) if lacking else None):
             yield dg.SkipReason(why)
         elif why := why_no_run_can_be_sent(context.instance, queue):
             yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {lacking}")

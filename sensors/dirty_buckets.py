@@ -44,9 +44,9 @@ class Waiting(NamedTuple):
     at_work: bool = False
 
 
-def due(waiting: Waiting, patience: timedelta) -> bool:
+def due(waiting: Waiting, longest_wait: timedelta) -> bool:
     """Whether the oldest mark has waited for so long that a run is worth its costs."""
-    return waiting.oldest is not None and waiting.oldest >= patience
+    return waiting.oldest is not None and waiting.oldest >= longest_wait
 
 
 def believed(ages: list[timedelta], waiting: Waiting, timeout: timedelta) -> bool:
@@ -58,7 +58,7 @@ def believed(ages: list[timedelta], waiting: Waiting, timeout: timedelta) -> boo
     return any(age <= timeout or waiting.at_work for age in ages)
 
 
-def explain(waiting: Waiting, patience: timedelta, *, in_flight: bool) -> str:
+def explain(waiting: Waiting, longest_wait: timedelta, *, in_flight: bool) -> str:
     """Why no run is requested."""
     if waiting.oldest is None:
         return "every table is settled: ops.dirty_buckets is empty"
@@ -66,7 +66,7 @@ def explain(waiting: Waiting, patience: timedelta, *, in_flight: bool) -> str:
     what = f"{waiting.events:,} events on {waiting.hours} hours wait, the oldest for {seconds:.1f} s"
     if in_flight:
         return f"{what}; a run is at work on them"
-    return f"{what}; a run is requested after {patience.total_seconds():.0f} s (a third of MILLRACE_FRESHNESS)"
+    return f"{what}; a run is requested after {longest_wait.total_seconds():.0f} s (a third of MILLRACE_FRESHNESS)"
 
 
 @dataclass
@@ -80,7 +80,7 @@ class DirtyBuckets:
     _warm: WarmConnection | None = field(default=None, repr=False)
 
     @property
-    def patience(self) -> timedelta:
+    def longest_wait(self) -> timedelta:
         """How long a mark waits for others: the rest of the freshness is for the run."""
         return self.freshness / 3
 
@@ -107,22 +107,22 @@ class DirtyBuckets:
         return self._warm
 
 
-def dirty_buckets_sensor(world: DirtyBuckets, interval: timedelta) -> dg.SensorDefinition:
+def dirty_buckets_sensor(inputs: DirtyBuckets, interval: timedelta) -> dg.SensorDefinition:
     """The sensor definition."""
 
     @dg.sensor(
         name=NAME,
-        job_name=world.job_name,
+        job_name=inputs.job_name,
         minimum_interval_seconds=max(1, round(interval.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the run that merges new and late events into the aggregates, seconds after they came.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        waiting = world.waiting()
-        ready = due(waiting, world.patience)
-        in_flight = ready and world.in_flight(context.instance, waiting)
+        waiting = inputs.waiting()
+        ready = due(waiting, inputs.longest_wait)
+        in_flight = ready and inputs.in_flight(context.instance, waiting)
         if not ready or in_flight:
-            yield dg.SkipReason(explain(waiting, world.patience, in_flight=in_flight))
+            yield dg.SkipReason(explain(waiting, inputs.longest_wait, in_flight=in_flight))
         elif why := why_no_run_can_be_sent(context.instance, QUEUE):
             yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {waiting.events:,} events wait for it")
         else:

@@ -50,13 +50,13 @@ class Evaluated(NamedTuple):
     withheld: Sequence[Withheld]
 
 
-def in_flight(runs: Iterable[LaneRun], progressed: set[str], now: datetime, patience: timedelta) -> set[int]:
+def in_flight(runs: Iterable[LaneRun], progressed: set[str], now: datetime, timeout: timedelta) -> set[int]:
     """The lanes that have a run at work.
 
-    A run that is older than `patience` and committed nothing for as long is not believed: a killed worker leaves
+    A run that is older than `timeout` and committed nothing for as long is not believed: a killed worker leaves
     STARTED behind, a flushed broker STARTING. A second run beside a live one is harmless, the fence sees to that.
     """
-    return {r.lane for r in runs if now - r.created_at <= patience or r.run_id in progressed}
+    return {r.lane for r in runs if now - r.created_at <= timeout or r.run_id in progressed}
 
 
 @dataclass
@@ -67,7 +67,7 @@ class KafkaOffsets:
     postgres: Postgres
     topics: tuple[str, ...]
     limits: PlanLimits
-    patience: timedelta
+    timeout: timedelta
     job_name: str
     _warm: WarmConnection | None = field(default=None, repr=False)
     _left_out: LeftOut | None = field(default=None, repr=False)
@@ -111,9 +111,9 @@ class KafkaOffsets:
         ]
         names = [r.run_id for r in runs]
         progressed = (
-            self._asked().read(lambda c: ledger_queries.last_progress(c, names, self.patience)) if runs else set[str]()
+            self._asked().read(lambda c: ledger_queries.last_progress(c, names, self.timeout)) if runs else set[str]()
         )
-        return in_flight(runs, progressed, self._asked().read(database_now), self.patience)
+        return in_flight(runs, progressed, self._asked().read(database_now), self.timeout)
 
     def _asked(self) -> WarmConnection:
         if self._warm is None:
@@ -126,23 +126,23 @@ def _work(available: Iterable[Available], committed: dict[TopicIdPartition, int]
     return any(committed.get(TopicIdPartition(a.topic_id, a.partition), a.low) != a.high for a in available)
 
 
-def kafka_offsets_sensor(world: KafkaOffsets, interval: timedelta, max_runtime: timedelta) -> dg.SensorDefinition:
+def kafka_offsets_sensor(inputs: KafkaOffsets, interval: timedelta, max_runtime: timedelta) -> dg.SensorDefinition:
     """The sensor definition."""
 
     @dg.sensor(
         name=NAME,
-        job_name=world.job_name,
+        job_name=inputs.job_name,
         minimum_interval_seconds=max(1, round(interval.total_seconds())),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Plans the ingest: one run for each lane that has something to read and no run at work.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        plans, missing, stuck = world.evaluate(context.instance)
+        plans, missing, stuck = inputs.evaluate(context.instance)
         if missing:
             context.log.warning("missing Kafka topics: %s", ", ".join(missing))
         if stuck:
             context.log.warning("Kafka does not hand out %s", _listed(stuck))
-        if forgotten := world.left_out():
+        if forgotten := inputs.left_out():
             context.log.warning(unconfigured_topics.describe(forgotten))
         if plans and (why := why_no_run_can_be_sent(context.instance, QUEUE)):
             yield dg.SkipReason(f"Celery's broker takes no runs: {why}; {len(plans)} runs wait for it")

@@ -145,7 +145,7 @@ def _has_runs(connection: Connection) -> bool:
     return bool(row and row[0])
 
 
-def run_failures_sensor(world: RunFailures) -> dg.SensorDefinition:
+def run_failures_sensor(inputs: RunFailures) -> dg.SensorDefinition:
     """The sensor definition."""
 
     @dg.sensor(
@@ -156,6 +156,6 @@ def run_failures_sensor(world: RunFailures) -> dg.SensorDefinition:
         "or was quiet for an hour.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        return dg.SkipReason(world.tick(context.log))
+        return dg.SkipReason(inputs.tick(context.log))
 
     return _sensor

@@ -26,7 +26,7 @@ from resources.redis import Redis, RedisUnavailable
 _IDS_PER_CALL = 2_000
 _PREFIX = b"mr:"
 _DIGEST_SIZE = 8
-_PLACE = struct.Struct(">16si")
+_TOPIC_PARTITION = struct.Struct(">16si")
 _OFFSET_AND_TIME = struct.Struct(">qq")
 _CLAIM = struct.Struct(">16siqq8s")
 _SCRIPT = resources.files("assets.ingest").joinpath("claim.lua").read_bytes()
@@ -65,7 +65,7 @@ class CommittedOffsets:
 
 
 def judge_claim(
-    mine: Claim, found: Claim, earlier: Collection[tuple[TopicIdPartition, int]], books: CommittedOffsets
+    mine: Claim, found: Claim, earlier: Collection[tuple[TopicIdPartition, int]], committed: CommittedOffsets
 ) -> ClaimVerdict:
     """What the claim found under an id means for the record `mine`.
 
@@ -73,11 +73,11 @@ def judge_claim(
         mine: the record's own claim, with the digest that its bytes would have at the coordinate that `found` names.
         found: what Redis holds.
         earlier: coordinates of this chunk that come before the record and will be stored with it.
-        books: what is committed.
+        committed: what is committed.
     """
     if (found.topic_partition, found.offset) == (mine.topic_partition, mine.offset):
         return ClaimVerdict.OWN  # a retry, or a replay, of the same record
-    if found.digest == mine.digest and ((found.topic_partition, found.offset) in earlier or books.holds(found)):
+    if found.digest == mine.digest and ((found.topic_partition, found.offset) in earlier or committed.holds(found)):
         return ClaimVerdict.DUPLICATE
     return ClaimVerdict.UNDECIDED
 
@@ -128,19 +128,19 @@ def read_claims(redis: Redis, decoded: Decoded, key: bytes) -> RedisAnswer:
     return RedisAnswer(_pack(decoded, key), found, time.monotonic() - began, key)
 
 
-def deduplicate(decoded: Decoded, asked: RedisAnswer, books: Callable[[], CommittedOffsets]) -> Deduplicated:
+def deduplicate(decoded: Decoded, answer: RedisAnswer, committed: Callable[[], CommittedOffsets]) -> Deduplicated:
     """Sort the events of a chunk by what Redis answered.
 
     Args:
         decoded: the chunk.
-        asked: from `ask`.
-        books: asked only if some id was claimed by another record; the chunk before must be committed by then.
+        answer: from `claim_ids`.
+        committed: called only if some id was claimed by another record; the chunk before must be committed by then.
     """
-    if asked.found is None:
-        return Deduplicated(decoded.accepted, [], {}, degraded=True, claim_seconds=asked.seconds)
+    if answer.found is None:
+        return Deduplicated(decoded.accepted, [], {}, degraded=True, claim_seconds=answer.seconds)
     began = time.monotonic()
-    rows, duplicates, undecided = _sort(decoded.chunk, decoded.accepted, asked, books)
-    seconds = asked.seconds + time.monotonic() - began
+    rows, duplicates, undecided = _sort(decoded.chunk, decoded.accepted, answer, committed)
+    seconds = answer.seconds + time.monotonic() - began
     return Deduplicated(rows, duplicates, undecided, degraded=False, claim_seconds=seconds)
 
 
@@ -156,7 +156,9 @@ def _digest(key: bytes, value: bytes, place: bytes, offset: bytes) -> bytes:
 
 def _pack(decoded: Decoded, key: bytes) -> list[bytes]:
     chunk = decoded.chunk
-    prefixes = [_PLACE.pack(r.topic_partition.topic_id.bytes, r.topic_partition.partition) for r in chunk.ranges]
+    prefixes = [
+        _TOPIC_PARTITION.pack(r.topic_partition.topic_id.bytes, r.topic_partition.partition) for r in chunk.ranges
+    ]
     records, sources, pack = chunk.records, chunk.sources, _OFFSET_AND_TIME.pack
     claims: list[bytes] = []
     for i, event in decoded.accepted:
@@ -168,7 +170,7 @@ def _pack(decoded: Decoded, key: bytes) -> list[bytes]:
 
 def _as_if_there(key: bytes, value: bytes, mine: bytes, found: bytes) -> Claim:
     """The record's own claim, with the digest that its bytes have at the coordinate that `found` names."""
-    size = _PLACE.size
+    size = _TOPIC_PARTITION.size
     return _unpack(mine)._replace(digest=_digest(key, value, found[:size], found[size : size + 8]))
 
 
@@ -201,14 +203,14 @@ def _evaluate(client: Any, arguments: tuple[Any, ...]) -> list[Any]:
 def _sort(
     chunk: Chunk,
     events: Sequence[Accepted],
-    asked: RedisAnswer,
-    books: Callable[[], CommittedOffsets],
+    answer: RedisAnswer,
+    committed: Callable[[], CommittedOffsets],
 ) -> tuple[list[Accepted], list[int], dict[int, int]]:
-    claims, found = asked.claims, asked.found or {}
+    claims, found = answer.claims, answer.found or {}
     others = {i: packed for i, packed in found.items() if packed != claims[i] and len(packed) == _CLAIM.size}
     if not others:
         return list(events), [], {}
-    known = books()
+    known = committed()
     rows: list[Accepted] = []
     duplicates: list[int] = []
     undecided: dict[int, int] = {}
@@ -217,7 +219,7 @@ def _sort(
         packed = others.get(i)
         if packed is not None:
             theirs = _unpack(packed)
-            mine = _as_if_there(asked.key, chunk.records[event.position].value() or b"", claims[i], packed)
+            mine = _as_if_there(answer.key, chunk.records[event.position].value() or b"", claims[i], packed)
             verdict = judge_claim(mine, theirs, earlier, known)
             if verdict is ClaimVerdict.DUPLICATE:
                 duplicates.append(event.position)

@@ -61,7 +61,7 @@ def commit_with_retry(
     database: StoreConnection,
     work: Callable[[Connection, Prepared], T],
     prepared: Prepared,
-    patience: RetryPolicy,
+    policy: RetryPolicy,
     log: Logger,
     on_missing_partition: Callable[[], None],
     pending: Totals,
@@ -75,11 +75,11 @@ def commit_with_retry(
         PartitionsUnreadable: Kafka refuses to describe a topic of the chunk.
         StorageFailed: a failure that trying again does not mend, or that did not end in time.
     """
-    began, retried = patience.clock(), list[str]()
+    began, retried = policy.clock(), list[str]()
     try:
         while True:
             try:
-                made = _attempt(database, work, replace(prepared, retried=tuple(retried)), patience)
+                made = _attempt(database, work, replace(prepared, retried=tuple(retried)), policy)
                 retried.clear()
                 return made
             except AlreadyCommitted:
@@ -89,8 +89,8 @@ def commit_with_retry(
             except PartitionsUnreadable:
                 raise  # it names them; waiting for them would keep the others of the chunk from being planned anew
             except _INFRASTRUCTURE as error:
-                waited = patience.clock() - began
-                if not _worth_it(error) or waited > patience.give_up_after_seconds:
+                waited = policy.clock() - began
+                if not _worth_it(error) or waited > policy.give_up_after_seconds:
                     # Not the error itself: its text may quote rows, and what a run raises is kept and shown.
                     raise StorageFailed(
                         f"{describe(error)} (after {waited:.0f} s and {len(retried)} retries)"
@@ -99,37 +99,37 @@ def commit_with_retry(
                     on_missing_partition()
                 retried.append(retry_kind(error))
                 log.warning("try %d of this chunk failed (%s), trying again", len(retried), describe(error))
-                _back_off(patience, len(retried))
+                _back_off(policy, len(retried))
     finally:
         pending.add(metric_counts.retries(retried))
 
 
-def read_with_retry(database: StoreConnection, ask: Callable[[Connection], T], patience: RetryPolicy) -> T:
+def read_with_retry(database: StoreConnection, ask: Callable[[Connection], T], policy: RetryPolicy) -> T:
     """Ask something that changes nothing, again and again while PostgreSQL cannot answer.
 
     Raises:
         StorageFailed: a failure that trying again does not mend, or that did not end in time.
     """
-    began, tries = patience.clock(), 0
+    began, tries = policy.clock(), 0
     while True:
         try:
             return database.read(ask)
         except psycopg.Error as error:
-            waited = patience.clock() - began
-            if not is_transient(error) or waited > patience.give_up_after_seconds:
+            waited = policy.clock() - began
+            if not is_transient(error) or waited > policy.give_up_after_seconds:
                 raise StorageFailed(f"{describe(error)} (after {waited:.0f} s and {tries} retries)") from None
         tries += 1
-        _back_off(patience, tries)
+        _back_off(policy, tries)
 
 
 def _attempt(
-    database: StoreConnection, work: Callable[[Connection, Prepared], T], prepared: Prepared, patience: RetryPolicy
+    database: StoreConnection, work: Callable[[Connection, Prepared], T], prepared: Prepared, policy: RetryPolicy
 ) -> T:
     """Once. After a time-out of a lock, with an eye on who holds it."""
     try:
         connection = database.connection()
         blocked = prepared.retried[-1:] == (_LOCK_TIMEOUT,)
-        older_than = patience.evict_older_than_seconds
+        older_than = policy.evict_older_than_seconds
         with terminating_blockers(database.postgres, connection, older_than) if blocked else nullcontext():
             return work(connection, prepared)
     except BaseException as error:
@@ -137,8 +137,8 @@ def _attempt(
         raise
 
 
-def _back_off(patience: RetryPolicy, tries: int) -> None:
-    patience.sleep(min(2.0, 0.05 * 2 ** min(tries, 6)) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+def _back_off(policy: RetryPolicy, tries: int) -> None:
+    policy.sleep(min(2.0, 0.05 * 2 ** min(tries, 6)) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
 
 def retry_kind(error: Exception) -> str:

@@ -59,8 +59,8 @@ def ingest(worker: Worker, ranges: tuple[OffsetRange, ...], author: Author, log:
     store = Store(author, worker.partitions, worker.failpoint, worker.verify_generation, worker.pending)
     try:
         with _tuned_interpreter(), closing(_decoded_ahead(worker, ranges, log)) as coming:
-            for decoded, asked in coming:
-                _commit(worker, store, prepare(worker, decoded, asked), until, log)
+            for decoded, answer in coming:
+                _commit(worker, store, prepare(worker, decoded, answer), until, log)
                 ended.chunks += 1
                 ended.positions.update({(r.topic, r.topic_partition.partition): r.end for r in decoded.chunk.ranges})
                 if time.monotonic() > until:
@@ -130,9 +130,9 @@ def read_claim_key(worker: Worker) -> None:
         worker.claim_key = key
 
 
-def prepare(worker: Worker, decoded: Decoded, asked: RedisAnswer) -> Prepared:
+def prepare(worker: Worker, decoded: Decoded, answer: RedisAnswer) -> Prepared:
     """Decide about duplicates and build the frame, when the chunk before is committed."""
-    claimed = deduplicate(decoded, asked, lambda: _books(worker))
+    claimed = deduplicate(decoded, answer, lambda: _committed_offsets(worker))
     began = time.monotonic()
     built = frame.build(decoded, claimed)
     return Prepared(decoded, claimed, built, frame_seconds=time.monotonic() - began)
@@ -146,13 +146,13 @@ def retry_policy(worker: Worker, until: float) -> RetryPolicy:
 
 
 def store_chunk(
-    worker: Worker, work: Callable[[Connection, Prepared], T], prepared: Prepared, patience: RetryPolicy, log: Logger
+    worker: Worker, work: Callable[[Connection, Prepared], T], prepared: Prepared, policy: RetryPolicy, log: Logger
 ) -> T | None:
     """Do `work` on a chunk with the worker's clients; see `commit_with_retry`."""
-    return commit_with_retry(worker.database, work, prepared, patience, log, worker.partitions.forget, worker.pending)
+    return commit_with_retry(worker.database, work, prepared, policy, log, worker.partitions.forget, worker.pending)
 
 
-def _books(worker: Worker) -> CommittedOffsets:
+def _committed_offsets(worker: Worker) -> CommittedOffsets:
     return read(worker, ledger_queries.read_committed)
 
 
@@ -197,8 +197,8 @@ def _decoded_ahead(
         try:
             while (ready := ahead.popleft().result()) is not None:
                 ahead.append(pulling.submit(next_decoded))
-                decoded, asked = ready
-                yield decoded, asked.result()
+                decoded, answer = ready
+                yield decoded, answer.result()
         finally:
             for waiting in ahead:
                 waiting.cancel()

@@ -117,17 +117,17 @@ def block_replays(connection: Connection) -> None:
 
 def _alone(postgres: Postgres, connection: Connection, at_most_seconds: float) -> None:
     """Begin a transaction with the rules to itself. While it waits the ingest waits too, so it never waits long."""
-    until, patience = time.monotonic() + at_most_seconds, 1
+    until, policy = time.monotonic() + at_most_seconds, 1
     with terminating_blockers(postgres, connection, _FROZEN_SECONDS):
         while True:
             try:
                 connection.execute("begin")
-                connection.execute("select set_config('lock_timeout', %s, true)", (f"{patience}s",))
+                connection.execute("select set_config('lock_timeout', %s, true)", (f"{policy}s",))
                 connection.execute("select pg_advisory_xact_lock(%s)", (locks.RULES,))
                 return
             except psycopg.errors.LockNotAvailable:
                 rollback(connection)
                 if time.monotonic() > until:
                     raise RulesLocked("the ingest did not pause for a moment") from None
-                patience = min(5, patience + 1)
+                policy = min(5, policy + 1)
                 time.sleep(0.2)

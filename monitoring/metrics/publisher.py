@@ -32,7 +32,7 @@ class MetricsPublisher:
     seconds: float = STATEMENT_SECONDS
     clock: Callable[[], float] = time.monotonic
 
-    def tell(self, only_lane: int | None = None, *, sweep: bool = False) -> bool | None:
+    def publish(self, only_lane: int | None = None, *, sweep: bool = False) -> bool | None:
         """Push the totals and the lanes; failures to push are counted with it, and never raise.
 
         Args:

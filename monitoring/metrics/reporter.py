@@ -38,7 +38,7 @@ class MetricsReporter:
     interval_seconds: float
     log: Logger = field(default=getLogger("millrace.metrics"), repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-    told: dict[Group, GroupPush] = field(default_factory=dict[Group, GroupPush], repr=False)
+    pushes: dict[Group, GroupPush] = field(default_factory=dict[Group, GroupPush], repr=False)
     _tried: dict[Group, float] = field(default_factory=dict[Group, float], repr=False)
     _swept: float = field(default=float("-inf"), repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -62,7 +62,7 @@ class MetricsReporter:
 
     def explain(self) -> str:
         """What was pushed when, and what fails, for people."""
-        return schedule.explain(self.clock(), dict(self.told), resting=self.publisher.pusher.resting)
+        return schedule.explain(self.clock(), dict(self.pushes), resting=self.publisher.pusher.resting)
 
     def turn(self) -> None:
         """Push what is due; nothing, and nothing is asked of anybody, while the Pushgateway is left alone."""
@@ -91,7 +91,7 @@ class MetricsReporter:
 
     def _tell(self, group: Group, seen: Snapshot) -> GroupPush:
         """Push a group; what is known of it afterwards."""
-        before = self.told.get(group, GroupPush())
+        before = self.pushes.get(group, GroupPush())
         try:
             pushed = self._tell_totals(seen) if group == "totals" else self._push(group, self.collectors[group](seen))
         except NotAvailable as error:
@@ -108,15 +108,15 @@ class MetricsReporter:
     def _tell_totals(self, seen: Snapshot) -> bool | None:
         seen.asked()
         sweep = self.clock() - self._swept >= _SWEEP_SECONDS
-        pushed = self.publisher.tell(sweep=sweep)
+        pushed = self.publisher.publish(sweep=sweep)
         if sweep and pushed:
             self._swept = self.clock()
         return pushed
 
     def _note(self, group: Group, now: GroupPush) -> None:
         """Remember it, and log a problem when it is new: one outage is one warning, however many groups it costs."""
-        before, known = self.told.get(group, GroupPush()).problem, self._problems()
-        self.told[group] = now
+        before, known = self.pushes.get(group, GroupPush()).problem, self._problems()
+        self.pushes[group] = now
         if now.problem and now.problem not in known:
             self.log.warning("metrics: the group %s is not pushed: %s", group, now.problem)
         elif before and before not in self._problems():
@@ -124,4 +124,4 @@ class MetricsReporter:
 
     def _problems(self) -> set[str]:
         """Without those of the Pushgateway, of which the pusher speaks."""
-        return {_NOT_TAKEN, *(each.problem for each in self.told.values() if each.problem)}
+        return {_NOT_TAKEN, *(each.problem for each in self.pushes.values() if each.problem)}

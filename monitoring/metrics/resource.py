@@ -43,7 +43,7 @@ class Metrics:
         self._database = self._database or MetricsDatabase(self.postgres)
         publisher = MetricsPublisher(self._database, self.pusher, self.known, self.lanes, log, _RUN_SECONDS)
         try:
-            publisher.tell(NO_LANE if lane is None else lane)
+            publisher.publish(NO_LANE if lane is None else lane)
         except Exception as error:  # noqa: BLE001 - a run that is done must not fail for its figures
             log.debug("metrics were not pushed: %s", describe(error))
 

@@ -183,7 +183,7 @@ def test_ended_runs_are_told_once_whether_they_were_trimmed_or_deleted_by_hand(
     world: World, gateway: Gateway, reporter: MetricsReporter, tmp_path: Path
 ) -> None:
     def told() -> float | None:
-        reporter.publisher.tell()
+        reporter.publisher.publish()
         return gateway.get("millrace_runs_total", run_job="ingest", result="success")
 
     with instance_in(world.settings.postgres_url, tmp_path / "dagster"):

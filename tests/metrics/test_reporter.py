@@ -127,9 +127,9 @@ def test_who_does_not_get_the_lock_leaves_it_and_nobody_holds_it_for_long(
     with reporter_of(holder).publisher.database.asking() as connection:
         connection.execute("begin")
         connection.execute("select pg_advisory_xact_lock(%s)", (locks.METRICS,))
-        assert publisher.tell() is None
+        assert publisher.publish() is None
         assert gateway.get("millrace_gap_offsets_total") is None
-    assert publisher.tell() is True
+    assert publisher.publish() is True
     with publisher.database.asking() as connection:
         assert locked(connection)
         assert connection.execute("show idle_in_transaction_session_timeout").fetchall() == [("5s",)]
@@ -209,7 +209,7 @@ def test_a_pushgateway_in_trouble_costs_one_warning_and_a_counter_and_never_a_ru
             assert time.monotonic() - began < 4
     assert capfd.readouterr().err.count("the Pushgateway fails") == 1  # in the log of the run that found it
     pusher_of(metrics).clock = lambda: time.monotonic() + REST_SECONDS
-    reporter_of(metrics).publisher.tell()
+    reporter_of(metrics).publisher.publish()
     told = gateway.get("millrace_push_failures_total", reason=reason)
     assert told is not None
     assert 1 <= told <= 2  # of a server that refuses, each group is refused by itself
