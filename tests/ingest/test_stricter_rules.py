@@ -5,7 +5,7 @@ The table of docs/replay.md.
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +37,7 @@ RULES: dict[str, tuple[Contract, dict[str, Any]]] = {
     "a field more is required": (Contract([types.Login, PageView]), {}),
     "the types are gone": (Contract([types.Logout]), {}),
     "values are smaller": (Contract(), {"max_value_bytes": 10}),
+    "the oldest time is later": (Contract(), {"min_timestamp": datetime.now(UTC) + timedelta(days=1)}),
     "nothing changed": (TODAY, {}),
 }
 UNREADABLE = ["times are read no more", "ids are read no more"]
