@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -67,10 +66,8 @@ def test_what_ignores_the_polite_signal_is_killed(start: Started, tmp_path: Path
 def test_what_is_frozen_is_ended(start: Started, tmp_path: Path) -> None:
     child = start(_SLEEP, tmp_path)
     child.send_signal(signal.SIGSTOP)
-    began = time.monotonic()
     processes.sweep(tmp_path)
-    assert child.wait(5) == -signal.SIGTERM
-    assert time.monotonic() - began < 5
+    assert child.wait(60) == -signal.SIGTERM, "it was woken to end by itself, and not killed after the grace"
 
 
 def test_processes_of_other_directories_and_of_users_are_left_alone(start: Started, tmp_path: Path) -> None:
