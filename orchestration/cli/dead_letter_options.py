@@ -99,7 +99,7 @@ def confirmed(letters: int, what: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         click.echo(f"this would {what} {letters:,} dead letters; this is no terminal to ask at: add --yes", err=True)
         sys.exit(2)
-    if not click.confirm(f"{what} {letters:,} letters?", err=True):
+    if not click.confirm(f"{what} {letters:,} dead letters?", err=True):
         click.echo("nothing was changed", err=True)
         sys.exit(1)
 

@@ -111,7 +111,7 @@ def test_more_than_one_letter_is_not_touched_where_nobody_can_be_asked(world: Wo
     for arguments in (("redrive", "--all"), ("discard", "--all", "--reason", "x")):
         done = command(world, *arguments)
         assert done.exit_code == 2
-        assert f"this would {arguments[0]} 3 letters" in done.stderr
+        assert f"this would {arguments[0]} 3 dead letters" in done.stderr
     assert {row[1] for row in letters(world)} == {"open"}
 
 
