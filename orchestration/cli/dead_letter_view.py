@@ -30,7 +30,7 @@ def console() -> Console:
 
 def letters(number: int) -> str:
     """A number of dead letters in words."""
-    return f"{number:,} letter" + ("" if number == 1 else "s")
+    return f"{number:,} dead letter" + ("" if number == 1 else "s")
 
 
 def listed(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow]) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def show_list(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow], stat
         console.print("no dead letters" if status == "all" else f"no {status} dead letters")
         return
     table = Table(title=letters(sum(g.letters for g in groups)), title_justify="left")
-    for name in ("code", "letters", "first", "last"):
-        table.add_column(name, justify="right" if name == "letters" else "left", no_wrap=True)
+    for name in ("code", "dead letters", "first", "last"):
+        table.add_column(name, justify="right" if name == "dead letters" else "left", no_wrap=True)
     for group in groups:
         table.add_row(_text(group.code), f"{group.letters:,}", _time(group.first), _time(group.last))
     console.print(table)
@@ -120,7 +120,7 @@ def show_redriven(done: Redriven, console: Console, *, dry_run: bool) -> None:
     resolved = done.chosen - done.skipped - refused
     console.print(f"{letters(done.chosen)} chosen: {resolved:,} {would}resolved, {refused:,} {would}refused again")
     if done.skipped:
-        console.print(f"{letters(done.skipped)} skipped: settled by somebody else meanwhile")
+        console.print(f"{letters(done.skipped)} skipped: another command or run settled them")
     if dry_run:
         console.print("dry run: nothing was changed")
 

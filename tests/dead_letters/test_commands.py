@@ -28,7 +28,7 @@ def test_list_counts_by_code_and_shows_the_newest_without_what_they_hold(world: 
     first, second, large = three_letters(world)
     shown = command(world, "list")
     assert shown.exit_code == 0
-    assert "3 letters" in shown.output
+    assert "3 dead letters" in shown.output
     assert _SECRET not in shown.output
     found = answer(world, "list", "--limit", "2")
     assert [(g["code"], g["letters"]) for g in found["summary"]] == [("unknown_type", 2), ("too_large", 1)]
@@ -92,10 +92,10 @@ def test_redrive_ends_with_0_when_all_are_resolved_and_with_1_when_some_are_refu
     assert letters(world)[2][1] == "open"
     done = command(world, "redrive", str(large), **more)
     assert (done.exit_code, letters(world)[2][1]) == (0, "resolved")
-    assert "1 letter chosen: 1 resolved, 0 refused again" in done.output
+    assert "1 dead letter chosen: 1 resolved, 0 refused again" in done.output
     again = command(world, "redrive", "--code", "unknown_type", "--yes")
     assert again.exit_code == 1
-    assert "2 letters chosen: 0 resolved, 2 refused again" in again.output
+    assert "2 dead letters chosen: 0 resolved, 2 refused again" in again.output
     assert f"letter {large} is resolved already" in command(world, "redrive", str(large)).stderr
     found = world.query("select actor, action, subject, details from ops.audit_log order by audit_id")
     assert [(a, b, c) for a, b, c, _ in found] == [
