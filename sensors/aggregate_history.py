@@ -5,8 +5,9 @@ What belongs here: the decision, and the thin shell around it. What does not: wh
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 import dagster as dg
@@ -16,7 +17,7 @@ from assets.aggregates import history
 from assets.aggregates.funnel import Funnel
 from resources.postgres import Connection, Postgres
 from resources.warm import WarmConnection
-from sensors.kafka_offsets import UNFINISHED, database_now, why_no_run_can_be_sent
+from sensors.kafka_offsets import UNFINISHED, database_now, kept_connection, why_no_run_can_be_sent
 
 NAME = "aggregate_history"
 _MAX_RUNTIME = timedelta(hours=2)
@@ -55,7 +56,6 @@ class AggregateHistory:
     postgres: Postgres
     funnel: Funnel
     job_name: str
-    _warm: WarmConnection | None = field(default=None, repr=False)
 
     def lacking(self) -> str:
         """What tables lack, in words; a definition that is to be followed counts.
@@ -68,20 +68,19 @@ class AggregateHistory:
             text = history.describe(history.read(connection))
             return text or ("definitions changed" if history.is_due(connection, self.funnel) else "")
 
-        return self._asked().read(ask)
+        return self._database.read(ask)
 
     def last_run(self, instance: dg.DagsterInstance) -> LastRun | None:
         """The last run of the job."""
         for record in instance.get_run_records(dg.RunsFilter(job_name=self.job_name), limit=1):
-            age = self._asked().read(database_now) - record.create_timestamp
+            age = self._database.read(database_now) - record.create_timestamp
             status = record.dagster_run.status
             return LastRun(status in UNFINISHED, status == dg.DagsterRunStatus.FAILURE, age)
         return None
 
-    def _asked(self) -> WarmConnection:
-        if self._warm is None:
-            self._warm = WarmConnection(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
-        return self._warm
+    @cached_property
+    def _database(self) -> WarmConnection:
+        return kept_connection(self.postgres)
 
 
 def aggregate_history_sensor(inputs: AggregateHistory, interval: timedelta, queue: str) -> dg.SensorDefinition:

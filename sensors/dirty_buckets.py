@@ -5,8 +5,9 @@ between new and late hours (`assets.aggregates.writer`). A tick changes nothing 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -17,7 +18,7 @@ from assets.aggregates.refresh_op import QUEUE
 from resources import locks
 from resources.postgres import Postgres
 from resources.warm import WarmConnection
-from sensors.kafka_offsets import UNFINISHED, database_now, why_no_run_can_be_sent
+from sensors.kafka_offsets import UNFINISHED, database_now, kept_connection, why_no_run_can_be_sent
 
 NAME = "dirty_buckets"
 _MAX_RUNTIME = timedelta(minutes=10)
@@ -77,7 +78,6 @@ class DirtyBuckets:
     freshness: timedelta
     timeout: timedelta
     job_name: str
-    _warm: WarmConnection | None = field(default=None, repr=False)
 
     @property
     def longest_wait(self) -> timedelta:
@@ -91,20 +91,19 @@ class DirtyBuckets:
             psycopg.Error: PostgreSQL cannot be asked.
         """
         lock = {"lock": locks.AGGREGATES}
-        row: Any = self._asked().read(lambda connection: connection.execute(_MARKS, lock).fetchone())
+        row: Any = self._database.read(lambda connection: connection.execute(_MARKS, lock).fetchone())
         oldest = None if row[3] is None else timedelta(seconds=row[3])
         return Waiting(row[0], row[1], row[2], oldest, row[4])
 
     def in_flight(self, instance: dg.DagsterInstance, waiting: Waiting) -> bool:
         """Whether a run that was requested is still expected to take in what waits."""
         records = instance.get_run_records(dg.RunsFilter(job_name=self.job_name, statuses=UNFINISHED), limit=100)
-        now = self._asked().read(database_now)
+        now = self._database.read(database_now)
         return believed([now - record.create_timestamp for record in records], waiting, self.timeout)
 
-    def _asked(self) -> WarmConnection:
-        if self._warm is None:
-            self._warm = WarmConnection(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
-        return self._warm
+    @cached_property
+    def _database(self) -> WarmConnection:
+        return kept_connection(self.postgres)
 
 
 def dirty_buckets_sensor(inputs: DirtyBuckets, interval: timedelta) -> dg.SensorDefinition:

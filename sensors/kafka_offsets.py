@@ -7,6 +7,7 @@ The sensor advances nothing and keeps nothing in its cursor; a tick that is lost
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 import dagster as dg
@@ -69,7 +70,6 @@ class KafkaOffsets:
     limits: PlanLimits
     timeout: timedelta
     job_name: str
-    _warm: WarmConnection | None = field(default=None, repr=False)
     _left_out: LeftOut | None = field(default=None, repr=False)
 
     def evaluate(self, instance: dg.DagsterInstance) -> Evaluated:
@@ -83,12 +83,12 @@ class KafkaOffsets:
         available = self.kafka.available(self.topics, troubles)
         refused = {name.partition("/")[0] for name in troubles}
         missing = sorted(set(self.topics) - {a.topic for a in available} - refused)
-        committed = self._asked().read(ledger_queries.committed_offsets)
+        committed = self._database.read(ledger_queries.committed_offsets)
         now = generations.current(available, committed)
-        offsets = self._asked().read(ledger_queries.next_offsets) if troubles else {}
+        offsets = self._database.read(ledger_queries.next_offsets) if troubles else {}
         if not _work(now, committed):
             return Evaluated([], missing, withheld.together([], troubles, offsets, now))
-        found = self._asked().read(unreadable.current)
+        found = self._database.read(unreadable.current)
         told = withheld.together(found, troubles, offsets, now)
         aside = {each.partition.topic_partition for each in found if each.recent}
         available = without(available, aside, committed)
@@ -99,7 +99,7 @@ class KafkaOffsets:
     def left_out(self) -> Mapping[str, int]:
         """Unread records of topics that were ingested and are not among the settings any more, where Kafka tells."""
         self._left_out = self._left_out or LeftOut(self.kafka, self.topics)
-        return self._left_out.unread(self._asked().read(self._left_out.known))
+        return self._left_out.unread(self._database.read(self._left_out.known))
 
     def _busy(self, instance: dg.DagsterInstance) -> set[int]:
         records = instance.get_run_records(dg.RunsFilter(job_name=self.job_name, statuses=UNFINISHED), limit=_MOST_RUNS)
@@ -111,14 +111,13 @@ class KafkaOffsets:
         ]
         names = [r.run_id for r in runs]
         progressed = (
-            self._asked().read(lambda c: ledger_queries.last_progress(c, names, self.timeout)) if runs else set[str]()
+            self._database.read(lambda c: ledger_queries.last_progress(c, names, self.timeout)) if runs else set[str]()
         )
-        return in_flight(runs, progressed, self._asked().read(database_now), self.timeout)
+        return in_flight(runs, progressed, self._database.read(database_now), self.timeout)
 
-    def _asked(self) -> WarmConnection:
-        if self._warm is None:
-            self._warm = WarmConnection(self.postgres, "millrace-sensor", statement_timeout_seconds=10)
-        return self._warm
+    @cached_property
+    def _database(self) -> WarmConnection:
+        return kept_connection(self.postgres)
 
 
 def _work(available: Iterable[Available], committed: dict[TopicIdPartition, int]) -> bool:
@@ -162,6 +161,11 @@ def kafka_offsets_sensor(inputs: KafkaOffsets, interval: timedelta, max_runtime:
             yield dg.SkipReason(unconfigured_topics.describe(forgotten) if forgotten else _why_nothing(missing, stuck))
 
     return _sensor
+
+
+def kept_connection(postgres: Postgres) -> WarmConnection:
+    """A sensor's connection, kept from tick to tick; opened at its first use."""
+    return WarmConnection(postgres, "millrace-sensor", statement_timeout_seconds=10)
 
 
 def database_now(connection: Connection) -> datetime:

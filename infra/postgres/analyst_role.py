@@ -112,13 +112,13 @@ def give_access(connection: Connection, analysts: Analysts) -> None:
         _again(connection, lambda: _configure(connection, analysts))
     except psycopg.errors.InsufficientPrivilege:
         LOG.warning("password and limits of %s are left as they are: this user may not alter it", ROLE)
-    _again(connection, lambda: connection.execute(statement("access").encode()))
+    _again(connection, lambda: connection.execute(statement("access")))
     if _is(connection, "select rolsuper from pg_roles where rolname = current_user"):
         _again(connection, lambda: _hold_back(connection))
     _keep_out_of_others(connection)
     for held, change in _CHANGES:
         _change_database(connection, held, change)
-    for (excess,) in connection.execute(statement("excess").encode()).fetchall():
+    for (excess,) in connection.execute(statement("excess")).fetchall():
         LOG.warning("%s %s: the owner of the database, or an administrator, can change that", ROLE, excess)
 
 
@@ -170,7 +170,7 @@ def _set(connection: Connection, name: str, value: str) -> None:
 
 def _hold_back(connection: Connection) -> None:
     """What only a superuser can take from a role: it is everybody's, or everybody may set it."""
-    for (change,) in connection.execute(statement("held_back").encode()).fetchall():
+    for (change,) in connection.execute(statement("held_back")).fetchall():
         connection.execute(str(change).encode())
     present = {str(each) for (listed,) in connection.execute(_SETTINGS) for each in listed}
     for name, value in _OF_SUPERUSERS.items():
@@ -180,7 +180,7 @@ def _hold_back(connection: Connection) -> None:
 
 def _keep_out_of_others(connection: Connection) -> None:
     """Each by itself: a database may go meanwhile, and one that cannot be closed leaves the others."""
-    for (change,) in connection.execute(statement("elsewhere").encode()).fetchall():
+    for (change,) in connection.execute(statement("elsewhere")).fetchall():
         with suppress(*_GONE_OR_REFUSED):  # the warning about what is left follows
             _again(connection, partial(connection.execute, str(change).encode()))
 

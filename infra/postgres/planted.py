@@ -20,7 +20,7 @@ def refuse_planted(connection: Connection) -> None:
     Raises:
         PlantedError: a view, rule, trigger, function or the like belongs to somebody else, who is no superuser.
     """
-    found = [str(what) for what, foreign in connection.execute(statement("planted").encode()).fetchall() if foreign]
+    found = [str(what) for what, foreign in connection.execute(statement("planted")).fetchall() if foreign]
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise PlantedError(

@@ -68,7 +68,7 @@ def give_rights(connection: Connection, service: ServiceRole) -> None:
         with connection.transaction():
             connection.execute("set local lock_timeout = '10s'")
             _ensure(connection, service)
-            changes = connection.execute(statement("service_rights").encode(), {"role": service.role}).fetchall()
+            changes = connection.execute(statement("service_rights"), {"role": service.role}).fetchall()
             for (change,) in changes:
                 connection.execute(str(change).encode())
     except psycopg.errors.InsufficientPrivilege as error:

@@ -144,7 +144,7 @@ def _live(contract: Contract) -> View:
         Column("per_second", "numeric", "Events a second over the last 5 full minutes"),
     )
     comment = f"The last minutes at a glance, by the time at which events occurred. {MADE_BY}."
-    query = statement("live").replace("%(types)s", _literal(list(contract)))  # a view has no parameters
+    query = statement("live").decode().replace("%(types)s", _literal(list(contract)))  # a view has no parameters
     return View("live", comment, "event type", columns, query)
 
 
@@ -163,7 +163,7 @@ def _freshness() -> View:
         "Hours whose latest events the aggregates do not hold yet, and tables that lack days of their history. "
         "Empty: every table is settled and whole."
     )
-    query = statement("freshness").replace("%(tables)s", _literal(list(FILLED)))  # a view has no parameters
+    query = statement("freshness").decode().replace("%(tables)s", _literal(list(FILLED)))  # a view has no parameters
     return View("freshness", f"{text} {MADE_BY}.", "hour that waits or table that lacks days", columns, query)
 
 

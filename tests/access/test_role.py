@@ -195,7 +195,7 @@ def test_nothing_is_in_excess_and_a_right_that_was_handed_to_everybody_is_taken_
     world.query("grant create on schema public to public")
     migrate(world.settings.postgres_url)
     with psycopg.connect(world.settings.postgres_url) as owner:
-        assert owner.execute(statement("excess").encode()).fetchall() == []
+        assert owner.execute(statement("excess")).fetchall() == []
     assert caplog.messages == []
     world.query("create schema loose; grant create on schema loose to public")
     migrate(world.settings.postgres_url)

@@ -132,7 +132,7 @@ def test_in_a_database_of_millrace_alone_nothing_counts_as_planted(world: World,
         instance.get_runs_count()
     world.refresh()
     with psycopg.connect(world.settings.postgres_url) as owner:
-        assert owner.execute(statement("planted").encode()).fetchall() == []
+        assert owner.execute(statement("planted")).fetchall() == []
 
 
 Script = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -2,9 +2,4 @@
 
 from resources.sql import loader
 
-_load = loader(__name__)
-
-
-def statement(name: str) -> str:
-    """The text of `<name>.sql`."""
-    return _load(name).decode()
+statement = loader(__name__)

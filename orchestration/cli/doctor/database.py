@@ -39,7 +39,7 @@ def rights(address: str) -> Finding:
     """Whether the analysts' role may what it should not; `migrate` takes away what its user can."""
     try:
         with Postgres(address).connect("millrace-doctor", statement_timeout_seconds=5) as connection:
-            excess = [str(each) for (each,) in connection.execute(statement("excess").encode()).fetchall()]
+            excess = [str(each) for (each,) in connection.execute(statement("excess")).fetchall()]
     except psycopg.errors.UndefinedObject:
         return Finding("analysts' rights", "OK", "there is no role millrace_analyst")
     except psycopg.Error as error:
