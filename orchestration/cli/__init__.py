@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 the answer is no (out of balance, not running, unhealthy),
 import importlib
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,12 +15,13 @@ from typing_extensions import override
 from orchestration.secret_files import SettingsError, take_files
 
 # Importing Dagster takes two seconds; `millrace --help` must not pay for it.
-_COMMANDS = {
+COMMANDS = {
     "up": "stack:up",
     "down": "stack:down",
     "status": "stack:status",
     "env": "stack:env",
     "doctor": "stack:doctor",
+    "psql": "psql:psql",
     "demo": "demo:demo",
     "produce": "produce:produce",
     "reconcile": "reconcile:reconcile",
@@ -44,13 +44,13 @@ _COMMANDS = {
 class _LazyGroup(click.Group):
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        module, attribute = _COMMANDS[cmd_name].split(":")
+        module, attribute = COMMANDS[cmd_name].split(":")
         return getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
 
 
@@ -63,6 +63,7 @@ def _cli() -> None:
     Start everything on this machine:   millrace up --detach
     Send it some traffic:               millrace produce --rate 1000 --duration 60s
     Prove that nothing is missing:      millrace reconcile
+    Ask the tables:                     millrace psql --analyst
     Reach it with your own tools:       eval "$(millrace env)"
     """  # noqa: D301 - click's \b is that very character
     take_files(os.environ)
@@ -74,6 +75,8 @@ def main(argv: list[str] | None = None) -> Any:
         return _cli(argv)
     except SettingsError as error:
         click.echo(f"millrace cannot start, these settings need attention:\n{error}", err=True)
-        if " is not set" in str(error) and Path(".millrace").is_dir():
-            click.echo('those of the stack in .millrace: eval "$(millrace env)"', err=True)
+        if " is not set" in str(error):
+            from orchestration.cli.stack_options import settings_hint
+
+            click.echo(settings_hint(), err=True)
         sys.exit(2)

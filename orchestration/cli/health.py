@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from orchestration.cli.stack_options import settings_hint
 from orchestration.dagster_runtime import health as questions
 
 _ROLES = ("webserver", "code-server", "daemon", "worker", "migrate", "produce")
@@ -36,6 +37,8 @@ def health(role: str, queue: str | None, port: int | None) -> None:
         click.echo(_ask(role, queue or "", port))
     except questions.UnhealthyError as error:
         click.echo(f"{role}: {error}", err=True)
+        if str(error).endswith("is not set"):
+            click.echo(settings_hint(), err=True)
         sys.exit(1)
 
 

@@ -123,8 +123,7 @@ def _kafka(topic: str | None, bootstrap_servers: str | None) -> Settings:
         return load(given)
     except SettingsError as error:
         unset = not given[variable("kafka_bootstrap_servers")]
-        hint = 'Or give --bootstrap-servers. For the stack of `millrace up`: eval "$(millrace env)"'
-        raise SettingsError(f"{error}\n{hint}" if unset else str(error)) from None
+        raise SettingsError(f"{error}\nOr give --bootstrap-servers." if unset else str(error)) from None
 
 
 def _config(settings: Settings, **options: Any) -> ProducerConfig:

@@ -3,6 +3,9 @@
 What belongs here: arguments and exit codes. What does not: the commands (`stack`).
 """
 
+import os
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -79,6 +82,28 @@ def refusals() -> Generator[None]:
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         sys.exit(130)
+
+
+def called() -> str:
+    """How a person at this prompt calls `millrace`: by its name where that works, else by its path from here."""
+    if shutil.which("millrace"):
+        return "millrace"
+    script = Path(sys.executable).with_name("millrace")
+    try:
+        return shlex.quote(str(script.relative_to(Path.cwd())))
+    except ValueError:
+        return shlex.quote(str(script))
+
+
+def settings_hint() -> str:
+    """What to do where settings are missing: the same for every command."""
+    from infra.local import state
+
+    take_over = f'eval "$({called()} env)"'
+    directory = Path(os.environ.get("MILLRACE_DATA_DIR") or DEFAULT).expanduser().resolve()
+    if state.supervisor(directory):
+        return f"a stack is up in {directory}; to take its settings over: {take_over}"
+    return f"to start a stack on this machine and reach it: {called()} up --detach, then {take_over}"
 
 
 def make_console() -> "Console":

@@ -3,9 +3,6 @@
 What belongs here: printing. What does not: the commands (`stack`) and knowing anything (`infra.local`).
 """
 
-import shlex
-import shutil
-import sys
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -25,6 +22,7 @@ from contract.shown import on_a_line
 from infra.local.observe import ProgramRow
 from infra.local.sequence import Report, StartStep
 from infra.local.state import StackState
+from orchestration.cli.stack_options import called
 
 if TYPE_CHECKING:
     from infra.local.preflight import Finding
@@ -125,11 +123,11 @@ def places(console: Console, directory: Path, known: StackState, option: str) ->
         known: the stack's ports, and whether it has metrics.
         option: what later commands need to find this stack again: ` --data-dir ...`, or nothing.
     """
-    millrace = _command()
+    millrace = called()
     lines = {
         "Dagster": f"http://127.0.0.1:{known.ports['webserver']}",
         **metrics(known),
-        "PostgreSQL": f'eval "$({millrace} env{option})"; psql "$MILLRACE_POSTGRES_URL"',
+        "PostgreSQL": f"{millrace} psql --analyst{option}",
         "Kafka": f"127.0.0.1:{known.ports['kafka']}",
         "logs": str(directory / "logs"),
         "send traffic": f'eval "$({millrace} env{option})"; {millrace} produce --rate 1000 --duration 60s',
@@ -151,17 +149,6 @@ def metrics(known: StackState) -> dict[str, str]:
         for name, what in shown.items()
         if name.lower() in running
     }
-
-
-def _command() -> str:
-    """How a person at this prompt calls `millrace`: by its name where that works, else by its path from here."""
-    if shutil.which("millrace"):
-        return "millrace"
-    script = Path(sys.executable).with_name("millrace")
-    try:
-        return shlex.quote(str(script.relative_to(Path.cwd())))
-    except ValueError:
-        return shlex.quote(str(script))
 
 
 def findings(console: Console, found: "Iterable[Finding]") -> bool:

@@ -45,11 +45,11 @@ def test_wrong_usage_is_explained_and_ends_with_2(invoke: Invoke, arguments: tup
     assert complaint in result.output
 
 
-def test_without_an_address_it_says_which_setting_and_how_to_reach_the_local_stack(invoke: Invoke):
+def test_without_an_address_it_says_which_setting_and_that_an_option_will_do(invoke: Invoke):
     result = invoke("--count", "1")
     assert isinstance(result.exception, SettingsError)
     assert "MILLRACE_KAFKA_BOOTSTRAP_SERVERS: is not set" in str(result.exception)
-    assert 'eval "$(millrace env)"' in str(result.exception)
+    assert "Or give --bootstrap-servers." in str(result.exception)
 
 
 def test_settings_of_other_rooms_are_neither_needed_nor_checked(invoke: Invoke):
