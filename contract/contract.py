@@ -17,7 +17,7 @@ from contract import types
 from contract.checks import compile_check
 from contract.document import read
 from contract.examples import example_of
-from contract.reasons import InvalidEvent
+from contract.reasons import InvalidEvent, join
 from contract.scalars import Check
 
 Kind = Literal["text", "number", "integer", "boolean", "json"]
@@ -83,6 +83,17 @@ class Contract(Mapping[str, EventType]):
     def with_types(self, *structs: type[types.Payload]) -> "Contract":
         """A contract that knows these types as well."""
         return Contract((*self._structs, *structs))
+
+    @property
+    def declared_place(self) -> str:
+        """A regular expression, for Python and PostgreSQL, of the declared field that a reason begins with.
+
+        It ends before what a producer has named, such as a key of an open object: that may be anybody's address.
+        """
+        fields = {join("$.payload", each.name) for kind in self.values() for each in kind.fields}
+        envelope = {join("$", name) for name in ("eventId", "type", "timestamp", "payload")}
+        places = sorted({"$", *envelope, *fields}, key=lambda place: (-len(place), place))
+        return f"^(?:{'|'.join(map(re.escape, places))})(?=[:.[])"
 
     def __getitem__(self, name: str) -> EventType:
         return self._types[name]

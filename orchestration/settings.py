@@ -7,7 +7,7 @@ What belongs here: a setting that an operator may change. What does not: constan
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -547,6 +547,28 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         return _Given.model_validate(given)
     except ValidationError as error:
         raise SettingsError("\n".join(_complaints(error))) from None
+
+
+def load_some(fields: Collection[str], **instead: str) -> Settings:
+    """The settings of a command that needs only these: the others are filled in with examples, and never looked at.
+
+    Args:
+        fields: of `Settings`.
+        **instead: values of some of them, in place of the environment's.
+
+    Raises:
+        SettingsError: one of these is missing or wrong.
+    """
+    found = with_files({name: value for name, value in os.environ.items() if _is_one_of(name, fields)})
+    given = {**found, **{variable(name): value for name, value in instead.items()}}
+    for name, field in Settings.model_fields.items():
+        if field.is_required() and name not in fields:
+            given[variable(name)] = str((field.examples or [""])[0])
+    return load(given)
+
+
+def _is_one_of(name: str, fields: Collection[str]) -> bool:
+    return name.removesuffix("_FILE") in map(variable, fields)
 
 
 def _complaints(error: ValidationError) -> list[str]:

@@ -24,6 +24,8 @@ COMMANDS = {
     "psql": "psql:psql",
     "demo": "demo:demo",
     "produce": "produce:produce",
+    "validate": "validate:validate",
+    "send": "send:send",
     "reconcile": "reconcile:reconcile",
     "dead-letters": "dead_letters:dead_letters",
     "gaps": "gaps:gaps",

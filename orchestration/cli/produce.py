@@ -3,7 +3,6 @@
 What belongs here: options, signals, printing, exit codes. What does not: the traffic and its sending (`producer`).
 """
 
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import msgspec
 from rich.console import Console
 from typing_extensions import override
 
-from orchestration.settings import Settings, SettingsError, load, parse_duration, variable
+from orchestration.settings import Settings, SettingsError, load_some, parse_duration
 from producer import ProducerConfig, ProducerError, Shares, Summary, TopicMissingError, run
 from producer.display import Display, print_summary
 
@@ -97,7 +96,7 @@ def _share(name: str, what: str) -> Callable[[Any], Any]:
 @click.option("--quiet", is_flag=True, help="No progress and no summary; errors and --json only.")
 def produce(topic: str | None, bootstrap_servers: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Read the options, run the producer, report."""
-    config = _config(_kafka(topic, bootstrap_servers), **options)
+    config = _config(kafka_settings(topic, bootstrap_servers), **options)
     console = Console(stderr=True, quiet=quiet)
     try:
         summary = _produce(config, console)
@@ -108,22 +107,15 @@ def produce(topic: str | None, bootstrap_servers: str | None, as_json: bool, qui
     sys.exit(0 if summary.complete else 1)
 
 
-def _kafka(topic: str | None, bootstrap_servers: str | None) -> Settings:
-    """The settings about Kafka, checked as ever; nobody needs a database to send events.
-
-    The other required ones are filled with their own examples and never looked at.
-    """
-    given = {variable(name): os.environ.get(variable(name), "") for name in _NEEDED}
-    given |= {variable("kafka_bootstrap_servers"): bootstrap_servers} if bootstrap_servers else {}
-    given |= {variable("kafka_topics"): topic} if topic else {}
-    for name, field in Settings.model_fields.items():
-        if field.is_required() and name not in _NEEDED:
-            given[variable(name)] = str((field.examples or [""])[0])
+def kafka_settings(topic: str | None, bootstrap_servers: str | None) -> Settings:
+    """The settings about Kafka, checked as ever; nobody needs a database to send events."""
+    given = {"kafka_topics": topic, "kafka_bootstrap_servers": bootstrap_servers}
     try:
-        return load(given)
+        return load_some(_NEEDED, **{name: value for name, value in given.items() if value})
     except SettingsError as error:
-        unset = not given[variable("kafka_bootstrap_servers")]
-        raise SettingsError(f"{error}\nOr give --bootstrap-servers." if unset else str(error)) from None
+        unset = "MILLRACE_KAFKA_BOOTSTRAP_SERVERS: is not set" in str(error)
+        raise SettingsError(f"{error}
+Or give --bootstrap-servers." if unset else str(error)) from None
 
 
 def _config(settings: Settings, **options: Any) -> ProducerConfig:
