@@ -11,7 +11,7 @@ from threading import Event
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from producer.client import Client, Report
-from producer.sent_log import SentEntry, SentLog
+from producer.sent_log import Receipts, SentEntry
 from producer.tally import SendCounts
 from producer.templates import ID_SLICE
 from producer.traffic import Outgoing
@@ -27,13 +27,13 @@ class Sender:
         client: a connected producer.
         topic: where to.
         partitions: how many the topic has.
-        ledger: gets a line for every message that was handed over.
+        ledger: gets an entry for every message of which Kafka said what became of it.
         stop: when set, nothing more is accepted.
         abandon: when set, what Kafka has not acknowledged yet is given up.
     """
 
     def __init__(
-        self, client: Client, topic: str, partitions: int, ledger: SentLog | None, stop: Event, abandon: Event
+        self, client: Client, topic: str, partitions: int, ledger: Receipts | None, stop: Event, abandon: Event
     ) -> None:
         self.tally = SendCounts()
         self.on_wait: Callable[[], None] = lambda: None
@@ -48,7 +48,7 @@ class Sender:
     def send(self, message: Outgoing) -> bool:
         """Send one message; False if it was not accepted because the producer is to stop."""
         partition = _ANY if message.stray is None else int(message.stray * self._partitions)
-        return self._hand_over(message.key, message.value, partition, partial(self._reported, message))
+        return self._hand_over(message.key or None, message.value, partition, partial(self._reported, message))
 
     def send_all(self, messages: Iterable[tuple[bytes, bytes, str]]) -> bool:
         """Send valid events (key, value, type) that carry their id where `templates` puts it."""
@@ -75,7 +75,7 @@ class Sender:
             self._client.flush(0.2)
             self.on_wait()
 
-    def _hand_over(self, key: bytes, value: bytes | None, partition: int, report: Report) -> bool:
+    def _hand_over(self, key: bytes | None, value: bytes | None, partition: int, report: Report) -> bool:
         while not self._stop.is_set():
             try:
                 self._client.produce(self._topic, value, key, partition, report)

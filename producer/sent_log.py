@@ -4,7 +4,7 @@ What belongs here: the format of the file. What does not: the totals (`tally`).
 """
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 
@@ -22,6 +22,14 @@ class SentEntry(msgspec.Struct, frozen=True, gc=False, rename={"event_id": "even
     partition: int | None
     offset: int | None
     acknowledged: bool
+
+
+class Receipts(Protocol):
+    """Takes the entries as Kafka's reports come in."""
+
+    def write(self, entry: SentEntry) -> None:
+        """Take one."""
+        ...
 
 
 class SentLog:

@@ -3,12 +3,10 @@
 What belongs here: options, signals, printing, exit codes. What does not: the traffic and its sending (`producer`).
 """
 
-import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import click
@@ -16,6 +14,7 @@ import msgspec
 from rich.console import Console
 from typing_extensions import override
 
+from orchestration.cli.signals import stopping
 from orchestration.settings import Settings, SettingsError, load_some, parse_duration
 from producer import ProducerConfig, ProducerError, Shares, Summary, TopicMissingError, run
 from producer.display import Display, print_summary
@@ -101,21 +100,20 @@ def produce(topic: str | None, bootstrap_servers: str | None, as_json: bool, qui
     try:
         summary = _produce(config, console)
     except ProducerError as error:
-        click.echo(f"millrace produce: {error}{_how_to_create(error, config)}", err=True)
+        click.echo(f"millrace produce: {error}{how_to_create(error, config)}", err=True)
         sys.exit(2 if isinstance(error, TopicMissingError) else 1)
     _report(summary, as_json, quiet)
     sys.exit(0 if summary.complete else 1)
 
 
-def kafka_settings(topic: str | None, bootstrap_servers: str | None) -> Settings:
-    """The settings about Kafka, checked as ever; nobody needs a database to send events."""
+def kafka_settings(topic: str | None, bootstrap_servers: str | None, more: Sequence[str] = ()) -> Settings:
+    """The settings about Kafka, and `more`, checked as ever; nobody needs a database to send events."""
     given = {"kafka_topics": topic, "kafka_bootstrap_servers": bootstrap_servers}
     try:
-        return load_some(_NEEDED, **{name: value for name, value in given.items() if value})
+        return load_some((*_NEEDED, *more), **{name: value for name, value in given.items() if value})
     except SettingsError as error:
         unset = "MILLRACE_KAFKA_BOOTSTRAP_SERVERS: is not set" in str(error)
-        raise SettingsError(f"{error}
-Or give --bootstrap-servers." if unset else str(error)) from None
+        raise SettingsError(f"{error}\nOr give --bootstrap-servers." if unset else str(error)) from None
 
 
 def _config(settings: Settings, **options: Any) -> ProducerConfig:
@@ -137,20 +135,11 @@ def _config(settings: Settings, **options: Any) -> ProducerConfig:
 
 
 def _produce(config: ProducerConfig, console: Console) -> Summary:
-    stop, abandon = Event(), Event()
-
-    def end(*_: object) -> None:
-        (abandon if stop.is_set() else stop).set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Display(console, config) as display:
+        with stopping() as (stop, abandon), Display(console, config) as display:
             return run(config, display.show, stop=stop, abandon=abandon)
     except OSError as error:
         raise click.FileError(str(config.ledger), error.strerror) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _report(summary: Summary, as_json: bool, quiet: bool) -> None:
@@ -163,7 +152,8 @@ def _report(summary: Summary, as_json: bool, quiet: bool) -> None:
         click.echo(f"millrace produce: {count} not acknowledged: {error}", err=True)
 
 
-def _how_to_create(error: ProducerError, config: ProducerConfig) -> str:
+def how_to_create(error: ProducerError, config: ProducerConfig) -> str:
+    """The command that makes a missing topic."""
     if not isinstance(error, TopicMissingError):
         return ""
     where = f"--bootstrap-server {config.bootstrap_servers} --topic {config.topic}"

@@ -6,6 +6,7 @@ What belongs here: signal handlers. What does not: what is done at the end.
 import signal
 from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
+from threading import Event
 from typing import Any, NoReturn
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -34,6 +35,18 @@ def as_ctrl_c(*, once: bool = False) -> AbstractContextManager[None]:
 def ignored() -> AbstractContextManager[None]:
     """Let nobody interrupt the block: an impatient second Ctrl-C would leave half of it running."""
     return _handling(signal.SIG_IGN, _ENDING)
+
+
+@contextmanager
+def stopping() -> Generator[tuple[Event, Event]]:
+    """What the first Ctrl-C (or SIGTERM) sets within the block, and what the second: stop, then give up."""
+    stop, abandon = Event(), Event()
+
+    def end(*_: object) -> None:
+        (abandon if stop.is_set() else stop).set()
+
+    with _handling(end, (signal.SIGINT, signal.SIGTERM)):
+        yield stop, abandon
 
 
 @contextmanager

@@ -97,7 +97,11 @@ def counted(checked: Sequence[Decided]) -> str:
 def summary(checked: Sequence[Decided]) -> Mapping[str, Any]:
     """The same for scripts."""
     bad, place = refused(checked), re.compile(Contract().declared_place)
-    return {"events": len(checked), "valid": len(checked) - len(bad), "refused": [_refusal(*each, place) for each in bad]}
+    return {
+        "events": len(checked),
+        "valid": len(checked) - len(bad),
+        "refused": [_refusal(*each, place) for each in bad],
+    }
 
 
 def _refusal(each: Decided, why: Rejection, place: re.Pattern[str]) -> Mapping[str, Any]:

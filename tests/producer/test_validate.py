@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract.contract import Contract
-from contract.decode import Rejection
+from contract.decode import Rejection, RejectionCode
 from orchestration.cli.validate import validate
 from orchestration.settings import SettingsError
 from producer.event_file import values
@@ -28,9 +28,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, in an environment without any setting."""
     for name in ("POSTGRES_URL", "REDIS_URL", "BROKER_URL", "KAFKA_BOOTSTRAP_SERVERS", "MAX_VALUE_BYTES"):
         monkeypatch.delenv(f"MILLRACE_{name}", raising=False)
-    return lambda given, *arguments, **variables: CliRunner().invoke(
-        validate, [*arguments, "-"], input=given, env=variables
-    )
+
+    def invoke(given: str | bytes, *arguments: str, **variables: str) -> Result:
+        return CliRunner().invoke(validate, [*arguments, "-"], input=given, env=variables)
+
+    return invoke
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_every_hostile_value_is_refused_with_the_pipelines_code_and_reason(run: 
     assert (found["events"], found["valid"]) == (len(lines) + 1, len(lines) + 1 - len(refused))
     for number, value in enumerate(lines, 2):
         expected = DECODER.decode(value.strip(b" \t\r"), NOW_US)
-        if isinstance(expected, Rejection) and expected.code != "timestamp_in_future":  # another clock
+        if isinstance(expected, Rejection) and expected.code is not RejectionCode.TIMESTAMP_IN_FUTURE:  # another clock
             assert refused[number] == (expected.code.value, expected.reason), value
 
 
