@@ -18,17 +18,20 @@ from resources.postgres import Connection, Postgres
 DAY = timedelta(days=1)
 PER_VISIT = 20
 
-_FILL = """
+PAYLOAD = """jsonb_build_object('userId', e.user_id) || case e.type
+    when 'login' then jsonb_build_object('ip', e.ip, 'device', e.device)
+    when 'logout' then jsonb_build_object('ip', e.ip, 'duration', 500)
+    when 'page_view' then jsonb_build_object('page', e.page, 'referrer', e.referrer, 'device', e.device)
+    when 'button_click' then jsonb_build_object('buttonId', 'button-' || e.n, 'page', e.page)
+    else jsonb_build_object('formId', 'form-' || e.n, 'fields', jsonb_build_object('name', 'x'))
+end"""
+"""Of an event `e`, from its user_id, type, ip, device, page, referrer and n."""
+
+_FILL = f"""
 insert into raw.events (event_id, occurred_at, type, user_id, payload, kafka_topic_id, kafka_partition, kafka_offset)
 select
     gen_random_uuid(), e.at, e.type, e.user_id,
-    jsonb_build_object('userId', e.user_id) || case e.type
-        when 'login' then jsonb_build_object('ip', e.ip, 'device', e.device)
-        when 'logout' then jsonb_build_object('ip', e.ip, 'duration', 500)
-        when 'page_view' then jsonb_build_object('page', e.page, 'referrer', e.referrer, 'device', e.device)
-        when 'button_click' then jsonb_build_object('buttonId', 'button-' || e.n, 'page', e.page)
-        else jsonb_build_object('formId', 'form-' || e.n, 'fields', jsonb_build_object('name', 'x'))
-    end,
+    {PAYLOAD},
     '00000000-0000-0000-0000-000000000001', 0, row_number() over ()
 from (
     select
@@ -51,7 +54,7 @@ from (
     ) as v, generate_series(0, 19) as n
     order by 1
 ) as e
-"""
+"""  # noqa: S608
 _COUNT = """
 insert into analytics.events_minutely (minute, type, events)
 select date_trunc('minute', occurred_at, 'UTC'), type, count(*) from raw.events group by 1, 2

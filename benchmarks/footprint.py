@@ -5,7 +5,9 @@ What belongs here: sizes after a backlog, divided by its events. What does not: 
 """
 
 import time
+from typing import Any
 
+import psycopg
 import redis
 
 from benchmarks.rig import Rig
@@ -18,8 +20,9 @@ from pg_class as c
 inner join pg_namespace as n on c.relnamespace = n.oid
 where c.relkind = 'r' and n.nspname = %s and c.relname like %s
 """
-_RAW, _OPS, _ANALYTICS = ("raw", "events\\_%"), ("ops", "%"), ("analytics", "%")
-_WAL = "select (pg_current_wal_lsn() - '0/0')::bigint"
+_RAW = ("raw", "events\\_%")
+OF_AGGREGATES = (("ops", "%"), ("analytics", "%"))
+WAL = "select (pg_current_wal_lsn() - '0/0')::bigint"
 _STORED = "select count(*) from raw.events"
 
 
@@ -28,13 +31,13 @@ def measure(rig: Rig, events: int) -> None:
     Remote(rig.directory).stop("worker-aggregates")
     with rig.nobody_plans():
         rig.produce("--fast", "--count", str(events))
-    wal, tables, claims = rig.one(_WAL), _bytes(rig), _claims(rig)
+    wal, tables, claims = rig.one(WAL), _bytes(rig), _claims(rig)
     rig.wait_for_records(events)
     stored: int = rig.one(_STORED)
     heap, indexes = (now - then for now, then in zip(_bytes(rig), tables, strict=True))
     print(f"  {stored:,} events stored; bytes an event:")
     print(f"    raw.events         {heap / stored:7.0f} in the tables, {indexes / stored:.0f} in their indexes")
-    print(f"    WAL of ingest      {(rig.one(_WAL) - wal) / stored:7.0f} (with Dagster's own)")
+    print(f"    WAL of ingest      {(rig.one(WAL) - wal) / stored:7.0f} (with Dagster's own)")
     print(f"    Redis              {(_claims(rig) - claims) / stored:7.0f} (claims)")
     _refresh(rig, stored)
     _runs(rig)
@@ -44,14 +47,14 @@ def _refresh(rig: Rig, stored: int) -> None:
     """Take all events into the aggregates, here, with nobody else at work."""
     aggregates = make_aggregates(rig.settings)
     with rig.nobody_plans():
-        wal, before = rig.one(_WAL), _bytes(rig, _OPS, _ANALYTICS)
+        wal, before = rig.one(WAL), _bytes(rig, *OF_AGGREGATES)
         started = time.monotonic()
         while aggregates.refresh().events:
             pass
         seconds = time.monotonic() - started
     aggregates.close()
-    made = sum(_bytes(rig, _OPS, _ANALYTICS)) - sum(before)
-    print(f"    WAL of aggregates  {(rig.one(_WAL) - wal) / stored:7.0f}")
+    made = sum(_bytes(rig, *OF_AGGREGATES)) - sum(before)
+    print(f"    WAL of aggregates  {(rig.one(WAL) - wal) / stored:7.0f}")
     print(f"    aggregates         {made / stored:7.0f} (with helper rows and indexes, at this many events an hour)")
     print(f"  aggregates, one writer: {stored / seconds:,.0f} events/s")
 
@@ -62,13 +65,16 @@ def _runs(rig: Rig) -> None:
     print(f"  Dagster's own tables: {size / 2**20:.1f} MiB with {runs} runs")
 
 
-def _bytes(rig: Rig, *places: tuple[str, str]) -> tuple[int, int]:
-    """Bytes of tables and of indexes; those of raw.events if no place is given."""
-    with rig.connect() as connection:
-        rows = [
-            connection.execute(_TABLES, topic_partition).fetchone() or (0, 0) for topic_partition in places or (_RAW,)
-        ]
+def table_bytes(connection: "psycopg.Connection[Any]", *places: tuple[str, str]) -> tuple[int, int]:
+    """Bytes of tables and of indexes in some places, each a schema and a pattern of names."""
+    rows = [connection.execute(_TABLES, place).fetchone() or (0, 0) for place in places]
     return sum(row[0] for row in rows), sum(row[1] for row in rows)
+
+
+def _bytes(rig: Rig, *places: tuple[str, str]) -> tuple[int, int]:
+    """The same on the stack; of raw.events if no place is given."""
+    with rig.connect() as connection:
+        return table_bytes(connection, *(places or (_RAW,)))
 
 
 def _claims(rig: Rig) -> int:
