@@ -33,7 +33,8 @@ def commands() -> Iterator[str]:
     inline = re.findall(r"`(millrace [^`]+)`", re.sub(r"^```.*?^```", "", TEXT, flags=re.MULTILINE | re.DOTALL))
     shown = [line for block in blocks("sh") for line in block.splitlines()]
     for line in [*shown, *inline]:
-        for part in re.split(r'&&|\||"?\$\(|\)"?', line.partition("  #")[0]):
+        told = line.partition("  #")[0]
+        for part in [*re.findall(r"\$\((.*?)\)", told), *re.split(r"&&|\|", re.sub(r"\$\(.*?\)", "", told))]:
             if (command := part.strip()).startswith("millrace "):
                 yield command
 
