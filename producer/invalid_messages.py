@@ -55,7 +55,7 @@ def _wrong_type(rng: Random, body: Body) -> bytes:
 
 
 def _unknown_type(rng: Random, body: Body) -> bytes:
-    body["type"] = rng.choice(("page_veiw", "purchase", "LOGIN", "logout ", "", "button-click", "登录"))
+    body["type"] = rng.choice(("page_veiw", "no_such_type", "LOGIN", "logout ", "", "button-click", "登录"))
     return encode(body)
 
 

@@ -20,7 +20,7 @@ from tests.support.world import World
 services = pytest.mark.services
 
 
-class Purchase(Payload):
+class NewThing(Payload):
     """A user has bought something."""
 
     item_count: int
@@ -31,7 +31,7 @@ class Purchase(Payload):
     plan: Literal["free", "paid"] | None = None
 
 
-CONTRACT = Contract().with_types(Purchase)
+CONTRACT = Contract().with_types(NewThing)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ CONTRACT = Contract().with_types(Purchase)
     [
         ("login", "logins"),
         ("form_submit", "form_submits"),
-        ("purchase", "purchases"),
+        ("new_thing", "new_things"),
         ("cart_delivery", "cart_deliveries"),
         ("survey", "surveys"),
         ("search", "searches"),
@@ -84,7 +84,7 @@ def columns(world: World, view: str) -> dict[str, str]:
 @services
 def test_a_new_type_gets_its_view_with_typed_columns_comments_and_the_analysts_right_to_read_it(world: World) -> None:
     migrate(world.settings.postgres_url, contract=CONTRACT)
-    assert columns(world, "purchases") == {
+    assert columns(world, "new_things") == {
         "event_id": "uuid",
         "occurred_at": "timestamp with time zone",
         "user_id": "text",
@@ -97,21 +97,21 @@ def test_a_new_type_gets_its_view_with_typed_columns_comments_and_the_analysts_r
         "extra": "jsonb",
         "ingested_at": "timestamp with time zone",
     }
-    assert world.one("select obj_description('analytics.purchases'::regclass)").startswith(
+    assert world.one("select obj_description('analytics.new_things'::regclass)").startswith(
         "A user has bought something."
     )
-    assert world.one("select has_table_privilege('millrace_analyst', 'analytics.purchases', 'SELECT')")
-    assert world.one("select count(*) from analytics.live where type = 'purchase'") == 1
+    assert world.one("select has_table_privilege('millrace_analyst', 'analytics.new_things', 'SELECT')")
+    assert world.one("select count(*) from analytics.live where type = 'new_thing'") == 1
 
 
 @services
 def test_values_come_out_typed_and_unknown_fields_in_extra(world: World) -> None:
     migrate(world.settings.postgres_url, contract=CONTRACT)
     payload = {"userId": "u", "itemCount": 3, "total": 9.50, "isGift": False, "basket": {"a": [1]}, "eventId": "x"}
-    store(world, "purchase", json.dumps({**payload, "coupon": "c", "nested": {"b": None}}))
+    store(world, "new_thing", json.dumps({**payload, "coupon": "c", "nested": {"b": None}}))
     store(world, "login", json.dumps({"userId": "u", "ip": "::1"}))
     [row] = world.query(
-        "select item_count, total, is_gift, basket, payload_event_id, plan, extra from analytics.purchases"
+        "select item_count, total, is_gift, basket, payload_event_id, plan, extra from analytics.new_things"
     )
     assert row == (3, Decimal("9.5"), False, {"a": [1]}, "x", None, {"coupon": "c", "nested": {"b": None}})
     assert world.query("select ip, device, extra from analytics.logins") == [("::1", None, {})]
@@ -124,14 +124,14 @@ ODD_NUMBERS = ["1e400", "-1e400", "1e-400", "9223372036854775807", "922337203685
 @services
 def test_selecting_never_fails_whatever_the_payload_holds(world: World) -> None:
     migrate(world.settings.postgres_url, contract=CONTRACT)
-    names = [field.name for field in CONTRACT["purchase"].fields]
+    names = [field.name for field in CONTRACT["new_thing"].fields]
     for text in [*map(json.dumps, ODD), *ODD_NUMBERS]:
-        store(world, "purchase", "{" + ", ".join(f'"{name}": {text}' for name in names) + "}")
-        store(world, "purchase", text)
-    assert len(world.query("select * from analytics.purchases")) == 2 * len(ODD + ODD_NUMBERS)
-    whole = world.query("select item_count from analytics.purchases where item_count is not null order by 1")
+        store(world, "new_thing", "{" + ", ".join(f'"{name}": {text}' for name in names) + "}")
+        store(world, "new_thing", text)
+    assert len(world.query("select * from analytics.new_things")) == 2 * len(ODD + ODD_NUMBERS)
+    whole = world.query("select item_count from analytics.new_things where item_count is not null order by 1")
     assert whole == [(0,), (1,), (9223372036854775807,)]
-    assert world.one("select count(total) from analytics.purchases") == 3 + len(ODD_NUMBERS)
+    assert world.one("select count(total) from analytics.new_things") == 3 + len(ODD_NUMBERS)
 
 
 @services
@@ -151,21 +151,21 @@ def test_a_second_migrate_touches_no_view(world: World) -> None:
 @services
 def test_a_type_that_changes_replaces_its_view_and_keeps_the_grants_on_it(world: World) -> None:
     migrate(world.settings.postgres_url, contract=CONTRACT)
-    world.query("grant select on analytics.purchases to public; grant insert on analytics.purchases to pg_monitor")
+    world.query("grant select on analytics.new_things to public; grant insert on analytics.new_things to pg_monitor")
 
-    class Purchase(Payload):  # the same type, grown and shrunk
+    class NewThing(Payload):  # the same type, grown and shrunk
         """A user has bought something."""
 
         item_count: int
         shop: Page
 
-    migrate(world.settings.postgres_url, contract=Contract().with_types(Purchase))
-    assert list(columns(world, "purchases")) == [
+    migrate(world.settings.postgres_url, contract=Contract().with_types(NewThing))
+    assert list(columns(world, "new_things")) == [
         *("event_id", "occurred_at", "user_id", "item_count", "shop", "extra", "ingested_at")
     ]
     acl = world.query(
         "select case grantee when 0 then 'public' else grantee::regrole::text end, privilege_type"
-        " from pg_class, aclexplode(relacl) where oid = 'analytics.purchases'::regclass and grantee <> relowner"
+        " from pg_class, aclexplode(relacl) where oid = 'analytics.new_things'::regclass and grantee <> relowner"
     )
     assert set(acl) >= {("public", "SELECT"), ("pg_monitor", "INSERT"), ("millrace_analyst", "SELECT")}
 
@@ -175,16 +175,16 @@ def test_a_view_of_a_type_that_is_gone_is_dropped_and_one_of_somebody_else_is_le
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     migrate(world.settings.postgres_url, contract=CONTRACT)
-    world.query("create view analytics.mine as select 1 as a; create view analytics.refunds as select 2 as b")
+    world.query("create view analytics.mine as select 1 as a; create view analytics.odd_things as select 2 as b")
 
-    class Refund(Payload):
-        """Money back."""
+    class OddThing(Payload):
+        """Something odd."""
 
-    migrate(world.settings.postgres_url, contract=Contract().with_types(Refund))
-    assert columns(world, "purchases") == {}
+    migrate(world.settings.postgres_url, contract=Contract().with_types(OddThing))
+    assert columns(world, "new_things") == {}
     assert columns(world, "mine") == {"a": "integer"}
-    assert columns(world, "refunds") == {"b": "integer"}
-    assert "analytics.refunds is not ours" in caplog.text
+    assert columns(world, "odd_things") == {"b": "integer"}
+    assert "analytics.odd_things is not ours" in caplog.text
 
 
 @services
@@ -192,10 +192,10 @@ def test_a_view_that_another_one_stands_on_is_kept_with_a_warning(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     migrate(world.settings.postgres_url, contract=CONTRACT)
-    world.query("create view public.report as select total from analytics.purchases")
+    world.query("create view public.report as select total from analytics.new_things")
     migrate(world.settings.postgres_url)
-    assert "total" in columns(world, "purchases")
-    assert "analytics.purchases stays as it is" in caplog.text
+    assert "total" in columns(world, "new_things")
+    assert "analytics.new_things stays as it is" in caplog.text
     assert "report" in caplog.text
 
 

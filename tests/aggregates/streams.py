@@ -39,7 +39,7 @@ _ADDRESSES = [
 ]
 _INVALID = [
     *(b"garbage", b"", b"\xff\xfe", b"[]", b'{"eventId": "x"}', b"null"),
-    b'{"eventId":"y","type":"purchase","timestamp":"2026-06-01T00:00:00Z","payload":{"userId":"u"}}',
+    b'{"eventId":"y","type":"new_thing","timestamp":"2026-06-01T00:00:00Z","payload":{"userId":"u"}}',
     b'{"eventId":"z","type":"login","timestamp":"yesterday","payload":{"userId":"u","ip":"192.0.2.1"}}',
     b'{"eventId":"w","type":"login","timestamp":"2026-06-01T00:00:00Z","payload":{"userId":"u","ip":"somewhere"}}',
 ]

@@ -18,7 +18,7 @@ CASES = {
     "a moment": (STEP + "payload = {x = 2026-01-31T12:00:00Z}", "JSON does not have"),
     "U+0000": (STEP + 'payload = {x = "a\\u0000b"}', "U+0000"),
     "U+0000 in a field": (STEP + 'payload = {"\\u0000" = 1}', "U+0000"),
-    "an unknown type": (STEP.replace("login", "purchase"), "unknown type"),
+    "an unknown type": (STEP.replace("login", "new_thing"), "unknown type"),
     "a type that is no text": ('[[step]]\nname = "a"\ntype = 1', "type"),
     "no type": ('[[step]]\nname = "a"', "type"),
     "no name": ('[[step]]\ntype = "login"', "name"),
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, path: str) -> Non
 
 def test_a_wrong_file_is_a_wrong_setting_before_anything_starts(tmp_path: Path) -> None:
     file = tmp_path / "funnel.toml"
-    file.write_text(STEP.replace("login", "purchase"))
+    file.write_text(STEP.replace("login", "new_thing"))
     with pytest.raises(SettingsError, match=r"MILLRACE_FUNNEL.*unknown type"):
         load({"MILLRACE_FUNNEL": str(file)})
 

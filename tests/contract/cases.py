@@ -79,7 +79,7 @@ CASES: dict[str, Sequence[bytes | str]] = {
         *other("page_view", '"page":@', "null", "1"), *other("page_view", '"page":"/","referrer":@', "1", "[]",
         "false"),
     ],
-    "unknown_type": replaced('"login"', '""', '"Login"', '"login "', '"logіn"', '"signup"',
+    "unknown_type": replaced('"login"', '""', '"Login"', '"login "', '"logіn"', '"no_such_type"',
     '"x' + "y" * 10_000 + '"'),
     "invalid_event_id": replaced("a1b2c3", "", "x" * 201, "a\\nb", "\\u001f", "\x7f", "\x80", "a\x9f", "\\u0085",
     "a\\t"),

@@ -1,15 +1,21 @@
 """Events and JSON for the tests: made at random, written in every way that JSON allows, and spoilt."""
 
 import json
+import sys
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
+from math import ceil, floor
 from random import Random
 from typing import Any
 
+import msgspec.inspect as shapes
 from hypothesis import strategies as st
 
 from contract.contract import Contract
 from contract.decode import Decoder, Event, Rejection
+from contract.scalars import strict_end
+from contract.types import Payload
 
 NOW_US = 1_750_000_000_000_000  # 2025-06-15
 CONTRACT = Contract()
@@ -35,41 +41,89 @@ anything = st.recursive(
 )
 
 
-def _text(most: int, least: int = 0) -> st.SearchStrategy[str]:
-    return st.text(characters, min_size=least, max_size=most).filter(lambda text: len(text.encode()) <= most)
+_SOME = 40
+"""So much longer than it must be a text may become, and so much is enough to find what length does."""
 
 
-_keys = _text(30, 1)
-_maybe = st.none() | _text(50)
-_addresses = st.ip_addresses().map(str)
-_payloads: dict[str, st.SearchStrategy[dict[str, Any]]] = {
-    "login": st.fixed_dictionaries({"userId": _keys, "ip": _addresses}, optional={"device": _maybe}),
-    "logout": st.fixed_dictionaries({
-        "userId": _keys, "ip": _addresses, "duration": st.integers(0, 10**300) | st.floats(0,
-        1e308).map(repr).map(Decimal),
-    }),
-    "page_view": st.fixed_dictionaries(
-        {"userId": _keys, "page": _keys}, optional={"referrer": _maybe, "device": _maybe}
-    ),
-    "button_click": st.fixed_dictionaries({"userId": _keys, "buttonId": _keys, "page": _keys}),
-    "form_submit": st.fixed_dictionaries(
-        {"userId": _keys, "formId": _keys, "fields": st.dictionaries(st.text(characters, max_size=8), storable,
-        max_size=4)}
-    ),
-}  # fmt: skip
+def allowed(shape: shapes.Type) -> st.SearchStrategy[Any]:
+    """What an annotation of the contract allows, so that a new type is made here without being taught."""
+    match shape:
+        case shapes.Metadata(extra={"format": _}):
+            return st.ip_addresses().map(str)
+        case shapes.Metadata(type=inner, extra={"max_bytes": int(most)}):
+            return allowed(inner).filter(lambda text: len(str(text).encode()) <= most)
+        case shapes.Metadata(type=inner):
+            return allowed(inner)
+        case shapes.UnionType(types=alternatives):
+            return st.one_of(*map(allowed, alternatives))
+        case shapes.ListType(item_type=item, min_length=least, max_length=most):
+            return st.lists(allowed(item), min_size=least or 0, max_size=_longest(least, most, 4))
+        case shapes.DictType(value_type=value, min_length=least, max_length=most):
+            keys = st.text(characters, max_size=8)
+            return st.dictionaries(keys, allowed(value), min_size=least or 0, max_size=_longest(least, most, 4))
+        case shapes.StructType(fields=fields):
+            required = {field.encode_name: allowed(field.type) for field in fields if field.required}
+            optional = {field.encode_name: allowed(field.type) for field in fields if not field.required}
+            return st.fixed_dictionaries(required, optional=optional)
+        case _:
+            return _allowed_scalar(shape)
+
+
+def _allowed_scalar(shape: shapes.Type) -> st.SearchStrategy[Any]:
+    match shape:
+        case shapes.StrType(pattern=str(pattern)):
+            return st.from_regex(strict_end(pattern), alphabet=characters)
+        case shapes.StrType(min_length=least, max_length=most):
+            return st.text(characters, min_size=least or 0, max_size=_longest(least, most, _SOME))
+        case shapes.IntType() | shapes.FloatType():
+            return _numbers(shape)
+        case shapes.LiteralType(values=values):
+            return st.sampled_from(values)
+        case shapes.BoolType():
+            return st.booleans()
+        case shapes.NoneType():
+            return st.none()
+        case _:
+            return storable
+
+
+def _longest(least: int | None, most: int | None, more: int) -> int:
+    return min((least or 0) + more, most if most is not None else sys.maxsize)
+
+
+def _numbers(shape: shapes.IntType | shapes.FloatType) -> st.SearchStrategy[Any]:
+    """Whole numbers and, where they may be, others; at the bounds as well."""
+    bounds = (shape.ge, shape.gt, shape.le, shape.lt)
+    ge, gt, le, lt = (None if bound is None else Decimal(str(bound)) for bound in bounds)
+    low = max((bound for bound in (ge, gt) if bound is not None), default=-Decimal(10**300))
+    high = min((bound for bound in (le, lt) if bound is not None), default=Decimal(10**300))
+    first, last = ceil(low) + (low == gt and low == ceil(low)), floor(high) - (high == lt and high == floor(high))
+    whole = [st.integers(first, last)] if first <= last else []
+    if isinstance(shape, shapes.IntType):
+        return whole[0]
+    doubles = st.floats(float(low), float(high), exclude_min=low == gt, exclude_max=high == lt)
+    return st.one_of(*whole, doubles.map(repr).map(Decimal))
+
+
+@cache
+def payloads(struct: type[Payload]) -> st.SearchStrategy[dict[str, Any]]:
+    """Payloads of a type."""
+    return allowed(shapes.type_info(struct))
+
+
 _names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=200)
 _ids = st.uuids().map(str) | st.uuids().map(lambda uuid: uuid.hex.upper()) | _names
 _timestamps = st.datetimes().map(lambda moment: moment.replace(year=min(moment.year, 2024)).isoformat() + "Z")
 
 
 @st.composite
-def events(draw: st.DrawFn, extras: bool = True) -> dict[str, Any]:
+def events(draw: st.DrawFn, extras: bool = True, contract: Contract = CONTRACT) -> dict[str, Any]:
     """A valid event: any type, arbitrary text and JSON, with fields that the contract does not know."""
-    name = draw(st.sampled_from(sorted(_payloads)))
-    payload = draw(_payloads[name])
+    name = draw(st.sampled_from(sorted(contract)))
+    payload = draw(payloads(contract[name].struct))
     event: dict[str, Any] = {"eventId": draw(_ids), "type": name, "timestamp": draw(_timestamps), "payload": payload}
     if extras and draw(st.booleans()):
-        known = {field.name for field in CONTRACT[name].fields}
+        known = {field.name for field in contract[name].fields}
         unknown = st.text(characters, max_size=8).filter(lambda key: key not in known)
         event["payload"] = payload | draw(st.dictionaries(unknown, storable, max_size=3))
     if extras and draw(st.booleans()):

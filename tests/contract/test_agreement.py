@@ -4,13 +4,14 @@ import json
 from random import Random
 from typing import Annotated, Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
 
 from contract import strict
-from contract.constraints import Page
+from contract.constraints import IpAddress, Page
 from contract.decode import Decoder
 from contract.fast import fast_path
 from contract.model import Event, Rejection
@@ -99,6 +100,13 @@ class Nested(Payload):
     inner: Everything | UnsetType = UNSET
 
 
+class Place(msgspec.Struct):
+    """What stands in a list."""
+
+    page: Page
+    weight: Annotated[int, Meta(gt=0, le=3)]
+
+
 class Numbers(Payload):
     """A flat type with numbers and a default that hides absence."""
 
@@ -107,8 +115,22 @@ class Numbers(Payload):
     note: str | None = None
 
 
-LARGER = Decoder(CONTRACT.with_types(Everything, Nested, Numbers))
+class Bounds(Payload):
+    """A type with all that bounds can be."""
+
+    places: list[Place]
+    code: Annotated[str, Meta(pattern="^[0-9]{4}$", examples=["1234"])]
+    share: Annotated[float, Meta(gt=0, lt=1, examples=[0.5])]
+    address: IpAddress | UnsetType = UNSET
+
+
+LARGER = Decoder(CONTRACT.with_types(Everything, Nested, Numbers, Bounds))
 _names = [field.name for name in ("everything", "nested", "numbers") for field in LARGER.contract[name].fields]
+
+
+@given(events(contract=LARGER.contract), seeds, styles)
+def test_an_event_of_any_type_is_made_as_the_annotations_allow(event: dict[str, Any], seed: int, style: str):
+    assert isinstance(agree(write(event, Random(seed), style).encode(), LARGER), Event)
 
 
 @pytest.mark.parametrize("name", ["everything", "nested", "numbers"])

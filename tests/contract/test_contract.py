@@ -24,7 +24,7 @@ VALIDATORS = {
 }
 
 
-class Purchase(Payload):
+class NewThing(Payload):
     """A user has bought something."""
 
     order_id: str
@@ -81,20 +81,20 @@ def test_fields_tell_their_kind_and_whether_they_may_be_absent():
 
 
 def test_a_struct_is_all_it_takes_to_add_a_type():
-    larger = CONTRACT.with_types(Purchase)
-    assert larger["purchase"].example()["payload"] == {"userId": "u123", "orderId": "example", "amount": 1.0}
+    larger = CONTRACT.with_types(NewThing)
+    assert larger["new_thing"].example()["payload"] == {"userId": "u123", "orderId": "example", "amount": 1.0}
     decoder = Decoder(larger)
-    found = decoder.decode(json.dumps(larger["purchase"].example()).encode(), NOW_US)
+    found = decoder.decode(json.dumps(larger["new_thing"].example()).encode(), NOW_US)
     assert isinstance(found, Event)
-    assert found.type == "purchase"
-    free = larger["purchase"].example()
+    assert found.type == "new_thing"
+    free = larger["new_thing"].example()
     free["payload"]["amount"] = 0
     refused = decoder.decode(json.dumps(free).encode(), NOW_US)
     assert refused == Rejection(
         RejectionCode.INVALID_VALUE, "$.payload.amount: expected a number > 0, found the number 0"
     )
-    assert schema_of(larger["purchase"])["properties"]["payload"]["required"] == ["userId", "orderId", "amount"]
-    assert "purchase" not in CONTRACT
+    assert schema_of(larger["new_thing"])["properties"]["payload"]["required"] == ["userId", "orderId", "amount"]
+    assert "new_thing" not in CONTRACT
 
 
 @pytest.mark.parametrize(("struct", "complaint"), [(Untyped, "cannot check"), (Unlikely, "Unlikely needs examples")])
@@ -110,7 +110,7 @@ def test_every_type_has_a_user():
 
 def test_two_types_cannot_have_one_name():
     with pytest.raises(ValueError, match="same name"):
-        CONTRACT.with_types(Purchase, Purchase)
+        CONTRACT.with_types(NewThing, NewThing)
 
 
 def test_the_codes_are_stable_and_each_has_a_meaning():
@@ -146,7 +146,7 @@ def test_the_schema_files_are_current():
 
 
 def test_writing_schemas_removes_those_of_types_that_are_gone(tmp_path: Path):
-    write_schemas(tmp_path, CONTRACT.with_types(Purchase))
+    write_schemas(tmp_path, CONTRACT.with_types(NewThing))
     (tmp_path / "README.md").write_text("kept")
     assert len(write_schemas(tmp_path)) == len(CONTRACT)
     assert {path.name for path in tmp_path.iterdir()} == {"README.md", *(f"{name}.schema.json" for name in CONTRACT)}

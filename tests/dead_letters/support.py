@@ -15,17 +15,17 @@ from orchestration.factories import make_worker
 from tests.support.world import LOG, World, event
 
 
-class Purchase(Login):
+class NewThing(Login):
     """A type that today's code knows and yesterday's did not."""
 
 
-TODAY = Contract().with_types(Purchase)
+TODAY = Contract().with_types(NewThing)
 ALL = Selection()
 
 
-def purchase(event_id: str | None = None, **changes: Any) -> dict[str, Any]:
+def new_thing(event_id: str | None = None, **changes: Any) -> dict[str, Any]:
     payload = {"userId": "u1", "ip": "192.0.2.1", "device": "phone"}
-    return event(event_id, kind="purchase", **{"payload": payload, **changes})
+    return event(event_id, kind="new_thing", **{"payload": payload, **changes})
 
 
 def redriven(

@@ -18,7 +18,7 @@ from assets.ingest.ledger import Author
 from assets.ingest.replay import replay
 from contract.contract import Contract
 from orchestration.factories import make_worker
-from tests.dead_letters.support import ALL, TODAY, environment, letters, purchase, redriven
+from tests.dead_letters.support import ALL, TODAY, environment, letters, new_thing, redriven
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -32,7 +32,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ingested(world: World, letters: int = _LETTERS) -> Any:
-    world.produce(encoded(*(purchase() for _ in range(letters)), event()))
+    world.produce(encoded(*(new_thing() for _ in range(letters)), event()))
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
     return ranges

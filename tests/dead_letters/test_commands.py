@@ -6,7 +6,7 @@ import json
 import pytest
 
 from contract.codes import RejectionCode
-from tests.dead_letters.support import answer, command, ids, letters, purchase
+from tests.dead_letters.support import answer, command, ids, letters, new_thing
 from tests.support.world import World, encoded, event
 
 pytestmark = pytest.mark.services
@@ -18,7 +18,7 @@ def three_letters(world: World) -> list[int]:
     """Two of a type that nobody knows, one that is too large by default."""
     payload = {"userId": "u1", "page": _SECRET, "more": "x" * 1_100_000}
     world.produce(
-        [*encoded(purchase(), purchase(), event(payload=payload))], headers=[("trace", b"\xff\x00")], key=b"k"
+        [*encoded(new_thing(), new_thing(), event(payload=payload))], headers=[("trace", b"\xff\x00")], key=b"k"
     )
     world.ingest()
     return ids(world)

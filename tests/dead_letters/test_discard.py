@@ -7,14 +7,14 @@ from assets.dead_letters.selection import Selection
 from assets.ingest.ledger import Author
 from assets.ingest.replay import replay
 from orchestration.factories import make_worker
-from tests.dead_letters.support import ALL, TODAY, command, history, ids, letters, purchase, redriven
+from tests.dead_letters.support import ALL, TODAY, command, history, ids, letters, new_thing, redriven
 from tests.support.world import LOG, World, encoded, out_of_balance
 
 pytestmark = pytest.mark.services
 
 
 def test_discarded_letters_are_counted_as_before_and_keep_why(world: World) -> None:
-    world.produce([*encoded(purchase()), b"garbage", b"more"])
+    world.produce([*encoded(new_thing()), b"garbage", b"more"])
     world.ingest()
     assert discard(world.worker.postgres, Selection(codes=("not_json",)), "a test of ours") == {"not_json": 2}
     assert [row[1] for row in letters(world)] == ["open", "discarded", "discarded"]
@@ -25,7 +25,7 @@ def test_discarded_letters_are_counted_as_before_and_keep_why(world: World) -> N
 
 
 def test_neither_a_redrive_of_all_nor_a_replay_takes_a_discarded_letter_that_is_valid_now(world: World) -> None:
-    world.produce(encoded(purchase(), purchase()))
+    world.produce(encoded(new_thing(), new_thing()))
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
     discard(world.worker.postgres, Selection(ids=(ids(world)[0],)), "not wanted")
@@ -39,7 +39,7 @@ def test_neither_a_redrive_of_all_nor_a_replay_takes_a_discarded_letter_that_is_
 
 
 def test_a_discarded_letter_is_redriven_by_its_number(world: World) -> None:
-    world.produce([*encoded(purchase()), b"garbage"])
+    world.produce([*encoded(new_thing()), b"garbage"])
     world.ingest()
     discard(world.worker.postgres, ALL, "too early")
     named = Selection(ids=tuple(ids(world)), statuses=("open", "discarded"))
@@ -51,7 +51,7 @@ def test_a_discarded_letter_is_redriven_by_its_number(world: World) -> None:
 
 
 def test_a_letter_whose_bytes_were_deleted_since_cannot_be_redriven_and_the_command_says_so(world: World) -> None:
-    world.produce(encoded(purchase()))
+    world.produce(encoded(new_thing()))
     world.ingest()
     discard(world.worker.postgres, ALL, "not wanted")
     world.query("update raw.dead_letters set value = null")

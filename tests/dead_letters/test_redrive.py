@@ -18,7 +18,7 @@ from assets.upkeep.ledger_history import LedgerHistory, fold_ledger
 from contract.contract import Contract
 from contract.decode import Decoder
 from orchestration.factories import make_worker
-from tests.dead_letters.support import TODAY, answer, history, ids, letters, purchase, redriven
+from tests.dead_letters.support import TODAY, answer, history, ids, letters, new_thing, redriven
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -51,11 +51,11 @@ def balanced_today(world: World) -> bool:
 
 
 def test_a_letter_that_todays_code_understands_is_stored_at_its_own_coordinates(world: World) -> None:
-    world.produce([*encoded(purchase(), event()), b"garbage"])
+    world.produce([*encoded(new_thing(), event()), b"garbage"])
     world.ingest()
     done = redriven(world, Selection(codes=("unknown_type",)))
     assert done.by_code == {"unknown_type": {"stored": 1}}
-    stored = "select kafka_partition, kafka_offset from raw.events where type = 'purchase'"
+    stored = "select kafka_partition, kafka_offset from raw.events where type = 'new_thing'"
     assert world.query(stored) == [(0, 0)]
     assert letters(world) == [(0, "resolved", "unknown_type", 2), (2, "open", "not_json", 1)]
     assert world.totals() == totals(3, 2, 0, 1, 0)
@@ -63,10 +63,10 @@ def test_a_letter_that_todays_code_understands_is_stored_at_its_own_coordinates(
 
 
 def test_what_a_redrive_stores_is_counted_by_minute_and_marked_event_by_event(world: World) -> None:
-    one = purchase(str(uuid.uuid4()), timestamp="2026-05-18T14:00:30Z")
+    one = new_thing(str(uuid.uuid4()), timestamp="2026-05-18T14:00:30Z")
     refused(world, one, event())
     redriven(world)
-    minutes = "select events from analytics.events_minutely where type = 'purchase'"
+    minutes = "select events from analytics.events_minutely where type = 'new_thing'"
     assert world.query(minutes) == [(1,)]
     marks = world.query("select hour, events, batch_id, event_ids from ops.dirty_buckets order by mark_id desc limit 1")
     assert marks == [(datetime(2026, 5, 18, 14, tzinfo=UTC), 1, None, [uuid.UUID(one["eventId"])])]
@@ -85,7 +85,7 @@ def test_a_letter_that_was_too_large_fits_when_the_setting_is_raised(world: Worl
 
 
 def test_a_letter_that_is_refused_again_stays_open_and_keeps_its_history(world: World) -> None:
-    refused(world, purchase(payload={"userId": "u1"}))
+    refused(world, new_thing(payload={"userId": "u1"}))
     assert redriven(world).by_code == {"unknown_type": {"refused": 1}}
     assert redriven(world, contract=Contract()).by_code == {"missing_field": {"refused": 1}}
     assert letters(world) == [(0, "open", "unknown_type", 3)]
@@ -96,7 +96,7 @@ def test_a_letter_that_is_refused_again_stays_open_and_keeps_its_history(world: 
 
 
 def test_letters_of_the_same_event_are_stored_once_and_the_others_are_duplicates(world: World) -> None:
-    one = purchase()
+    one = new_thing()
     refused(world, one, one, {**one, "timestamp": one["timestamp"][:-6] + "Z"})
     assert redriven(world).by_code == {"unknown_type": {"stored": 1, "duplicate": 2}}
     assert [row[1] for row in letters(world)] == ["resolved"] * 3
@@ -116,7 +116,7 @@ def test_an_id_that_is_stored_with_another_payload_is_a_conflict_also_for_a_redr
 
 def test_letters_of_many_batches_are_booked_where_a_replay_looks_for_them(world: World, monkeypatch: Any) -> None:
     monkeypatch.setattr(redrive_module, "_LETTERS", 7)
-    world.produce(encoded(*(purchase() if n % 3 else event() for n in range(40))))
+    world.produce(encoded(*(new_thing() if n % 3 else event() for n in range(40))))
     [ranges] = world.plans()
     world.ingest(world.another_worker(chunk_events=5), ranges)
     assert redriven(world).by_code == {"unknown_type": {"stored": 26}}
@@ -128,7 +128,7 @@ def test_letters_of_many_batches_are_booked_where_a_replay_looks_for_them(world:
 
 
 def test_a_replay_by_yesterdays_code_leaves_what_was_redriven_stored(world: World) -> None:
-    one = purchase()
+    one = new_thing()
     ranges = refused(world, one, one)
     redriven(world)
     replayed(world, ranges, Contract())
@@ -138,7 +138,7 @@ def test_a_replay_by_yesterdays_code_leaves_what_was_redriven_stored(world: Worl
 
 
 def test_a_replay_writes_the_history_of_letters_too(world: World) -> None:
-    ranges = refused(world, purchase(), purchase(payload={"userId": "u1"}))
+    ranges = refused(world, new_thing(), new_thing(payload={"userId": "u1"}))
     replayed(world, ranges, TODAY)
     tries = [(1, "refused", "unknown_type"), (2, "stored", None)]
     again = [(1, "refused", "unknown_type"), (2, "refused", "missing_field")]
@@ -146,7 +146,7 @@ def test_a_replay_writes_the_history_of_letters_too(world: World) -> None:
 
 
 def test_letters_of_a_topic_that_was_made_anew_are_redriven(world: World) -> None:
-    refused(world, purchase(), event())
+    refused(world, new_thing(), event())
     admin = AdminClient({"bootstrap.servers": world.settings.kafka_bootstrap_servers})
     admin.delete_topics([world.topic])[world.topic].result()
     assert redriven(world, Selection(codes=("unknown_type",)), TODAY, dry_run=True).total("stored") == 1
@@ -159,10 +159,10 @@ def test_letters_of_a_topic_that_was_made_anew_are_redriven(world: World) -> Non
 
 
 def test_a_dry_run_says_what_would_become_of_letters_and_changes_nothing(world: World) -> None:
-    ahead = purchase(timestamp=(datetime.now(UTC) + timedelta(days=30)).isoformat())
+    ahead = new_thing(timestamp=(datetime.now(UTC) + timedelta(days=30)).isoformat())
     one = event()
     other = {**one, "payload": {**one["payload"], "page": "/other"}}
-    refused(world, ahead, ahead, one, other, purchase(payload={"userId": "u1"}))
+    refused(world, ahead, ahead, one, other, new_thing(payload={"userId": "u1"}))
     before = everything(world)
     done = redriven(world, dry_run=True, max_future=timedelta(days=60))
     conflict = {"event_id_conflict": {"refused": 1}}
@@ -184,7 +184,7 @@ def everything(world: World) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_an_id_that_was_redriven_is_remembered_by_redis_as_any_other(world: World) -> None:
-    one = purchase(timestamp="2026-05-18T14:00:00Z")
+    one = new_thing(timestamp="2026-05-18T14:00:00Z")
     refused(world, one)
     redriven(world)
     world.produce(encoded({**one, "timestamp": "2026-05-18T14:00:30Z"}))
@@ -195,7 +195,7 @@ def test_an_id_that_was_redriven_is_remembered_by_redis_as_any_other(world: Worl
 
 
 def test_events_from_before_the_frontier_of_retention_expire_and_their_letters_are_resolved(world: World) -> None:
-    refused(world, purchase(timestamp="2020-01-01T00:00:00Z"), purchase())
+    refused(world, new_thing(timestamp="2020-01-01T00:00:00Z"), new_thing())
     world.query("insert into ops.retention_frontier (frontier) values ('2021-01-01T00:00:00Z')")
     assert redriven(world).by_code == {"unknown_type": {"expired": 1, "stored": 1}}
     assert [row[1] for row in letters(world)] == ["resolved"] * 2
@@ -203,7 +203,7 @@ def test_events_from_before_the_frontier_of_retention_expire_and_their_letters_a
 
 
 def test_letters_that_name_an_erased_user_are_not_brought_back_but_erased_too(world: World) -> None:
-    [found] = refused(world, purchase(), purchase(payload={"userId": "u2", "ip": "192.0.2.1", "device": "tv"}))
+    [found] = refused(world, new_thing(), new_thing(payload={"userId": "u2", "ip": "192.0.2.1", "device": "tv"}))
     topic_id, partition = found.topic_partition
     world.query("insert into ops.erasure_key (key) values ('key')")
     world.query(
@@ -216,7 +216,7 @@ def test_letters_that_name_an_erased_user_are_not_brought_back_but_erased_too(wo
 
 
 def test_letters_whose_books_are_closed_are_redriven_all_the_same(world: World) -> None:
-    world.produce(encoded(*(purchase() for _ in range(10)), event()))
+    world.produce(encoded(*(new_thing() for _ in range(10)), event()))
     world.ingest(world.another_worker(chunk_events=3))
     world.refresh()
     fold_ledger(world.worker.postgres, LedgerHistory(), "closing", datetime.now(UTC) + timedelta(days=8))
@@ -229,7 +229,7 @@ def test_letters_whose_books_are_closed_are_redriven_all_the_same(world: World) 
 
 
 def test_a_choice_takes_the_letters_that_fit_all_of_it_and_no_other(world: World) -> None:
-    world.produce([*encoded(purchase(), purchase()), b"garbage"])
+    world.produce([*encoded(new_thing(), new_thing()), b"garbage"])
     world.ingest()
     _, second, garbage = ids(world)
     old, bound = "2026-01-01T00:00:00Z", datetime(2026, 1, 2, tzinfo=UTC)

@@ -12,7 +12,7 @@ from tests.support.world import LOG, World, encoded, event, out_of_balance
 pytestmark = pytest.mark.services
 
 
-class Purchase(Login):
+class NewThing(Login):
     """A type that today's code knows and yesterday's did not."""
 
 
@@ -60,15 +60,15 @@ def test_a_row_that_went_missing_comes_back_without_being_counted_twice(world: W
 
 def test_dead_letters_that_todays_code_understands_are_stored_and_resolved(world: World) -> None:
     login = {"userId": "u", "ip": "192.0.2.1", "device": "phone"}
-    world.produce([*encoded(event(kind="purchase", payload=login), event()), b"garbage"])
+    world.produce([*encoded(event(kind="new_thing", payload=login), event()), b"garbage"])
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
     assert world.letters() == [(0, "unknown_type"), (2, "not_json")]
-    found = replayed(world, ranges, contract=Contract().with_types(Purchase))
+    found = replayed(world, ranges, contract=Contract().with_types(NewThing))
     assert (found.difference.stored, found.difference.dead_letters) == (1, -1)
     assert world.letters() == [(2, "not_json")]
     assert world.totals() == {"records": 3, "stored": 2, "duplicates": 0, "dead_letters": 1, "tombstones": 0}
-    assert world.one("select count(*) from raw.events where type = 'purchase'") == 1
+    assert world.one("select count(*) from raw.events where type = 'new_thing'") == 1
 
 
 def test_a_replay_of_a_lingering_run_covers_what_it_took_beyond_its_plan(world: World) -> None:
@@ -83,11 +83,11 @@ def test_a_replay_of_a_lingering_run_covers_what_it_took_beyond_its_plan(world: 
 
 
 def test_two_replays_of_one_range_book_the_difference_once(world: World) -> None:
-    world.produce(encoded(event(kind="purchase", payload={"userId": "u", "ip": "192.0.2.1"})))
+    world.produce(encoded(event(kind="new_thing", payload={"userId": "u", "ip": "192.0.2.1"})))
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
     for _ in range(2):
-        replayed(world, ranges, contract=Contract().with_types(Purchase))
+        replayed(world, ranges, contract=Contract().with_types(NewThing))
     assert world.totals() == {"records": 1, "stored": 1, "duplicates": 0, "dead_letters": 0, "tombstones": 0}
 
 

@@ -20,7 +20,7 @@ from contract.constraints import Page
 from contract.contract import Contract
 from contract.identity import Identity, identity
 from orchestration.factories import make_worker
-from tests.dead_letters.support import TODAY, purchase, redriven
+from tests.dead_letters.support import TODAY, new_thing, redriven
 from tests.erasure.support import erase, of, retain
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
@@ -58,7 +58,7 @@ def later(made: dict[str, Any], **by: float) -> dict[str, Any]:
 
 
 def everything_that_can_become_of_a_record(world: World) -> tuple[OffsetRange, ...]:
-    one, old, again = event(), of("u9", days_ago=40), purchase()
+    one, old, again = event(), of("u9", days_ago=40), new_thing()
     reordered = dict(reversed(one.items()))
     world.produce(
         [
@@ -166,11 +166,11 @@ def test_a_missing_row_of_an_event_that_is_refused_by_now_becomes_a_dead_letter(
 
 
 def test_a_missing_row_whose_letter_was_resolved_opens_the_letter_again(world: World) -> None:
-    world.produce(encoded(purchase(), event()))
+    world.produce(encoded(new_thing(), event()))
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
     redriven(world)
-    world.query("delete from raw.events where type = 'purchase'")
+    world.query("delete from raw.events where type = 'new_thing'")
     replayed(world, ranges)
     assert letters(world) == [(0, "open")]
     assert world.one("select outcome from ops.dead_letter_attempts order by entry_id desc limit 1") == "refused"

@@ -10,6 +10,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from assets.ingest.plan import OffsetRange
+from contract.contract import Contract
 from monitoring.metrics import totals
 from monitoring.metrics.names import BOUNDS, NONE, MetricName
 from monitoring.metrics.totals import SUM, Total
@@ -19,12 +20,8 @@ USERS = ("u1", "u2", "u3", "u4")
 STEPS = ("pull", "decode", "claim", "frame", "store")
 
 _PAYLOADS: dict[str, dict[str, Any]] = {
-    "login": {"ip": "192.0.2.1", "device": "phone"},
-    "logout": {"duration": 3, "ip": "192.0.2.1"},
-    "page_view": {"page": "/home", "referrer": "", "device": "phone"},
-    "button_click": {"buttonId": "b", "page": "/home"},
-    "form_submit": {"formId": "f", "fields": {}},
-    "purchase": {"ip": "192.0.2.1", "device": "phone"},  # yesterday's code does not know it
+    **{name: each.example()["payload"] for name, each in Contract().items()},
+    "new_thing": {"ip": "192.0.2.1", "device": "phone"},  # yesterday's code does not know it
 }
 _GARBAGE = (b"garbage", b"[]", b'{"type": "login"}', b"\xff")
 
@@ -35,7 +32,7 @@ def some(chance: random.Random, records: int) -> list[bytes | None]:
     for _ in range(records):
         kind = chance.choice(tuple(_PAYLOADS))
         at = datetime.now(UTC) - timedelta(minutes=chance.randrange(5, 600))
-        payload = {"userId": chance.choice(USERS), **_PAYLOADS[kind]}
+        payload = {**_PAYLOADS[kind], "userId": chance.choice(USERS)}
         one = event(str(uuid.uuid4()), kind=kind, timestamp=at.isoformat(), payload=payload)
         made.append(json.dumps(one).encode())
         rare = chance.random()

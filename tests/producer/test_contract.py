@@ -58,7 +58,7 @@ def test_every_type_of_the_contract_is_simulated():
     assert not missing, f"nobody in sessions.py ever does {missing}"
 
 
-class VideoPlay(Payload, gc=False):
+class NewThing(Payload, gc=False):
     """A type that the producer has never heard of."""
 
     video_id: str
@@ -66,10 +66,10 @@ class VideoPlay(Payload, gc=False):
 
 
 def test_a_new_struct_is_all_it_takes_to_see_a_new_type_among_the_traffic():
-    larger = Contract().with_types(VideoPlay)
+    larger = Contract().with_types(NewThing)
     stream = Traffic(config(contract=larger), 7)
     messages = [stream.next(START_US + number * MS) for number in range(5_000)]
-    played = [message for message in messages if message.type == "video_play"]
+    played = [message for message in messages if message.type == "new_thing"]
     assert len(played) > 50
     for message in played:
         decoded = Decoder(larger).decode(message.value or b"", START_US + 5_000 * MS)
