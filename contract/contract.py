@@ -135,12 +135,18 @@ def _field(given: shapes.Field) -> Field:
     return Field(
         name=given.encode_name,
         attribute=given.name,
-        kind=_KINDS.get(type(bare), "json") if len(kept) == 1 else "json",
+        kind=_kind(bare) if len(kept) == 1 else "json",
         required=given.required,
         nullable=len(kept) < len(alternatives),
         description=str(described.get("description", "")),
         example=example_of(first),
     )
+
+
+def _kind(shape: shapes.Type) -> Kind:
+    if isinstance(shape, shapes.LiteralType) and all(isinstance(value, str) for value in shape.values):
+        return "text"
+    return _KINDS.get(type(shape), "json")
 
 
 def _check_example(made: EventType) -> None:

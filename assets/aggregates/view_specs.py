@@ -13,8 +13,9 @@ from contract.contract import Contract
 from infra.postgres.views import SCHEMA, View, views
 
 _EVENTS = "raw.events"
-_STORED = ("event_id", "occurred_at", "user_id", "ingested_at")
-_UPSTREAM = {"live": f"{SCHEMA}.events_minutely", "freshness": _EVENTS}
+_STORED = {name: name for name in ("event_id", "occurred_at", "user_id", "ingested_at")}
+_STORED["kafka_topic"] = "kafka_topic_id"
+_UPSTREAM = {"live": f"{SCHEMA}.events_minutely", "freshness": _EVENTS, "topics": _EVENTS}
 
 
 def view_specs(contract: Contract, owners: tuple[str, ...]) -> list[dg.AssetSpec]:
@@ -44,9 +45,6 @@ def _metadata(view: View) -> dict[str, Any]:
     }
     if view.name not in _UPSTREAM:
         found["dagster/column_lineage"] = dg.TableColumnLineage(
-            {
-                c.name: [dg.TableColumnDep(key_of(_EVENTS), c.name if c.name in _STORED else "payload")]
-                for c in view.columns
-            }
+            {c.name: [dg.TableColumnDep(key_of(_EVENTS), _STORED.get(c.name, "payload"))] for c in view.columns}
         )
     return found

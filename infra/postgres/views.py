@@ -1,4 +1,4 @@
-"""The views of schema `analytics`: one a type of event, made from the contract, and two that show how things are now.
+"""The views of schema `analytics`: one a type of event, made from the contract, and those that show how things are.
 
 What belongs here: what each view is: its name, its columns, its query. What does not: making them in a database
 (`create_views`) and who may read them (`analyst_role`).
@@ -31,6 +31,7 @@ FILLED = tuple(
 )
 """The aggregates that have a row in ops.aggregate_history: all but the one that the ingest itself keeps."""
 
+_OURS = frozenset({"live", "freshness", "topics"})
 _MAX_NAME = 63  # bytes; PostgreSQL would cut what is longer
 _BIGINT = "-9223372036854775808 and 9223372036854775807"
 _NUMBER = "case when jsonb_typeof(e.payload -> {0}) = 'number' then (e.payload -> {0})::numeric end"
@@ -48,6 +49,15 @@ _EXPRESSIONS: dict[Kind, tuple[str, str]] = {
     ),
     "json": ("jsonb", "e.payload -> {0}"),
 }
+
+# A row a topic, and PostgreSQL knows that from the grouping: a query that does not ask for the name does not join.
+_NAMES = """left join (
+    select
+        o.topic_id,
+        min(o.topic) as topic
+    from ops.offsets as o
+    group by o.topic_id
+) as t on e.kafka_topic_id = t.topic_id"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ def views(contract: Contract) -> tuple[View, ...]:
     Raises:
         ValueError: two views, or two columns of one, would have the same name, or a name is too long.
     """
-    made = (*map(event_view, contract.values()), _live(contract), _freshness())
+    made = (*map(event_view, contract.values()), _live(contract), _freshness(), _topics())
     _refuse_twins("views", [view.name for view in made])
     return made
 
@@ -92,7 +102,7 @@ def views(contract: Contract) -> tuple[View, ...]:
 def view_name(event_type: str) -> str:
     """The type's plural; `<type>_events` where a table or another view of the schema has that name."""
     plural = _plural(event_type)
-    taken = {table.name for table in metadata.tables.values() if table.schema == SCHEMA} | {"live", "freshness"}
+    taken = {table.name for table in metadata.tables.values() if table.schema == SCHEMA} | _OURS
     return f"{event_type}_events" if plural in taken else plural
 
 
@@ -105,7 +115,8 @@ def event_view(event: EventType) -> View:
     made = list(_event_columns(event))
     _refuse_twins(f"columns of the view of {event.name}", [column.name for column, _ in made])
     selected = ",\n    ".join(f'{value} as "{column.name}"' for column, value in made)
-    query = f"select\n    {selected}\nfrom raw.events as e\nwhere e.type = {_literal(event.name)}"  # nosec B608
+    stored = f"raw.events as e\n{_NAMES}\nwhere e.type = {_literal(event.name)}"
+    query = f"select\n    {selected}\nfrom {stored}"  # nosec B608
     comment = f"{event.description} {MADE_BY} from the event type {event.name}."
     return View(view_name(event.name), comment.strip(), "event", tuple(column for column, _ in made), query)
 
@@ -118,12 +129,13 @@ def _event_columns(event: EventType) -> Iterator[tuple[Column, str]]:
     known = _literal([each.name for each in event.fields])
     unknown = f"case when jsonb_typeof(e.payload) = 'object' then e.payload - {known}::text[] end"
     yield Column("extra", "jsonb", "What else the payload has, beyond the contract"), unknown
+    yield Column("kafka_topic", "text", "The Kafka topic that it came from"), "t.topic"
     yield Column("ingested_at", "timestamp with time zone", "When it was stored, UTC"), "e.ingested_at"
 
 
 def _payload_column(field: Field) -> tuple[Column, str]:
     name = field.attribute
-    if name in {"event_id", "occurred_at", "extra", "ingested_at"}:
+    if name in {"event_id", "occurred_at", "extra", "kafka_topic", "ingested_at"}:
         name = f"payload_{name}"
     kind, expression = _EXPRESSIONS[field.kind]
     comment = " ".join(filter(None, [f"payload.{field.name}.", field.description]))
@@ -165,6 +177,18 @@ def _freshness() -> View:
     )
     query = statement("freshness").decode().replace("%(tables)s", _literal(list(FILLED)))  # a view has no parameters
     return View("freshness", f"{text} {MADE_BY}.", "hour that waits or table that lacks days", columns, query)
+
+
+def _topics() -> View:
+    columns = (
+        Column("topic_id", "uuid", "Kafka's id of the topic, as kafka_topic_id of raw.events has it"),
+        Column("topic", "text", "Its name"),
+        Column("partitions", "bigint", "Partitions of which anything was read"),
+        Column("last_read_at", "timestamp with time zone", "When something of it was committed last"),
+        Column("replaced_at", "timestamp with time zone", "When a topic of this name and another id took its place"),
+    )
+    comment = f"The Kafka topics that were ever ingested. {MADE_BY}."
+    return View("topics", comment, "topic", columns, statement("topics").decode())
 
 
 def _literal(value: object) -> str:

@@ -49,14 +49,17 @@ class Anonymous(Payload):
     user_id: str | None = None  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
 
 
-def test_the_contract_has_the_five_types_and_their_fields():
-    assert {name: [field.name for field in each.fields] for name, each in CONTRACT.items()} == {
-        "login": ["userId", "ip", "device"],
-        "logout": ["userId", "duration", "ip"],
-        "page_view": ["userId", "page", "referrer", "device"],
-        "button_click": ["userId", "buttonId", "page"],
-        "form_submit": ["userId", "formId", "fields"],
-    }
+FIRST = {
+    "login": ["userId", "ip", "device"],
+    "logout": ["userId", "duration", "ip"],
+    "page_view": ["userId", "page", "referrer", "device"],
+    "button_click": ["userId", "buttonId", "page"],
+    "form_submit": ["userId", "formId", "fields"],
+}
+
+
+def test_the_types_that_producers_have_sent_from_the_first_have_their_fields():
+    assert {name: [field.name for field in CONTRACT[name].fields] for name in FIRST} == FIRST
 
 
 @pytest.mark.parametrize("name", list(CONTRACT))
@@ -73,7 +76,7 @@ def test_the_example_of_each_type_is_an_event(name: str):
 
 
 def test_fields_tell_their_kind_and_whether_they_may_be_absent():
-    fields = {field.name: field for each in CONTRACT.values() for field in each.fields}
+    fields = {field.name: field for name in FIRST for field in CONTRACT[name].fields}
     kinds = {name: field.kind for name, field in fields.items() if field.kind != "text"}
     assert kinds == {"duration": "number", "fields": "json"}
     assert {name for name, field in fields.items() if not field.required} == {"referrer", "device"}
