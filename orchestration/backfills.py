@@ -5,7 +5,7 @@ What belongs here: from a range and tables to runs. What does not: how a run is 
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from dagster import DagsterInstance
@@ -18,8 +18,8 @@ from assets.aggregates.specs import asset_key
 from orchestration.backfill_range import HourRange
 from orchestration.dagster_runtime import instance as home
 from orchestration.jobs import DAYS_JOB, HOURS_JOB, OVERALL_JOB
-from orchestration.launch import LaunchError, follow, launch, workspace
-from orchestration.settings import Settings, variable
+from orchestration.launch import LaunchError, first_partition, follow, launch, workspace
+from orchestration.settings import variable
 
 
 class BackfillError(Exception):
@@ -48,15 +48,30 @@ class Run(NamedTuple):
         return {"run_id": self.run_id, "job": self.job, "tables": self.tables, "partitions": self.partitions}
 
 
-def parts(span: HourRange, names: frozenset[str]) -> Iterator[Part]:
-    """One part for the hours, one for the days, one for the tables over all time; those that have a table."""
+def parts(span: HourRange, names: frozenset[str], since: datetime) -> Iterator[Part]:
+    """One part for the hours, one for the days, one for the tables over all time; those that have a table.
+
+    Args:
+        span: what was asked for.
+        names: of tables.
+        since: where partitions begin; what lies before it is left out, since it holds no event.
+
+    Raises:
+        BackfillError: the whole range lies before.
+    """
     last = span.high - timedelta(microseconds=1)
+    if last < since and names & {*HOURLY, *DAILY}:
+        raise BackfillError(
+            f"Dagster's partitions begin at {since:%Y-%m-%d %H:%M} UTC: set {variable('history_start')} "
+            "to an earlier day, or use --local"
+        )
+    low = max(span.low, since)
     for job, tables, key in ((HOURS_JOB, HOURLY, hour_key), (DAYS_JOB, DAILY, day_key)):
         if chosen := tuple(name for name in tables if name in names):
             yield Part(
                 job,
                 chosen,
-                {ASSET_PARTITION_RANGE_START_TAG: key(span.low), ASSET_PARTITION_RANGE_END_TAG: key(last)},
+                {ASSET_PARTITION_RANGE_START_TAG: key(low), ASSET_PARTITION_RANGE_END_TAG: key(last)},
                 {},
             )
     if chosen := tuple(name for name in OVERALL if name in names):
@@ -65,26 +80,21 @@ def parts(span: HourRange, names: frozenset[str]) -> Iterator[Part]:
 
 
 @contextmanager
-def start(settings: Settings, span: HourRange, names: frozenset[str]) -> Generator[list[Run]]:
+def start(span: HourRange, names: frozenset[str]) -> Generator[list[Run]]:
     """Start the runs; Dagster's instance stays open for `watch` as long as the block lasts.
 
     Raises:
-        BackfillError: the range has hours without a partition, or Dagster cannot be reached.
+        BackfillError: the whole range lies before the first partition, or Dagster cannot be reached.
         SettingsError: this process was not told where Dagster is.
     """
     import os
 
     home.check_environment(os.environ, code_server=True)
     home.write_events_in_batches()
-    earliest = datetime.combine(settings.history_start, time(), UTC)
-    if span.low < earliest:
-        raise BackfillError(
-            f"Dagster's partitions begin at {earliest:%Y-%m-%d}: set {variable('history_start')} to an earlier day, "
-            "or use --local"
-        )
     with DagsterInstance.get() as instance:
         try:
             with workspace(instance) as context:
+                since = first_partition(context, asset_key(HOURLY[0]))
                 runs = [
                     Run(
                         launch(context, part.job, [asset_key(name) for name in part.tables], part.tags, part.config),
@@ -92,7 +102,7 @@ def start(settings: Settings, span: HourRange, names: frozenset[str]) -> Generat
                         part.tables,
                         tuple(part.tags.values()),
                     )
-                    for part in parts(span, names)
+                    for part in parts(span, names, since)
                 ]
         except LaunchError as error:
             raise BackfillError(str(error)) from error

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 from psycopg.conninfo import conninfo_to_dict
 
+from assets.aggregates.partition_status import PartitionStatus
 from assets.aggregates.writer import AggregateWriter
 from assets.ingest.worker import Worker
 from assets.upkeep.assets import Upkeep
@@ -76,6 +77,12 @@ class AggregatesResource(WarmResource):
     funnel_steps: list[str]
 
 
+class PartitionsResource(WarmResource):
+    """Which partitions of the hourly and daily tables Dagster was told of."""
+
+    first_day: str
+
+
 class MetricsResource(WarmResource):
     """Pushes totals and states; can neither fail a run nor hold it up. Off without MILLRACE_PUSHGATEWAY_URL."""
 
@@ -95,7 +102,12 @@ class UpkeepResource(WarmResource):
 
 
 def resources(
-    settings: Settings, worker: Worker, aggregates: AggregateWriter, metrics: Metrics, upkeep: Upkeep
+    settings: Settings,
+    worker: Worker,
+    aggregates: AggregateWriter,
+    partitions: PartitionStatus,
+    metrics: Metrics,
+    upkeep: Upkeep,
 ) -> dict[str, WarmResource]:
     """All of them, by the names under which ops ask for them."""
     host, database = _database(settings.postgres_url)
@@ -112,6 +124,9 @@ def resources(
             metrics,
             pushgateway=_host(settings.pushgateway_url.get_secret_value()) if settings.pushgateway_url else "off",
             interval_seconds=settings.metrics_interval.total_seconds(),
+        ),
+        "partitions": PartitionsResource.holding(
+            partitions, first_day=str(partitions.configured or "that of the first event")
         ),
         "postgres": PostgresResource.holding(worker.postgres, host=host, database=database),
         "upkeep": _upkeep(settings, upkeep),

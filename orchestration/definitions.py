@@ -4,13 +4,17 @@ What belongs here: `build_defs`, by which production, tests and the demo differ 
 sensors and jobs themselves. Dagster loads `defs`; the environment is read then and not when this module is imported.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import dagster as dg
+import psycopg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._utils.env import using_dagster_dev
 
-from assets.aggregates.assets import aggregate_assets
+from assets.aggregates.assets import DAILY, HOURLY, aggregate_assets
+from assets.aggregates.partition_status import PartitionStatus
+from assets.aggregates.periods import floor_hour
 from assets.aggregates.refresh_op import QUEUE as REFRESH_QUEUE
 from assets.aggregates.view_specs import view_specs
 from assets.aggregates.writer import AggregateWriter
@@ -38,12 +42,15 @@ from sensors.metrics import metrics_sensor
 from sensors.run_failures import RunFailures, run_failures_sensor
 from sensors.upkeep_schedules import upkeep_schedules
 
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def build_defs(
     settings: Settings,
     worker: Worker | None = None,
     aggregates: AggregateWriter | None = None,
     metrics: Metrics | None = None,
+    first_hour: datetime | None = None,
 ) -> dg.Definitions:
     """Everything Dagster needs to know.
 
@@ -52,15 +59,19 @@ def build_defs(
         worker: instead of the one by the settings, for tests.
         aggregates: likewise.
         metrics: likewise.
+        first_hour: where partitions begin, where they are shown and chosen. None where runs are executed: then any hour
+            may be rebuilt.
     """
     worker = worker or make_worker(settings)
     aggregates = aggregates or make_aggregates(settings)
     metrics = metrics or make_metrics(settings, jobs.NAMES, (INGEST_QUEUE, REFRESH_QUEUE, DEFAULT_QUEUE))
+    start = first_hour or ALWAYS
+    partitions = PartitionStatus(settings.history_start, HOURLY, DAILY)
     return dg.Definitions(
         assets=[
             *topic_specs(settings.kafka_topics),
             ingest_asset(settings.kafka_topics),
-            *aggregate_assets(settings.history_start, settings.asset_owners, settings.freshness),
+            *aggregate_assets(start, settings.asset_owners, settings.freshness),
             *view_specs(Contract(), settings.asset_owners),
             exactness_asset(settings.freshness, settings.asset_owners),
             *upkeep_assets(settings.asset_owners),
@@ -73,8 +84,8 @@ def build_defs(
             run_failures_sensor(RunFailures(worker.postgres)),
             metrics_sensor(metrics, settings.metrics_interval),
         ],
-        schedules=_schedules(settings),
-        resources=resources(settings, worker, aggregates, metrics, _upkeep(settings, worker, aggregates)),
+        schedules=_schedules(start),
+        resources=resources(settings, worker, aggregates, partitions, metrics, _upkeep(settings, worker, aggregates)),
         # A run is one process: it was warm before the run came.
         executor=dg.in_process_executor,
     )
@@ -91,9 +102,9 @@ def _jobs(settings: Settings) -> list[dg.JobDefinition | UnresolvedAssetJobDefin
     ]
 
 
-def _schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+def _schedules(start: datetime) -> list[dg.ScheduleDefinition]:
     closing = CloseJobs(hours=jobs.HOURS_JOB, days=jobs.DAYS_JOB, checks=jobs.CHECKS_JOB)
-    return [*close_schedules(settings.history_start, closing), *upkeep_schedules(jobs.UPKEEP_JOBS)]
+    return [*close_schedules(start, closing), *upkeep_schedules(jobs.UPKEEP_JOBS)]
 
 
 def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
@@ -133,11 +144,50 @@ def _upkeep(settings: Settings, worker: Worker, aggregates: AggregateWriter) -> 
 
 
 @cache
+def _clients() -> tuple[Settings, Worker, AggregateWriter, Metrics]:
+    """Those of this process; made once, so that they stay warm from run to run."""
+    settings = settings_module.load()
+    metrics = make_metrics(settings, jobs.NAMES, (INGEST_QUEUE, REFRESH_QUEUE, DEFAULT_QUEUE))
+    return settings, make_worker(settings), make_aggregates(settings), metrics
+
+
+def served(first_hour: datetime | None) -> dg.Definitions:
+    """The definitions with partitions from this hour on, on the clients of this process."""
+    return build_defs(*_clients(), first_hour=first_hour)
+
+
+def first_hour(now: datetime) -> datetime:
+    """The hour that partitions begin with: of the first event, the current one where there is none.
+
+    Raises:
+        psycopg.Error: PostgreSQL cannot be asked.
+    """
+    settings, worker, *_ = _clients()
+    with worker.postgres.connect("millrace-partitions", statement_timeout_seconds=5) as connection:
+        found = PartitionStatus(settings.history_start, HOURLY, DAILY).first_hour(connection, now)
+    return found or floor_hour(now)
+
+
+def stop_metrics() -> None:
+    """End the thread that pushes metrics; the next tick of the sensor starts it again."""
+    _clients()[3].close()
+
+
+@cache
 def _built() -> dg.Definitions:
-    return build_defs(settings_module.load())
+    # `dagster dev` shows what it loads here; a code server of ours shows what it builds with `served`.
+    return served(_first_hour_or_now() if using_dagster_dev() else None)
+
+
+def _first_hour_or_now() -> datetime:
+    now = datetime.now(UTC)
+    try:
+        return first_hour(now)
+    except psycopg.Error:
+        return floor_hour(now)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The definitions of this process; made once, so that clients stay warm from run to run."""
+    """The definitions of this process; made once."""
     return _built()

@@ -7,9 +7,10 @@ on. What does not: arguments and printing (`cli`). Dagster's code server tells w
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from dagster import AssetKey, DagsterInstance, DagsterRunStatus
+from dagster import AssetKey, DagsterInstance, DagsterRunStatus, TimeWindowPartitionsDefinition
 from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.remote_representation.code_location import CodeLocation
 from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
@@ -50,6 +51,15 @@ def workspace(instance: DagsterInstance) -> Generator[WorkspaceRequestContext]:
         if not context.has_code_location(LOCATION):
             raise LaunchError("Dagster's code server does not answer (MILLRACE_CODE_SERVER_HOST, _PORT)")
         yield context
+
+
+def first_partition(context: WorkspaceRequestContext, asset: AssetKey) -> datetime:
+    """Where the partitions of an asset begin, as Dagster shows them now."""
+    [repository] = context.get_code_location(LOCATION).get_repositories().values()
+    partitions = repository.asset_graph.get(asset).partitions_def
+    if not isinstance(partitions, TimeWindowPartitionsDefinition):
+        raise LaunchError(f"{asset.to_user_string()} has no partitions by time")
+    return partitions.start
 
 
 def launch(

@@ -314,9 +314,10 @@ class Settings(BaseSettings):
         "reach, twice as old.",
         examples=["15s"],
     )
-    history_start: date = Field(
-        default=date(2025, 1, 1),
-        description="The first day that Dagster's partitions offer for a backfill. Aggregates hold earlier days too.",
+    history_start: date | None = Field(
+        default=None,
+        description="The first day of the partitions in Dagster. Not set: the day of the first event, at most two "
+        "years back, and not before a pause of three months. Aggregates hold earlier days too.",
         examples=["2025-01-01"],
     )
     asset_owners: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_owners)] = Field(

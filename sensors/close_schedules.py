@@ -8,17 +8,19 @@ schedule of the checks, which look at what was closed.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.aggregates.assets import DAILY, HOURLY
+from assets.aggregates.partition_status import was_rebuilt
 from assets.aggregates.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
 
 _MOST_HOURS, _MOST_DAYS = 24, 3
+_LATEST = 3  # a refresh tells of a partition once, and after a rebuild never
 
 
 class CloseJobs(NamedTuple):
@@ -29,18 +31,17 @@ class CloseJobs(NamedTuple):
     checks: str
 
 
-def candidates(running: datetime, step: timedelta, most: int, start: date) -> list[datetime]:
-    """Starts of the buckets before `running`, the oldest first, `most` at most, none before the day `start`.
+def candidates(running: datetime, step: timedelta, most: int, start: datetime) -> list[datetime]:
+    """Starts of the buckets before `running`, the oldest first, `most` at most, none before `start`.
 
     Args:
         running: start of the bucket that is not over yet.
         step: from one bucket to the next.
         most: how many buckets back to look.
-        start: the first day that has partitions.
+        start: where partitions begin.
     """
-    earliest = datetime(start.year, start.month, start.day, tzinfo=UTC)
     found = [running - step * back for back in range(most, 0, -1)]
-    return [each for each in found if each >= earliest] or [running]
+    return [each for each in found if each + step > start] or [running]
 
 
 def to_close(buckets: Sequence[datetime], is_closed: Callable[[datetime], bool]) -> tuple[datetime, datetime]:
@@ -66,10 +67,10 @@ def closed_in(
 
 def _rebuilt(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str, since: float) -> bool:
     chosen = dg.AssetRecordsFilter(asset, asset_partitions=[partition], after_timestamp=since)
-    return bool(instance.fetch_materializations(chosen, limit=1).records)
+    return any(map(was_rebuilt, instance.fetch_materializations(chosen, limit=_LATEST).records))
 
 
-def close_schedules(history_start: date, jobs: CloseJobs) -> list[dg.ScheduleDefinition]:
+def close_schedules(history_start: datetime, jobs: CloseJobs) -> list[dg.ScheduleDefinition]:
     """A few minutes past every hour, and at 00:10: late enough for the last events of the hour or the day."""
 
     @dg.schedule(

@@ -8,7 +8,7 @@ sensor `dirty_buckets` takes them in within seconds.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -37,7 +37,7 @@ class SpanConfig(dg.Config):
 
 
 def aggregate_assets(
-    history_start: date, owners: tuple[str, ...], freshness: timedelta
+    history_start: datetime, owners: tuple[str, ...], freshness: timedelta
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """All tables; `events_minutely` is made by the ingest, in the transaction that stores the events."""
     return [

@@ -4,10 +4,13 @@ What belongs here: what it reports. What does not: which days are next (`history
 job (`orchestration.jobs`), and when it is requested (`sensors.aggregate_history`).
 """
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from assets.aggregates import asset_metadata, history
 from assets.aggregates.assets import APPLICATION
+from assets.aggregates.partition_status import PartitionStatus
 from assets.aggregates.progress import RebuildProgress
 from assets.aggregates.specs import asset_key
 from assets.aggregates.writer import AggregateWriter
@@ -23,17 +26,20 @@ _WITHIN = 300.0
 def fill(
     context: dg.OpExecutionContext,
     aggregates: dg.ResourceParam[AggregateWriter],
+    partitions: dg.ResourceParam[PartitionStatus],
     postgres: dg.ResourceParam[Postgres],
     metrics: dg.ResourceParam[Metrics],
 ) -> None:
     """Rebuild week by week, then show the tables that were rebuilt."""
     try:
-        _fill(context, aggregates, postgres)
+        _fill(context, aggregates, partitions, postgres)
     finally:
         metrics.after_run(None, context.log)
 
 
-def _fill(context: dg.OpExecutionContext, aggregates: AggregateWriter, postgres: Postgres) -> None:
+def _fill(
+    context: dg.OpExecutionContext, aggregates: AggregateWriter, partitions: PartitionStatus, postgres: Postgres
+) -> None:
     with no_rows_in_errors():
         pieces = aggregates.fill(_WITHIN, RebuildProgress(context.log.info))
         left = history.describe(aggregates.history())
@@ -42,6 +48,7 @@ def _fill(context: dg.OpExecutionContext, aggregates: AggregateWriter, postgres:
     context.log.info(left or "every table is whole")
     names = sorted({name for piece in pieces for name in piece.tables})
     with postgres.connect(APPLICATION, statement_timeout_seconds=10) as connection:
+        partitions.tell(context.instance, connection, datetime.now(UTC))
         shown = asset_metadata.current_metadata(connection, names)
     for name in names:
         context.log_event(dg.AssetMaterialization(asset_key(name), metadata=shown[name]))

@@ -3,7 +3,7 @@
 What belongs here: partitions, their keys and spans. What does not: what is done for a span (`assets`).
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
@@ -19,14 +19,14 @@ class TimeSpan(NamedTuple):
     high: datetime
 
 
-def hourly(start: date) -> dg.HourlyPartitionsDefinition:
+def hourly(start: datetime) -> dg.HourlyPartitionsDefinition:
     """One partition an hour, the current one included: it can be looked at and rebuilt while it lasts."""
-    return dg.HourlyPartitionsDefinition(start_date=f"{start:%Y-%m-%d}-00:00", timezone="UTC", end_offset=1)
+    return dg.HourlyPartitionsDefinition(start_date=hour_key(start), timezone="UTC", end_offset=1)
 
 
-def daily(start: date) -> dg.DailyPartitionsDefinition:
+def daily(start: datetime) -> dg.DailyPartitionsDefinition:
     """One partition a day, the current one included."""
-    return dg.DailyPartitionsDefinition(start_date=f"{start:%Y-%m-%d}", timezone="UTC", end_offset=1)
+    return dg.DailyPartitionsDefinition(start_date=day_key(start), timezone="UTC", end_offset=1)
 
 
 def hour_key(moment: datetime) -> str:

@@ -4,7 +4,7 @@ What belongs here: its config and what it reports. What does not: the work (`wri
 and when it is requested (`sensors.dirty_buckets`).
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import dagster as dg
 import psycopg
@@ -12,6 +12,7 @@ import psycopg
 from assets.aggregates import asset_metadata
 from assets.aggregates.assets import APPLICATION
 from assets.aggregates.catalog import AGGREGATES
+from assets.aggregates.partition_status import PartitionStatus
 from assets.aggregates.specs import asset_key
 from assets.aggregates.writer import AggregateWriter, Refreshed
 from monitoring.metrics.resource import Metrics
@@ -34,18 +35,23 @@ def merge_new_events(
     context: dg.OpExecutionContext,
     config: RefreshConfig,
     aggregates: dg.ResourceParam[AggregateWriter],
+    partitions: dg.ResourceParam[PartitionStatus],
     postgres: dg.ResourceParam[Postgres],
     metrics: dg.ResourceParam[Metrics],
 ) -> None:
-    """Merge the events of all marks into the tables, then show how each table is."""
+    """Merge the events of all marks into the tables, then show how each table and each of its partitions is."""
     try:
-        _merge_new_events(context, config, aggregates, postgres)
+        _merge_new_events(context, config, aggregates, partitions, postgres)
     finally:
         metrics.after_run(None, context.log)
 
 
 def _merge_new_events(
-    context: dg.OpExecutionContext, config: RefreshConfig, aggregates: AggregateWriter, postgres: Postgres
+    context: dg.OpExecutionContext,
+    config: RefreshConfig,
+    aggregates: AggregateWriter,
+    partitions: PartitionStatus,
+    postgres: Postgres,
 ) -> None:
     days = [date.fromisoformat(day) for day in config.days] or None
     with no_rows_in_errors():
@@ -62,15 +68,21 @@ def _merge_new_events(
         refreshed.transactions,
     )
     try:
-        _show(context, postgres, refreshed)
+        _show(context, partitions, postgres, refreshed)
     except psycopg.Error as error:  # what was taken in is committed; that it cannot be shown must not look otherwise
         context.log.warning("the metadata of the tables cannot be read: %s", describe(error))
 
 
-def _show(context: dg.OpExecutionContext, postgres: Postgres, refreshed: Refreshed) -> None:
-    """Every table: an event reaches the hour's tables and, by its user, those of days and of all time."""
+def _show(
+    context: dg.OpExecutionContext, partitions: PartitionStatus, postgres: Postgres, refreshed: Refreshed
+) -> None:
+    """Every table: an event reaches the hour's tables and, by its user, those of days and of all time.
+
+    Partitions first: what is reported last is what the page of a table shows.
+    """
     done = {"events_taken_in": refreshed.events, "hours": len(refreshed.hours), "seconds": round(refreshed.seconds, 3)}
     with postgres.connect(APPLICATION, statement_timeout_seconds=10) as connection:
+        partitions.tell(context.instance, connection, datetime.now(UTC))
         shown = asset_metadata.current_metadata(connection, AGGREGATES)
     for name, metadata in shown.items():
         context.log_event(dg.AssetMaterialization(asset_key(name), metadata={**metadata, **done}))

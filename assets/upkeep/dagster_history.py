@@ -86,7 +86,7 @@ def trim(
         connection.execute("set lock_timeout = '2s'")
         found = _Pass(connection, history, now or datetime.now(UTC), failpoint)
         trimmed = found.trimmed
-        while found.batch() or found.runless_checks() or found.failed_runs():
+        while found.batch() or found.runless_checks() or found.superseded_partitions() or found.failed_runs():
             if time.monotonic() - began > history.budget.total_seconds():
                 trimmed.done = False
                 break
@@ -142,6 +142,13 @@ class _Pass:
         bounds = {"before": self._which["succeeded_before"], "most": _CHECKS}
         deleted = self._connection.execute(statement("delete_runless_checks"), bounds).rowcount
         self._add("runless_checks", deleted)
+        return deleted > 0
+
+    def superseded_partitions(self) -> bool:
+        """One transaction, then: what a refresh told of partitions that were rebuilt since; whether there were any."""
+        bounds = {"most": _CHECKS}
+        deleted = self._connection.execute(statement("delete_superseded_partitions"), bounds).rowcount
+        self._add("superseded_partitions", deleted)
         return deleted > 0
 
     def failed_runs(self) -> bool:

@@ -6,7 +6,7 @@ What belongs here: arguments, printing, exit codes. What does not: reading a ran
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +42,8 @@ def backfill(
     committed; running it again gives the same rows.
 
     Dagster executes it, a run for the hourly tables and one each for the others, on the queue `default`, where it does
-    not delay ingest. Tables by day are rebuilt for every day that the range touches.
+    not delay ingest. Tables by day are rebuilt for every day that the range touches. Hours before the first partition
+    (MILLRACE_HISTORY_START) are left out; --local does them, too.
 
     \b
       millrace backfill --days 7
@@ -56,9 +57,7 @@ def backfill(
         span = read_range(first, last, days, datetime.now(UTC))
         names = read_tables(tables, REBUILDABLE)
         _refuse_what_is_gone(settings, span)
-        done = (
-            _here(settings, span, names, quiet=as_json) if local else _by_dagster(settings, span, names, wait, as_json)
-        )
+        done = _here(settings, span, names, quiet=as_json) if local else _by_dagster(span, names, wait, as_json)
     except RangeError as error:
         raise click.UsageError(str(error)) from None
     except psycopg.OperationalError as error:
@@ -107,7 +106,7 @@ def _show(rows: dict[str, int], drift: dict[str, int]) -> None:
         click.echo(f"{name:20} {count:>12,} rows, {wrong or 'none'} of them {'were' if wrong else 'was'} wrong before")
 
 
-def _by_dagster(settings: Settings, span: HourRange, names: frozenset[str], wait: bool, quiet: bool) -> dict[str, Any]:
+def _by_dagster(span: HourRange, names: frozenset[str], wait: bool, quiet: bool) -> dict[str, Any]:
     from orchestration.backfills import BackfillError, start, watch
 
     def said(line: str) -> None:
@@ -115,9 +114,9 @@ def _by_dagster(settings: Settings, span: HourRange, names: frozenset[str], wait
             click.echo(line)
 
     try:
-        with start(settings, span, names) as runs:
+        with start(span, names) as runs:
             for run in runs:
-                said(f"run {run.run_id} of {run.job}: {', '.join(run.tables)}")
+                said(f"run {run.run_id} of {run.job}: {', '.join(run.tables)}{_range(run.partitions)}")
             ended = watch(runs, _status(quiet)) if wait else {}
     except BackfillError as error:
         click.echo(str(error), err=True)
@@ -136,3 +135,7 @@ def _status(quiet: bool) -> Console:
 
 def _all_well(ends: Iterable[str]) -> bool:
     return all(end == "SUCCESS" for end in ends)
+
+
+def _range(partitions: Sequence[str]) -> str:
+    return f" from {partitions[0]} to {partitions[-1]}" if partitions else ""

@@ -5,8 +5,6 @@ the code server are Dagster's own commands, run in this process, so that what ca
 """
 
 import os
-import runpy
-import sys
 
 import click
 
@@ -68,12 +66,14 @@ def worker(queue: str, concurrency: int | None, log_level: str, code: str | None
 def code_server(host: str, port: int) -> None:
     """Serve Millrace's code to the daemon and the web server. One a stack.
 
-    It listens when it has loaded the code, and ends with the reason when it cannot.
+    It listens when it has loaded the code, and ends with the reason when it cannot. "Reload definitions" in the UI
+    loads code that has changed since, and has the workers start again with it.
     """
     settings.load()
     _check_home(code_server=False)
-    code = ("-m", "orchestration.definitions", "--empty-working-directory")
-    _become("dagster", "api", "grpc", *code, "-h", host, "-p", str(port))
+    from orchestration.dagster_runtime import code_server
+
+    code_server.start(host, port)
 
 
 @click.command()
@@ -96,9 +96,3 @@ def webserver(host: str, port: int) -> None:
 def _check_home(*, code_server: bool) -> None:
     instance.make_home(os.environ)
     instance.check_environment(os.environ, code_server=code_server)
-
-
-def _become(module: str, *arguments: str) -> None:
-    """Go on as `python -m module arguments`."""
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)

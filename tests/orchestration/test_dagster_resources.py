@@ -12,7 +12,7 @@ from orchestration.definitions import build_defs
 from orchestration.factories import make_worker
 from orchestration.settings import load
 
-NAMES = {"worker", "aggregates", "metrics", "postgres", "upkeep"}
+NAMES = {"worker", "aggregates", "metrics", "partitions", "postgres", "upkeep"}
 SETTINGS = load(
     {
         "MILLRACE_POSTGRES_URL": "postgresql://alice:hunter2@db.example:5433/events?sslmode=require",

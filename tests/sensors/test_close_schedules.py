@@ -1,7 +1,7 @@
 """Closing hours and days that are over: which, and that one run does them all."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -15,7 +15,7 @@ from sensors.close_schedules import candidates, closed_in, to_close
 from tests.support.world import World, encoded, event
 
 NOON = datetime(2026, 5, 18, 12, tzinfo=UTC)
-START = date(2026, 1, 1)
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_what_is_closed_is_everything_since_the_last_that_was(done: int, first: 
 
 
 def test_no_hour_is_closed_that_has_no_partition() -> None:
-    assert candidates(NOON, HOUR, 24, date(2026, 5, 18))[0] == datetime(2026, 5, 18, tzinfo=UTC)
-    assert candidates(NOON, HOUR, 24, date(2026, 5, 19)) == [NOON]
+    assert candidates(NOON, HOUR, 24, NOON - 12 * HOUR)[0] == datetime(2026, 5, 18, tzinfo=UTC)
+    assert candidates(NOON, HOUR, 24, NOON + HOUR) == [NOON]
 
 
 @pytest.fixture

@@ -197,6 +197,15 @@ def test_of_checks_that_were_reported_without_a_run_the_newest_stays(history: Hi
     ) == [("FAILED", True)]
 
 
+def test_what_a_refresh_told_of_a_partition_goes_when_a_rebuild_has_told_it_again(history: History) -> None:
+    key = dg.AssetKey("told")
+    for partition in ("a", "a", "b"):
+        history.instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+    assert history.trim().rows["superseded_partitions"] == 1
+    assert history.trim().rows["superseded_partitions"] == 0
+    assert history.instance.get_materialized_partitions(key) == {"a", "b"}
+
+
 def test_young_runs_running_ones_and_those_of_other_jobs_stay(history: History) -> None:
     first = history.run()
     young = history.copies(first, back=timedelta(hours=5))
