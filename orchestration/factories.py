@@ -9,9 +9,8 @@ from assets.aggregates.audit_rules import AuditRules
 from assets.aggregates.funnel_file import read
 from assets.aggregates.writer import AggregateWriter
 from assets.ingest import withheld
-from assets.ingest.failpoints import Failpoints
 from assets.ingest.unconfigured_topics import LeftOut
-from assets.ingest.worker import IngestLimits, Worker
+from assets.ingest.worker import Failpoints, IngestLimits, Worker
 from contract.contract import Contract
 from contract.decode import Decoder
 from monitoring.metrics.collect.counters import KnownLabels

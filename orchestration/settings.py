@@ -496,7 +496,7 @@ class Settings(BaseSettings):
     )
     failpoints: Path | None = Field(
         default=None,
-        description="For tests of Millrace only: a directory of failpoints, see assets/ingest/failpoints.py.",
+        description="For tests of Millrace only: a directory of failpoints, see assets/ingest/worker.py.",
         examples=[""],
     )
 

@@ -1,6 +1,6 @@
 """Marks on what the aggregates do not hold yet: which there are, and the events that they stand for.
 
-What belongs here: reading, choosing and deleting marks. What does not: writing them (`assets.ingest.bucket_marks`), and
+What belongs here: reading, choosing and deleting marks. What does not: writing them (`assets.ingest.ledger`), and
 what is done with the events.
 """
 

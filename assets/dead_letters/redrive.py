@@ -20,7 +20,7 @@ from assets.dead_letters.selection import Selection
 from assets.dead_letters.sql import statement
 from assets.ingest import reprocess
 from assets.ingest.dead_letter_history import AttemptEntry
-from assets.ingest.decode import decode
+from assets.ingest.frame import decode
 from assets.ingest.ledger import Author
 from assets.ingest.run import read, retry_policy, store_chunk
 from assets.ingest.store import Store

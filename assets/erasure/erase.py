@@ -22,7 +22,7 @@ from assets.aggregates.writer import NEVER, AggregateWriter
 from assets.audit import AuditedCall
 from assets.erasure import erasure_offsets, groups, letters, previews
 from assets.erasure.sql import statement
-from assets.ingest import corrections, storage_rules
+from assets.ingest import corrections
 from assets.ingest.ledger import Author
 from assets.ingest.partitions import detached, on_table
 from resources.kafka import Kafka
@@ -148,7 +148,7 @@ class Eraser:
             try:
                 with self._standstill() if tries >= _TRIES_BESIDE_INGEST else _beside():
                     gone = self._try(users, naming, progress, refresh=refresh or tries > 0)
-            except storage_rules.RulesLocked:
+            except corrections.RulesLocked:
                 return None
             if gone is not None:
                 return gone
@@ -160,7 +160,7 @@ class Eraser:
         """Nobody stores meanwhile. The session is one that a blocked ingest may end, should this process freeze."""
         with self.postgres.connect(INGEST_APPLICATION) as connection:
             connection.execute("set idle_in_transaction_session_timeout = '60s'")
-            with storage_rules.changing_rules(self.postgres, connection):
+            with corrections.changing_rules(self.postgres, connection):
                 yield
 
     def _try(

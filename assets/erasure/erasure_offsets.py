@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 
 from assets.erasure.sql import statement
-from assets.ingest import erasures, storage_rules
+from assets.ingest import corrections, erasures
 from assets.ingest.plan import TopicIdPartition
 from resources.kafka import Kafka
 from resources.postgres import Connection, Postgres
@@ -51,7 +51,7 @@ def ask(
     Raises:
         RulesLocked: the ingest did not let it in.
     """
-    with storage_rules.changing_rules(postgres, connection):
+    with corrections.changing_rules(postgres, connection):
         connection.execute(statement("keep_key"), {"key": secrets.token_bytes(32)})
         hashes = [hash_of(connection, user) for user in users]
         topic_partitions = {

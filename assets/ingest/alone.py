@@ -28,16 +28,17 @@ class Alone:
     reading: int | None = None
     seconds: float = 0.0
     """How long the one that is read may be silent."""
+    tried: set[int] = field(default_factory=set[int])
+    """All that were put on the list."""
     _waiting: deque[int] = field(default_factory=deque[int])
-    _tried: set[int] = field(default_factory=set[int])
     _until: float | None = None
     _consumer: Consumer | None = None
 
     def takes(self, source: int) -> bool:
         """Put a silent partition on the list, unless it had its turn."""
-        if self.make is None or source in self._tried:
+        if self.make is None or source in self.tried:
             return False
-        self._tried.add(source)
+        self.tried.add(source)
         self._waiting.insert(random.randint(0, len(self._waiting)), source)  # noqa: S311 - so that each comes first once
         return True
 

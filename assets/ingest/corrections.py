@@ -1,22 +1,38 @@
-"""Books what is taken away after it was stored: signed differences against the ranges that the ledger has of it.
+"""Changing what may be stored, and recording what is taken away after it was stored.
 
-What belongs here: the ledger's side of erasure and retention, and that of the totals. What does not: the deleting. A
-replay compares a range with what the ledger has for exactly that range, so differences are recorded for the ranges of
-the ledger and no others.
+What belongs here: the locks of erasure and retention, and their side of the ledger and of the totals. What does not:
+the deleting, and what the rules mean for a record (`storage_rules`).
+
+Who changes the rules holds their lock alone, for a moment: a transaction that stores has either seen a change or was
+committed before it. Deleting rows and recording what was deleted takes longer, and goes on beside the ingest; only
+replays and redrives, which look at what is stored of a record before they record a difference, must not see it half
+done. A replay compares a range with what the ledger has for exactly that range, so differences are recorded for the
+ranges of the ledger and no others.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
-from assets.ingest import metric_counts, storage_rules
+import psycopg
+
+from assets.ingest import metric_counts
 from assets.ingest.ledger import Author
 from assets.ingest.ledger_queries import block_folding
 from assets.ingest.partitions import on_table
+from assets.ingest.retry import terminating_blockers
 from assets.ingest.sql import statement
 from monitoring.metrics.totals import NO_LANE
-from resources.postgres import Connection
+from resources import locks
+from resources.postgres import Connection, Postgres, commit, rollback
 
 Becomes = Literal["erased", "expired"]
+_FROZEN_SECONDS = 30
+
+
+class RulesLocked(Exception):
+    """Somebody kept storing, or was frozen while storing, for longer than patience lasts."""
 
 
 class Reclassified(NamedTuple):
@@ -26,13 +42,29 @@ class Reclassified(NamedTuple):
     dead_letters: int
 
 
+@contextmanager
+def changing_rules(postgres: Postgres, connection: Connection, at_most_seconds: float = 90) -> Generator[None]:
+    """A transaction in which nobody stores; committed at the end. Keep it short: the ingest stands still.
+
+    Raises:
+        RulesLocked: it did not get in.
+    """
+    _alone(postgres, connection, at_most_seconds)
+    try:
+        yield
+        commit(connection)
+    except BaseException:
+        rollback(connection)
+        raise
+
+
 def begin(connection: Connection) -> None:
     """First in a transaction that deletes rows and records it: keep out who would record the same, and make `lost`.
 
     `lost (topic_id, partition, kafka_offset, outcome)` is to be filled with the records that were deleted, and what
     they were recorded as: stored or dead_letters.
     """
-    storage_rules.block_replays(connection)
+    connection.execute("select pg_advisory_xact_lock(%s)", (locks.CORRECTIONS,))
     block_folding(connection)
     connection.execute(statement("stage_lost"))
 
@@ -58,3 +90,21 @@ def _write(connection: Connection, author: Author, becomes: str) -> Reclassified
     booking = {"author": author.run_id, "booking": author.kind, "becomes": becomes}
     row = connection.execute(statement("book_lost"), booking).fetchone()
     return Reclassified(*(row or (0, 0)))
+
+
+def _alone(postgres: Postgres, connection: Connection, at_most_seconds: float) -> None:
+    """Begin a transaction with the rules to itself. While it waits the ingest waits too, so it never waits long."""
+    until, policy = time.monotonic() + at_most_seconds, 1
+    with terminating_blockers(postgres, connection, _FROZEN_SECONDS):
+        while True:
+            try:
+                connection.execute("begin")
+                connection.execute("select set_config('lock_timeout', %s, true)", (f"{policy}s",))
+                connection.execute("select pg_advisory_xact_lock(%s)", (locks.RULES,))
+                return
+            except psycopg.errors.LockNotAvailable:
+                rollback(connection)
+                if time.monotonic() > until:
+                    raise RulesLocked("the ingest did not pause for a moment") from None
+                policy = min(5, policy + 1)
+                time.sleep(0.2)

@@ -1,7 +1,7 @@
 """Who is to stay erased, and which records name somebody. Keyed hashes: the ids themselves are nowhere kept.
 
 What belongs here: the hash, the question whose erasures there are, and the reading of ids out of bytes that are no
-event. What does not: what becomes of such a record (`exclusions`), and the erasing (`assets.erasure`).
+event. What does not: what becomes of such a record (`storage_rules`), and the erasing (`assets.erasure`).
 """
 
 import hashlib

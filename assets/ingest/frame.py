@@ -1,17 +1,20 @@
-"""The DataFrame of a chunk: one row an accepted event, sorted by key, and its way into PostgreSQL's binary COPY.
+"""The data of a chunk on its way: records become events, a DataFrame sorted by key, and PostgreSQL's binary COPY.
 
-What belongs here: columns, order, counts, bytes. What does not: the transaction (`store`).
+What belongs here: the loop over records, columns, order, counts, bytes. What does not: what makes a valid event
+(`contract.decode`), duplicates (`dedup`), the transaction (`store`).
 COPY's binary format: https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS-BINARY-FORMAT
 """
 
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from assets.ingest.model import Decoded, Deduplicated
+from assets.ingest.model import Accepted, Chunk, Decoded, Deduplicated, RejectedRecord
+from contract.decode import Decoder, Event
 
 COPY_COLUMNS = (
     "event_id, occurred_at, type, user_id, payload, source_event_id, kafka_topic_id, kafka_partition, kafka_offset"
@@ -24,6 +27,27 @@ _NULL = struct.pack(">i", -1)
 _BLOCK_ROWS = 1_000
 _MICROS_1970_TO_2000 = 946_684_800 * 1_000_000
 _MINUTE = 60 * 1_000_000
+
+
+def decode(decoder: Decoder, chunk: Chunk) -> Decoded:
+    """Decode every record of a chunk. Never raises, whatever the bytes."""
+    began = time.monotonic()
+    now = time.time_ns() // 1000
+    accepted: list[Accepted] = []
+    refused: list[RejectedRecord] = []
+    tombstones: list[int] = []
+    decode_value = decoder.decode
+    for position, record in enumerate(chunk.records):
+        value = record.value()
+        if value is None:
+            tombstones.append(position)
+            continue
+        found = decode_value(value, now)
+        if isinstance(found, Event):
+            accepted.append(Accepted(position, found))
+        else:
+            refused.append(RejectedRecord(position, found.code, found.reason))
+    return Decoded(chunk, accepted, refused, tombstones, decode_seconds=time.monotonic() - began)
 
 
 def build(decoded: Decoded, claimed: Deduplicated) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from assets.ingest.dedup import CommittedOffsets
-from assets.ingest.model import Counts
+from assets.ingest.model import Anchor, Counts
 from assets.ingest.plan import OffsetRange, TopicIdPartition
+from assets.ingest.sql import statement
 from resources import locks
 from resources.postgres import Connection
 
@@ -35,6 +36,30 @@ def read_committed(connection: Connection) -> CommittedOffsets:
     for topic_id, partition, start, end in connection.execute(query):
         gaps[TopicIdPartition(topic_id, partition)].append((start, end))
     return CommittedOffsets(committed_offsets(connection), gaps)
+
+
+def anchors(connection: Connection, ranges: Collection[OffsetRange]) -> dict[TopicIdPartition, Anchor]:
+    """The anchors of those ranges that begin at the committed offset."""
+    found = connection.execute(
+        statement("anchors"),
+        {
+            "topic_ids": [r.topic_partition.topic_id for r in ranges],
+            "partitions": [r.topic_partition.partition for r in ranges],
+            "starts": [r.start for r in ranges],
+        },
+    )
+    return {
+        TopicIdPartition(topic_id, partition): Anchor(offset, digest) for topic_id, partition, offset, digest in found
+    }
+
+
+def anchors_of_batches(connection: Connection, r: OffsetRange) -> list[Anchor]:
+    """The last record of each batch before the range, in the order of offsets, as far as the ledger still has them."""
+    found = connection.execute(
+        statement("anchors_of_batches"),
+        {"topic_id": r.topic_partition.topic_id, "partition": r.topic_partition.partition, "start": r.start},
+    )
+    return [Anchor(*row) for row in found]
 
 
 def claim_key(connection: Connection) -> bytes | None:

@@ -16,10 +16,9 @@ from typing import NamedTuple, TypeVar, cast
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from assets.ingest import anchors, metric_counts, storage_rules
-from assets.ingest.anchors import Anchor
+from assets.ingest import ledger_queries, metric_counts, storage_rules
 from assets.ingest.ledger import Author, anchored
-from assets.ingest.model import Gap, Record
+from assets.ingest.model import Anchor, Gap, Record, anchor_of
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from assets.ingest.retry import StorageFailed
 from assets.ingest.sql import statement
@@ -63,7 +62,7 @@ class RecordReader:
             while time.monotonic() < until:
                 for message in self.consumer.consume(1, 0.5):
                     if (message.topic(), message.partition()) == (self.topic, self.partition):
-                        return message.error() is None and anchors.of_record(cast("Record", message)) == wanted
+                        return message.error() is None and anchor_of(cast("Record", message)) == wanted
         except KafkaException as error:
             raise KafkaUnavailable(str(error)) from None
         finally:
@@ -109,7 +108,7 @@ def replace_log(worker: Worker, r: OffsetRange, author: Author, log: Logger) -> 
         return f"topic {r.topic} was re-created or deleted during the run; the next run reads what it holds now"
     topic_id = ids[r.topic][0]
     low, high = _bounds(worker, r)
-    known = with_retry(worker, lambda connection: anchors.of_batches(connection, r), log)
+    known = with_retry(worker, lambda connection: ledger_queries.anchors_of_batches(connection, r), log)
     looks = RecordReader(worker.consumer(), r.topic, r.topic_partition.partition)
     shared = common_prefix(known, looks.holds, low, high, r.start)
     new = r.topic_partition._replace(topic_id=generations.following(topic_id, r.topic_partition.topic_id))

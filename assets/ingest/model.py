@@ -1,8 +1,11 @@
 """The shapes that travel through a chunk: records as pulled, as decoded, and what became of them.
 
-What belongs here: frozen or append-only data without behaviour. What does not: anything that reads or writes.
+What belongs here: frozen or append-only data, and what follows from it alone. What does not: anything that reads or
+writes.
 """
 
+import hashlib
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -76,6 +79,31 @@ class Chunk:
     def moves(self) -> bool:
         """Whether committing it changes anything."""
         return any(r.end != r.start for r in self.ranges) or bool(self.gaps)
+
+
+class Anchor(NamedTuple):
+    """The last committed record of a topic-partition: its offset, and a digest of its time, key and value.
+
+    A later run sees by it that the log is still the same.
+    """
+
+    offset: int
+    digest: bytes
+
+
+def anchor_of(record: Record) -> Anchor:
+    """What is remembered of a Kafka record."""
+    kind, millis = record.timestamp()
+    digest = hashlib.blake2b(struct.pack(">qqq", record.offset(), kind, millis), digest_size=16)
+    for part in (record.key(), record.value()):
+        digest.update(b"-" if part is None else struct.pack(">q", len(part)) + part)
+    return Anchor(record.offset(), digest.digest())
+
+
+def last_anchors(chunk: Chunk) -> dict[TopicIdPartition, Anchor]:
+    """The last record of each topic-partition that has one in the chunk."""
+    last = dict(zip(chunk.sources, chunk.records, strict=True))
+    return {chunk.ranges[source].topic_partition: anchor_of(record) for source, record in last.items()}
 
 
 class Accepted(NamedTuple):

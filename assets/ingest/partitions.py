@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 from psycopg import sql
 
-from assets.ingest import storage_rules
+from assets.ingest.sql import statement
 from resources import locks
 from resources.postgres import Connection
 
@@ -37,6 +37,12 @@ where i.inhparent = 'raw.events'::regclass
 def day_of(micros: int) -> date:
     """The UTC day of a time in microseconds since 1970."""
     return date.fromordinal(date(1970, 1, 1).toordinal() + micros // _DAY_MICROS)
+
+
+def frontier(connection: Connection) -> int | None:
+    """Where the frontier of retention is, in microseconds since 1970; None without one."""
+    row = connection.execute(statement("frontier")).fetchone()
+    return int(row[0]) if row else None
 
 
 def detached(connection: Connection) -> list[str]:
@@ -72,7 +78,7 @@ class Partitions:
         if not {today, today + timedelta(days=1)} <= self.days:
             wanted |= ahead
         missing = sorted(day for day in wanted - self.days if day >= self.first_day)
-        if missing and (before := storage_rules.frontier(connection)) is not None:
+        if missing and (before := frontier(connection)) is not None:
             # What was dropped stays dropped: nothing is stored there any more.
             missing = [day for day in missing if day >= day_of(before)]
         if missing:

@@ -17,10 +17,8 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from assets.ingest import anchors
 from assets.ingest.alone import Alone
-from assets.ingest.anchors import Anchor, LogChanged, LogOverwritten
-from assets.ingest.model import Chunk, Gap, Record, Unreadable
+from assets.ingest.model import Anchor, Chunk, Gap, Record, Unreadable, anchor_of
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from resources import generations
 from resources.kafka import Kafka, KafkaUnavailable
@@ -46,6 +44,18 @@ class PartitionsUnreadable(KafkaUnavailable):
 
 class TopicReplaced(Exception):
     """The topic was deleted or re-created since the plan was made: its records are no longer those of the plan."""
+
+
+class LogOverwritten(Exception):
+    """The log of a range's partition is not the one that was committed: it lost its end, and may have grown again."""
+
+    def __init__(self, r: OffsetRange) -> None:
+        super().__init__(f"{r.topic}/{r.topic_partition.partition}")
+        self.range = r
+
+
+class LogChanged(KafkaUnavailable):
+    """The log was cut while it was read. Nothing is lost yet: the next run looks at it first."""
 
 
 def verify_generation(kafka: Kafka, ranges: tuple[OffsetRange, ...]) -> None:
@@ -147,7 +157,8 @@ class Puller:
                     yield chunk
             yield from self._lingering()
         finally:
-            self._alone.end()
+            if self._alone.reading is not None:
+                self._alone.end()
             self._together.unassign()
         if self._unreadable:
             raise PartitionsUnreadable(self._explained())
@@ -221,7 +232,7 @@ class Puller:
         known = None if source is None else self._known.get(source)
         if source is None or known is None or known.offset != message.offset():
             return
-        if anchors.of_record(message) != known:
+        if anchor_of(message) != known:
             raise LogOverwritten(self._ranges[source])
         del self._known[source]
 
@@ -269,11 +280,13 @@ class Puller:
     def _put_aside(self) -> None:
         """Wait no longer for partitions that give no record and no end."""
         for source, r in enumerate(self._ranges):
-            if self._position[source] >= r.end or source in self._unreadable or self._alone.waits(source):
+            if self._position[source] >= r.end or source in self._unreadable:
                 continue
             stall, trouble = self._limits.stall_seconds, self._trouble[source]
             silent = self._alone.seconds if source == self._alone.reading else stall
             if self._polled - self._heard[source] <= (min(stall, _ERROR_SECONDS) if trouble else silent):
+                continue
+            if self._alone.waits(source):
                 continue
             self._consumer.incremental_unassign([self._where(source)])
             if trouble or not self._alone.takes(source):
@@ -294,6 +307,8 @@ class Puller:
 
     def _one_by_one(self) -> None:
         """Once nothing but silent partitions is left: each by itself, for what one withholds silences others."""
+        if not self._alone.tried:
+            return
         left = [i for i, r in enumerate(self._ranges) if self._position[i] < r.end and i not in self._unreadable]
         if self._alone.reading in left or not all(map(self._alone.waits, left)):
             return

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from logging import Logger
 
 from assets.ingest import ledger_queries, reprocess
-from assets.ingest.decode import decode
+from assets.ingest.frame import decode
 from assets.ingest.ledger import Author
 from assets.ingest.model import Chunk, Counts
 from assets.ingest.plan import OffsetRange

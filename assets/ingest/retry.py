@@ -1,13 +1,14 @@
 """Tries a chunk again until it is committed: infrastructure faults are waited out, data faults never get here.
 
-What belongs here: which failure is worth another try, the back-off, the connection that is made anew. What does not:
-the transaction itself (`store`).
+What belongs here: which failure is worth another try, the back-off, the connection that is made anew, the end of a
+session that is frozen and blocks. What does not: the transaction itself (`store`).
 """
 
 import random
+import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from logging import Logger
 from typing import TypeVar
@@ -19,7 +20,6 @@ from assets.ingest.event_writer import PartitionMissing
 from assets.ingest.model import Chunk
 from assets.ingest.pull import PartitionsUnreadable
 from assets.ingest.store import AlreadyCommitted, Prepared
-from assets.ingest.terminate_blockers import terminating_blockers
 from monitoring.metrics.totals import Totals
 from resources.kafka import KafkaUnavailable
 from resources.postgres import INGEST_APPLICATION, CommitLost, Connection, Postgres, describe, is_transient
@@ -29,6 +29,12 @@ T = TypeVar("T")
 
 _INFRASTRUCTURE = (psycopg.Error, CommitLost, PartitionMissing, KafkaUnavailable)
 _LOCK_TIMEOUT = "lock_timeout"
+_LOOK_EVERY_SECONDS = 0.5
+_EVICT = """
+select pg_terminate_backend(a.pid)
+from unnest(pg_blocking_pids(%s)) as b (pid) inner join pg_stat_activity as a on a.pid = b.pid
+where a.application_name = %s and a.xact_start < clock_timestamp() - make_interval(secs => %s)
+"""
 
 
 class StorageFailed(Exception):
@@ -164,3 +170,32 @@ def _worth_it(error: Exception) -> bool:
 def _stands_at_end(connection: Connection, chunk: Chunk) -> bool:
     now = ledger_queries.committed_offsets(connection)
     return all(now.get(r.topic_partition) == r.end for r in chunk.ranges if r.start != r.end)
+
+
+@contextmanager
+def terminating_blockers(postgres: Postgres, blocked: Connection, older_than_seconds: float) -> Generator[None]:
+    """While the body runs, end the ingest sessions that block `blocked` and whose transactions are that old.
+
+    A client that was stopped in the middle of a COPY holds its locks for ever: no server time-out fires while the
+    server waits for its client.
+    """
+    done = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(postgres, blocked.info.backend_pid, older_than_seconds, done), daemon=True
+    )
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join(timeout=10)
+
+
+def _watch(postgres: Postgres, pid: int, older_than_seconds: float, done: threading.Event) -> None:
+    # A database that is away is the blocked session's trouble, and it says so itself.
+    with (
+        suppress(psycopg.Error),
+        postgres.connect("millrace-evict", statement_timeout_seconds=5) as watching,
+    ):
+        while not done.wait(_LOOK_EVERY_SECONDS):
+            watching.execute(_EVICT, (pid, INGEST_APPLICATION, older_than_seconds))

@@ -18,15 +18,13 @@ from typing import TypeVar
 
 import psycopg
 
-from assets.ingest import anchors, frame, ledger_queries, log_replacement, unreadable
+from assets.ingest import frame, ledger_queries, log_replacement, unreadable
 from assets.ingest.alone import BATCH_BY_BATCH
-from assets.ingest.anchors import LogChanged, LogOverwritten
-from assets.ingest.decode import decode
 from assets.ingest.dedup import CommittedOffsets, RedisAnswer, claim_ids, deduplicate
 from assets.ingest.ledger import Author
 from assets.ingest.model import Decoded
 from assets.ingest.plan import OffsetRange
-from assets.ingest.pull import PartitionsUnreadable, Puller, TopicReplaced
+from assets.ingest.pull import LogChanged, LogOverwritten, PartitionsUnreadable, Puller, TopicReplaced
 from assets.ingest.retry import RetryPolicy, commit_with_retry, read_with_retry
 from assets.ingest.store import AlreadyCommitted, Prepared, Store
 from assets.ingest.worker import Worker
@@ -177,7 +175,7 @@ def _decoded_ahead(
     worker: Worker, ranges: tuple[OffsetRange, ...], log: Logger
 ) -> Generator[tuple[Decoded, RedisAnswer], None, None]:
     """Decoded and claimed chunks, the next two always in the making; at most three are in memory at a time."""
-    known = log_replacement.with_retry(worker, lambda connection: anchors.read(connection, ranges), log)
+    known = log_replacement.with_retry(worker, lambda connection: ledger_queries.anchors(connection, ranges), log)
     read_claim_key(worker)
     limits = worker.limits.pull(linger=True)
     alone = partial(worker.kafka.consumer, **BATCH_BY_BATCH)
@@ -187,7 +185,7 @@ def _decoded_ahead(
         chunk = next(chunks, None)
         if chunk is None:
             return None
-        decoded = decode(worker.decoder, chunk)
+        decoded = frame.decode(worker.decoder, chunk)
         return decoded, claiming.submit(claim, worker, decoded)
 
     # Pools of one, so that the consumer and the Redis client are each used by one thread only, in order. Leaving the

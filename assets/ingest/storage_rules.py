@@ -1,33 +1,31 @@
-"""Which rules a transaction stores by, and the locks that keep those who change the rules apart from those who store.
+"""By which rules a transaction stores, and which records they keep out: of users who were erased, and what is expired.
 
-What belongs here: two advisory locks and the reading of the rules. What does not: what the rules mean for a record
-(`exclusions`), and who changes them (`assets.erasure`, `assets.upkeep.retention`).
+What belongs here: reading the rules under their lock, and the decision, inside the transaction that stores. What does
+not: changing the rules (`corrections`).
 
-Every storing transaction holds the lock on the rules shared, from its first statement to its end. Who changes them
-holds it alone, for a moment: a transaction has either seen a change or was committed before it. Deleting rows and
-recording what was deleted takes longer, and goes on beside the ingest; only replays and redrives, which look at what
-is stored of a record before they record a difference, must not see it half done.
+Every storing transaction holds the lock on the rules shared, from its first statement to its end. A record before the
+offset up to which its user is erased is erased, be it new, a duplicate or no event at all; a valid event from before
+the frontier of retention is expired. Without rules that bear on the chunk it costs nothing.
 """
 
-import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import pandas as pd
 import psycopg
 
-from assets.ingest.plan import OffsetRange
+from assets.ingest import erasures, prior_outcome
+from assets.ingest import frame as frames
+from assets.ingest.erasures import Reach
+from assets.ingest.model import Chunk, Decoded, Deduplicated, Outcome
+from assets.ingest.partitions import frontier
+from assets.ingest.plan import OffsetRange, TopicIdPartition
+from assets.ingest.prior_outcome import EventKey
 from assets.ingest.sql import statement
-from assets.ingest.terminate_blockers import terminating_blockers
+from contract.decode import Event
 from resources import locks
-from resources.postgres import Connection, Postgres, commit, rollback
-
-# Arbitrary numbers.
-_FROZEN_SECONDS = 30
-
-
-class RulesLocked(Exception):
-    """Somebody kept storing, or was frozen while storing, for longer than patience lasts."""
+from resources.postgres import Connection
 
 
 class StorageRules(NamedTuple):
@@ -82,52 +80,133 @@ def _reach(connection: Connection, ranges: Sequence[OffsetRange]) -> bool:
     return found
 
 
-def frontier(connection: Connection) -> int | None:
-    """Where the frontier of retention is, in microseconds since 1970; None without one."""
-    row = connection.execute(statement("frontier")).fetchone()
-    return int(row[0]) if row else None
-
-
 def read_rules(connection: Connection) -> StorageRules:
     """The rules as they are, for who only looks."""
     [[erasures]] = connection.execute("select exists(select 1 from ops.erasures)").fetchall()
     return StorageRules(frontier(connection), erasures, erasures)
 
 
-@contextmanager
-def changing_rules(postgres: Postgres, connection: Connection, at_most_seconds: float = 90) -> Generator[None]:
-    """A transaction in which nobody stores; committed at the end. Keep it short: the ingest stands still.
+@dataclass(frozen=True)
+class SplitChunk:
+    """A chunk less what the rules keep out, and what was kept out: positions in `erased`, `expired` and `present`."""
 
-    Raises:
-        RulesLocked: it did not get in.
+    decoded: Decoded
+    claimed: Deduplicated
+    frame: pd.DataFrame
+    excluded: Outcome
+
+
+def split_excluded(
+    connection: Connection,
+    decoded: Decoded,
+    claimed: Deduplicated,
+    frame: pd.DataFrame,
+    rules: StorageRules,
+    *,
+    again: bool,
+) -> SplitChunk:
+    """Sort out what may not be stored.
+
+    Args:
+        connection: in a transaction that `begin_storing` began with these rules.
+        decoded: the chunk.
+        claimed: what Redis made of it.
+        frame: of the claimed rows.
+        rules: those of the transaction.
+        again: the chunk was stored before. What of it is still there is `present`: its deletion records that.
     """
-    _alone(postgres, connection, at_most_seconds)
-    try:
-        yield
-        commit(connection)
-    except BaseException:
-        rollback(connection)
-        raise
+    excluded, returned = Outcome(), list[int]()
+    if not rules.erasures and not _may_expire(claimed, frame, rules.frontier):
+        return SplitChunk(decoded, claimed, frame, excluded)
+    events = _events(decoded, claimed, every=rules.reach)
+    if rules.erasures:
+        excluded.erased, returned = _erased(connection, decoded, claimed, events, reach=rules.reach)
+    if rules.frontier is not None:
+        excluded.expired = _expired(frame, claimed, events, rules.frontier, set(excluded.erased))
+    if again and (excluded.erased or excluded.expired):
+        _leave_what_is_there(connection, decoded, excluded)
+    if not (excluded.erased or excluded.expired or excluded.present or returned):
+        return SplitChunk(decoded, claimed, frame, excluded)
+    return _without(decoded, claimed, frame, excluded, set(returned))
 
 
-def block_replays(connection: Connection) -> None:
-    """Keep replays and redrives away until the transaction ends; call it first in one that deletes stored rows."""
-    connection.execute("select pg_advisory_xact_lock(%s)", (locks.CORRECTIONS,))
+def _may_expire(claimed: Deduplicated, frame: pd.DataFrame, frontier: int | None) -> bool:
+    if frontier is None:
+        return False
+    return bool(claimed.duplicates) or bool((frame["occurred_at"].iloc[:1] < frontier).any())
 
 
-def _alone(postgres: Postgres, connection: Connection, at_most_seconds: float) -> None:
-    """Begin a transaction with the rules to itself. While it waits the ingest waits too, so it never waits long."""
-    until, policy = time.monotonic() + at_most_seconds, 1
-    with terminating_blockers(postgres, connection, _FROZEN_SECONDS):
-        while True:
-            try:
-                connection.execute("begin")
-                connection.execute("select set_config('lock_timeout', %s, true)", (f"{policy}s",))
-                connection.execute("select pg_advisory_xact_lock(%s)", (locks.RULES,))
-                return
-            except psycopg.errors.LockNotAvailable:
-                rollback(connection)
-                if time.monotonic() > until:
-                    raise RulesLocked("the ingest did not pause for a moment") from None
-                policy = min(5, policy + 1)
-                time.sleep(0.2)
+def _events(decoded: Decoded, claimed: Deduplicated, *, every: bool) -> dict[int, Event]:
+    """Events by position: all of them, or the duplicates of Redis alone."""
+    wanted = None if every else set(claimed.duplicates)
+    if wanted is not None and not wanted:
+        return {}
+    return {position: event for position, event in decoded.accepted if wanted is None or position in wanted}
+
+
+def _erased(
+    connection: Connection, decoded: Decoded, claimed: Deduplicated, events: Mapping[int, Event], *, reach: bool
+) -> tuple[list[int], list[int]]:
+    """The erased positions; and duplicates of Redis whose original may have been erased: PostgreSQL decides on them."""
+    chunk = decoded.chunk
+    names = {position: {event.user_id} for position, event in events.items()}
+    if reach:
+        for letter in decoded.refused:
+            record = chunk.records[letter.position]
+            names[letter.position] = erasures.names_in(record.key(), record.value())
+    known = erasures.of(connection, set[str]().union(*names.values()))
+    if not known:
+        return [], []
+    named = {position: [known[n] for n in found if n in known] for position, found in names.items()}
+    erased = [position for position, reaches in named.items() if _reached(chunk, position, reaches)]
+    rest = set(claimed.duplicates) - set(erased)
+    return sorted(erased), sorted(position for position in rest if named.get(position))
+
+
+def _reached(chunk: Chunk, position: int, reaches: Iterable[Reach]) -> bool:
+    topic_partition, offset = _coordinate(chunk, position)
+    return any(offset < reach.get(topic_partition, 0) for reach in reaches)
+
+
+def _coordinate(chunk: Chunk, position: int) -> tuple[TopicIdPartition, int]:
+    return chunk.ranges[chunk.sources[position]].topic_partition, chunk.records[position].offset()
+
+
+def _expired(
+    frame: pd.DataFrame, claimed: Deduplicated, events: Mapping[int, Event], frontier: int, erased: Collection[int]
+) -> list[int]:
+    rows = frame["position"][frame["occurred_at"] < frontier].tolist()
+    duplicates = [p for p in claimed.duplicates if p in events and events[p].occurred_at < frontier]
+    return sorted({*rows, *duplicates} - set(erased))
+
+
+def _leave_what_is_there(connection: Connection, decoded: Decoded, excluded: Outcome) -> None:
+    wanted = {*excluded.erased, *excluded.expired}
+    shown = [EventKey(p, event.event_id, event.occurred_at) for p, event in decoded.accepted if p in wanted]
+    there = prior_outcome.stored_keys(connection, decoded.chunk, shown)
+    excluded.present = sorted(there)
+    excluded.erased = [p for p in excluded.erased if p not in there]
+    excluded.expired = [p for p in excluded.expired if p not in there]
+
+
+def _without(
+    decoded: Decoded, claimed: Deduplicated, frame: pd.DataFrame, excluded: Outcome, returned: Collection[int]
+) -> SplitChunk:
+    out = {*excluded.erased, *excluded.expired, *excluded.present}
+    back = [a for a in decoded.accepted if a.position in returned and a.position not in out]
+    decoded = replace(
+        decoded,
+        accepted=[a for a in decoded.accepted if a.position not in excluded.erased],
+        refused=[r for r in decoded.refused if r.position not in out],
+    )
+    claimed = replace(
+        claimed,
+        rows=sorted([*(a for a in claimed.rows if a.position not in out), *back]),
+        duplicates=[p for p in claimed.duplicates if p not in out and p not in returned],
+        undecided={
+            **{p: at for p, at in claimed.undecided.items() if p not in out},
+            **{a.position: a.event.occurred_at for a in back},  # the bytes are the same, so the time is
+        },
+    )
+    kept = frames.build(decoded, claimed) if back else frame[~frame["position"].isin(out)]
+    return SplitChunk(decoded, claimed, kept, excluded)

@@ -17,8 +17,6 @@ import numpy as np
 import pandas as pd
 
 from assets.ingest import (
-    anchors,
-    bucket_marks,
     dead_letter_history,
     dead_letters,
     event_writer,
@@ -27,13 +25,11 @@ from assets.ingest import (
     metric_counts,
     storage_rules,
 )
-from assets.ingest.anchors import Anchor
-from assets.ingest.exclusions import split_excluded
 from assets.ingest.ledger import Author, ChunkCounts
 from assets.ingest.metric_counts import NewRows
-from assets.ingest.model import Chunk, Counts, Decoded, Deduplicated, Gap, Outcome, RejectedRecord
+from assets.ingest.model import Chunk, Counts, Decoded, Deduplicated, Gap, Outcome, RejectedRecord, last_anchors
 from assets.ingest.partitions import Partitions
-from assets.ingest.plan import OffsetRange, TopicIdPartition
+from assets.ingest.plan import OffsetRange
 from assets.ingest.sql import statement
 from assets.ingest.storage_rules import StorageRules
 from monitoring.metrics.totals import Totals
@@ -140,7 +136,7 @@ class Store:
 
     def exclude(self, connection: Connection, prepared: Prepared, rules: StorageRules) -> Prepared:
         """The chunk less what the rules keep out; dead letters of users who were erased are not kept either."""
-        admitted = split_excluded(
+        admitted = storage_rules.split_excluded(
             connection, prepared.decoded, prepared.claimed, prepared.frame, rules, again=self._is_replay
         )
         if self._is_replay:
@@ -164,7 +160,7 @@ class Store:
 
     def _fence(self, connection: Connection, chunk: Chunk) -> list[Gap]:
         """Move the offsets; returns what is lost at the source, as recorded."""
-        gaps, last = list(chunk.gaps), _last(chunk)
+        gaps, last = list(chunk.gaps), last_anchors(chunk)
         for r in _in_order(chunk):
             where = {"topic": r.topic, "topic_id": r.topic_partition.topic_id, "partition": r.topic_partition.partition}
             bounds = {"start": r.start, "end": r.end, **ledger.anchored(last.get(r.topic_partition))}
@@ -198,8 +194,8 @@ class Store:
         began: float,
     ) -> StoredChunk:
         """Count the inserted events by minute, write the batch into the ledger, and mark the hours."""
-        stored = bucket_marks.stored_rows(prepared.frame, outcome)
-        events = bucket_marks.count_minutes(connection, stored)
+        stored = ledger.stored_rows(prepared.frame, outcome)
+        events = ledger.count_minutes(connection, stored)
         decoded, claimed, chunk = prepared.decoded, prepared.claimed, prepared.chunk
         seconds = {
             "pull": chunk.pull_seconds,
@@ -215,10 +211,10 @@ class Store:
             "retries": len(prepared.retried),
             **ledger.latency(waited),
         }
-        last = _last(chunk) if self.author.kind == "ingest" else {}
+        last = last_anchors(chunk) if self.author.kind == "ingest" else {}
         batch_id = ledger.write_batch(connection, self.author, ranges, seconds, facts, last)
         exact = self.author.kind == "ingest" and not outcome.present
-        bucket_marks.mark_hours(connection, stored, batch_id, by_offsets=exact)
+        ledger.mark_hours(connection, stored, batch_id, by_offsets=exact)
         return StoredChunk(events, seconds, waited)
 
     def commit(self, connection: Connection, prepared: Prepared, wrote: NewRows, totals: Totals) -> None:
@@ -238,10 +234,6 @@ def insert_gap(connection: Connection, gap: Gap, run_id: str) -> None:
     where = {"topic": gap.topic, "topic_id": gap.topic_partition.topic_id, "partition": gap.topic_partition.partition}
     what = {"start": gap.start, "end": gap.end, "reason": gap.reason, "run_id": run_id}
     connection.execute(statement("insert_gap"), {**where, **what})
-
-
-def _last(chunk: Chunk) -> dict[TopicIdPartition, Anchor]:
-    return {chunk.ranges[source].topic_partition: anchor for source, anchor in anchors.of_chunk(chunk).items()}
 
 
 def refused(prepared: Prepared, outcome: Outcome) -> list[RejectedRecord]:

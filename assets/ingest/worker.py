@@ -6,10 +6,12 @@ Nothing is opened before its first use, so that a process may be forked with a W
 
 import os
 import secrets
+import signal
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from logging import Logger
+from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -25,6 +27,7 @@ from resources.postgres import Postgres, commit
 from resources.redis import Redis
 
 _FLUSH_LOCK_TIMEOUT = "2s"
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 @dataclass(frozen=True)
@@ -127,3 +130,29 @@ class Worker:
         self.drop_consumer()
         self.redis.close()
         self.database.close()
+
+
+class InjectedFailure(Exception):
+    """A failpoint was set to fail."""
+
+
+class Failpoints:
+    """Named points at which tests stop or kill the process; off unless `MILLRACE_FAILPOINTS` names a directory.
+
+    A file `<point>.kill`, `<point>.stop` (SIGSTOP) or `<point>.fail` in that directory acts once, on whoever comes
+    first. `store` names the points where they are passed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __call__(self, point: str) -> None:
+        """Act if the point is set."""
+        for action in ("kill", "stop", "fail"):
+            try:
+                (self._directory / f"{point}.{action}").unlink()
+            except FileNotFoundError:
+                continue
+            if action == "fail":
+                raise InjectedFailure(point)
+            os.kill(os.getpid(), _SIGNALS[action])

@@ -16,7 +16,7 @@ from assets import audit
 from assets.audit import AuditedCall
 from assets.ingest import ledger_queries
 from assets.ingest.alone import BATCH_BY_BATCH
-from assets.ingest.decode import decode
+from assets.ingest.frame import decode
 from assets.ingest.ledger import Author
 from assets.ingest.model import Chunk, Gap
 from assets.ingest.plan import OffsetRange, TopicIdPartition

@@ -1,7 +1,7 @@
 """Retention of raw events: moves the frontier, and drops what lies behind it. Off unless a setting says otherwise.
 
 What belongs here: the order of the steps, and the dropping. What does not: when (a schedule), and what becomes of
-events that come in behind the frontier (`assets.ingest.exclusions`).
+events that come in behind the frontier (`assets.ingest.storage_rules`).
 
 Readers and the ingest go on meanwhile: a partition is detached concurrently, and only then, when nobody can see it any
 more, recorded and dropped in one transaction. Whatever was begun and not finished, the next run finishes; a table named
@@ -21,7 +21,7 @@ from psycopg import sql
 from assets import audit
 from assets.aggregates.writer import AggregateWriter
 from assets.audit import AuditedCall
-from assets.ingest import corrections, storage_rules
+from assets.ingest import corrections
 from assets.ingest.ledger import Author
 from assets.ingest.partitions import detached
 from assets.upkeep.sql import statement
@@ -190,7 +190,7 @@ def _settle(aggregates: AggregateWriter, before: date) -> None:
 
 def _move(postgres: Postgres, connection: Connection, wanted: datetime) -> datetime:
     """Move the frontier, unless it is further already; where it is then."""
-    with storage_rules.changing_rules(postgres, connection):
+    with corrections.changing_rules(postgres, connection):
         connection.execute(statement("move_frontier"), {"frontier": wanted})
     [[frontier]] = connection.execute("select frontier from ops.retention_frontier").fetchall()
     return frontier

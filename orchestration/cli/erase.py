@@ -17,7 +17,7 @@ from rich.console import Console
 
 from assets.audit import actor
 from assets.erasure.erase import Erased, EraseFailed, Eraser, UserFootprint
-from assets.ingest.storage_rules import RulesLocked
+from assets.ingest.corrections import RulesLocked
 from orchestration import settings as settings_module
 from orchestration.cli import ids
 from orchestration.cli.ids import Listed

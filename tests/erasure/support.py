@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from assets.erasure.erase import Erased, Eraser
-from assets.ingest.failpoints import Failpoints
 from assets.ingest.plan import OffsetRange
 from assets.ingest.replay import Replayed, replay
+from assets.ingest.worker import Failpoints
 from assets.upkeep.retention import Retained, apply
 from orchestration.factories import make_aggregates, make_worker
 from tests.support.world import LOG, World, event

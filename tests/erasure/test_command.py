@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from assets.aggregates.writer import AggregateWriter
 from assets.erasure import erasure_offsets
-from assets.ingest import storage_rules
+from assets.ingest import corrections
 from orchestration.cli.erase import erase
 from tests.erasure.support import SECRET, of, traces
 from tests.support.world import World, encoded
@@ -66,7 +66,7 @@ def test_a_list_asks_kafka_once_pauses_the_ingest_once_and_refreshes_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    for owner, name in ((erasure_offsets, "ends"), (storage_rules, "changing_rules"), (AggregateWriter, "refresh")):
+    for owner, name in ((erasure_offsets, "ends"), (corrections, "changing_rules"), (AggregateWriter, "refresh")):
         kept = getattr(owner, name)
 
         def counted(*given: Any, kept: Any = kept, name: str = name, **named: Any) -> Any:

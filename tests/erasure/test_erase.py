@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets.ingest.failpoints import InjectedFailure
+from assets.ingest.worker import InjectedFailure
 from assets.quality.exactness import look
 from resources.kafka import Kafka, KafkaUnavailable
 from tests.erasure.support import SECRET, as_text, erase, eraser, minutes_equal_raw, of, replayed, traces

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 
-from assets.ingest.failpoints import Failpoints, InjectedFailure
+from assets.ingest.worker import Failpoints, InjectedFailure
 from tests.erasure.support import SECRET, erase, minutes_equal_raw, of, replayed, retain, traces
 from tests.support.world import World, encoded, out_of_balance
 

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from assets.ingest.anchors import Anchor
 from assets.ingest.log_replacement import common_prefix
+from assets.ingest.model import Anchor
 from infra.local.harness import Running, running
 from resources import generations
 from tests.support.world import World, encoded, event, fresh_world, out_of_balance

@@ -11,7 +11,7 @@ from alembic import command
 from sqlalchemy import text
 
 from assets.ingest import store as store_module
-from assets.ingest.failpoints import InjectedFailure
+from assets.ingest.worker import InjectedFailure
 from contract.contract import Contract
 from infra.postgres.migrate import config, engine, migrate
 from monitoring.metrics.names import NONE

@@ -8,8 +8,8 @@ import pytest
 
 from assets.dead_letters.discard import discard
 from assets.dead_letters.selection import Selection
-from assets.ingest.failpoints import InjectedFailure
 from assets.ingest.plan import OffsetRange
+from assets.ingest.worker import InjectedFailure
 from assets.quality.reconcile import reconcile
 from assets.upkeep.ledger_history import LedgerHistory, fold_ledger
 from orchestration.factories import make_worker

@@ -23,11 +23,10 @@ from psycopg import sql
 
 from assets.aggregates.writer import AggregateWriter, Refreshed
 from assets.ingest import ledger_queries
-from assets.ingest.failpoints import Failpoints
 from assets.ingest.ledger import Author
 from assets.ingest.plan import OffsetRange, PlanLimits, plan
 from assets.ingest.run import RunResult, ingest
-from assets.ingest.worker import Worker
+from assets.ingest.worker import Failpoints, Worker
 from assets.quality.reconcile import PartitionResult, reconcile
 from infra.local.harness import Running
 from infra.postgres.migrate import migrate
