@@ -1,7 +1,7 @@
 """The vocabulary in which the structs of `types` are written: kinds of fields with their bounds and an example.
 
 What belongs here: what several types share. What does not: the types themselves, and the checking (`checks`,
-`fast`), which reads all of this from the annotations.
+`decoder`), which reads all of this from the annotations.
 
 Text is bounded in bytes of UTF-8 so that any index entry fits (a btree entry over 2,704 bytes fails). msgspec and
 JSON Schema count characters, of which there are never more than bytes: `max_length` says the same number to them,

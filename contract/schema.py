@@ -15,9 +15,8 @@ from typing import Any, cast
 import msgspec
 
 from contract.contract import Contract, EventType
-from contract.ids import MAX_CHARACTERS
+from contract.identity import MAX_ID_CHARACTERS, TIMESTAMP_PATTERN
 from contract.scalars import strict_end
-from contract.timestamps import PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
@@ -40,14 +39,15 @@ def schema_of(event_type: EventType) -> dict[str, Any]:
                 "description": "A UUID, or any other text without control characters. One id, one event.",
                 "type": "string",
                 "minLength": 1,
-                "maxLength": MAX_CHARACTERS,
+                "maxLength": MAX_ID_CHARACTERS,
                 "not": {"pattern": "[\\u0000-\\u001f\\u007f-\\u009f]"},
             },
             "type": {"const": event_type.name},
             "timestamp": {
                 "description": "When it happened: ISO 8601 with an offset, in the years 1 to 9999.",
                 "type": "string",
-                "pattern": f"^(?:{PATTERN})$(?!\\n)",  # in some languages $ would let a last line break through
+                # In some languages $ would let a last line break through.
+                "pattern": f"^(?:{TIMESTAMP_PATTERN})$(?!\\n)",
             },
             "payload": payload,
         },

@@ -1,6 +1,6 @@
 """What the fast path knows about each type before the first event comes, derived from the type's struct.
 
-What belongs here: reading annotations into the few facts that `fast` needs. What does not: the decoding. A struct
+What belongs here: reading annotations into the few facts that `decoder` needs. What does not: the decoding. A struct
 that uses something unknown here gets no short cut: its events are decided by `strict`, a few times slower.
 """
 

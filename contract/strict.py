@@ -1,4 +1,4 @@
-"""The reference: what is an event, decided exactly and explained. Slow and plain; `fast` must agree with it.
+"""The reference: what is an event, decided exactly and explained. Slow and plain; `decoder` must agree with it.
 
 When several things are wrong, the first of these is reported:
 
@@ -18,12 +18,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
-from contract import ids, timestamps
 from contract.checks import missing
 from contract.codes import RejectionCode
 from contract.contract import Contract
 from contract.digits import MAX_DIGITS
 from contract.document import Document, Member, read
+from contract.identity import MAX_ID_CHARACTERS, is_name, name_bytes, parse_timestamp, uuid_bytes
 from contract.model import MAX_DEPTH, DecodeLimits, Event, Rejection
 from contract.nesting import too_deep
 from contract.reader import Unfit, find
@@ -68,7 +68,7 @@ def _event(document: Document, now_us: int, contract: Contract, limits: DecodeLi
     if event_type is None:
         raise InvalidEvent(RejectionCode.UNKNOWN_TYPE, "$.type", f"one of {', '.join(contract)}", show(type_name))
     timestamp = _string(members, "timestamp")
-    occurred_at = timestamps.parse(timestamp)
+    occurred_at = parse_timestamp(timestamp)
     if occurred_at is None:
         expected = "a date and time with an offset such as 2025-05-18T14:00:00Z, in the years 1 to 9999"
         raise InvalidEvent(RejectionCode.INVALID_TIMESTAMP, "$.timestamp", expected, show(timestamp))
@@ -101,14 +101,14 @@ def _string(members: dict[str, Member], name: str) -> str:
 
 def _event_id(text: str) -> tuple[bytes, str | None]:
     _refuse_unstorable(text, "$.eventId")
-    uuid = ids.uuid_bytes(text)
+    uuid = uuid_bytes(text)
     if uuid is not None:
         return uuid, None
-    if not ids.is_name(text):
-        expected = f"a UUID, or text of 1 to {ids.MAX_CHARACTERS} characters without control characters"
+    if not is_name(text):
+        expected = f"a UUID, or text of 1 to {MAX_ID_CHARACTERS} characters without control characters"
         found = f"{len(text)} characters: {show(text)}"
         raise InvalidEvent(RejectionCode.INVALID_EVENT_ID, "$.eventId", expected, found)
-    return ids.name_bytes(text), text
+    return name_bytes(text), text
 
 
 def _refuse_unstorable(value: object, path: str) -> None:

@@ -12,7 +12,7 @@ from assets.ingest import withheld
 from assets.ingest.unconfigured_topics import LeftOut
 from assets.ingest.worker import Failpoints, IngestLimits, Worker
 from contract.contract import Contract
-from contract.decode import Decoder
+from contract.decoder import Decoder
 from monitoring.metrics.collect.counters import KnownLabels
 from monitoring.metrics.collect.health import Health
 from monitoring.metrics.collect.lag import Lag

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
-from contract.decode import Decoder, Event, Rejection
+from contract.decoder import Decoder, Event, Rejection
 
 _WHITE = b" \t\r\n"
 _GAP = re.compile(r"[ \t\r\n]*")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event as Flag
 from typing import cast
 
-from contract.decode import Event
+from contract.decoder import Event
 from producer.client import Client, connect, partitions
 from producer.config import ProducerConfig
 from producer.event_file import Decided

@@ -1,12 +1,13 @@
-"""Kafka: consumers, an admin client, and the three facts the plan needs: topic ids, first offsets, last offsets.
+"""Kafka: consumers, an admin client, the three facts the plan needs (topic ids, first and last offsets), ids of logs.
 
-What belongs here: clients with their time-outs and plain answers. What does not: which offsets to read.
+What belongs here: clients with their time-outs and plain answers. What does not: which offsets to read, and how it is
+found out that a log was replaced (`assets.ingest.log_replacement`).
 """
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 from resources import kafka_options, kafka_token
 
 _REQUEST_SECONDS = 5.0
+_LOG_BYTE, _MOST_LOGS = 6, 255
 # What no patience cures: a certificate, or a user and a password.
 _REFUSALS = (KafkaError._SSL, KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - so named
 
@@ -207,3 +209,53 @@ def _of_everybody(error: KafkaException) -> bool:
 def _one_line(text: str) -> str:
     """Without the name of this client and the source line in OpenSSL, which say nothing to an operator."""
     return " ".join(re.sub(r"error:[0-9A-F]+:[^:]*:[^:]*:", "", text).split())
+
+
+def id_of_log(topic_id: UUID, number: int) -> UUID:
+    """The id of a topic-partition's log: Kafka's id of the topic with the log's number in one byte; 0 is Kafka's own.
+
+    A log may lose its end and grow again: other records then stand at offsets that were read already. Kafka gives such
+    a log no id of its own. It gets one here, so that a coordinate never means two records.
+    """
+    packed = bytearray(topic_id.bytes)
+    packed[_LOG_BYTE] ^= number
+    return UUID(bytes=bytes(packed))
+
+
+def same_topic(one: UUID, other: UUID) -> bool:
+    """Whether two ids are of logs of one topic."""
+    return id_of_log(one, log_number(one, other)) == other
+
+
+def log_number(topic_id: UUID, log_id: UUID) -> int:
+    """Which log of a topic it is, from 0."""
+    return topic_id.bytes[_LOG_BYTE] ^ log_id.bytes[_LOG_BYTE]
+
+
+def following_log(topic_id: UUID, log_id: UUID) -> UUID:
+    """The id of the log that takes the place of another.
+
+    Raises:
+        RuntimeError: it was replaced too often for an id of its own.
+    """
+    if log_number(topic_id, log_id) == _MOST_LOGS:
+        raise RuntimeError(f"a partition's log was overwritten {_MOST_LOGS} times; make its topic anew")
+    return id_of_log(topic_id, log_number(topic_id, log_id) + 1)
+
+
+def current_logs(available: Iterable[Available], committed: Container[tuple[UUID, int]]) -> list[Available]:
+    """What Kafka holds, under the ids of the logs that are read now.
+
+    Args:
+        available: under Kafka's ids.
+        committed: the topic-partitions that are known.
+    """
+    return [replace(a, topic_id=current_log(a.topic_id, a.partition, committed)) for a in available]
+
+
+def current_log(topic_id: UUID, partition: int, committed: Container[tuple[UUID, int]]) -> UUID:
+    """The id of the log that is read now of a partition."""
+    log = 0
+    while log < _MOST_LOGS and (id_of_log(topic_id, log + 1), partition) in committed:
+        log += 1
+    return id_of_log(topic_id, log)

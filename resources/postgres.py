@@ -1,13 +1,16 @@
 """PostgreSQL: plain psycopg connections, each with its time-outs, and which errors are worth another try.
 
-What belongs here: how to connect, how to know that COMMIT committed, what an SQLSTATE means for a retry.
-What does not: SQL about events (it stands beside the code that runs it).
+What belongs here: how to connect, how to keep a connection, how to know that COMMIT committed, what an SQLSTATE means
+for a retry. What does not: SQL about events (it stands beside the code that runs it), and trying a transaction again.
 """
 
+import os
 import re
-from collections.abc import Generator
+import select
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -15,6 +18,7 @@ from psycopg.rows import TupleRow
 from contract.shown import on_a_line
 from resources import session
 
+T = TypeVar("T")
 Connection = psycopg.Connection[TupleRow]
 
 INGEST_APPLICATION = "millrace-ingest"
@@ -120,6 +124,32 @@ def is_transient(error: BaseException) -> bool:
     return state.startswith(_TRANSIENT_CLASSES) or state in _TRANSIENT_STATES
 
 
+def is_gone(error: BaseException) -> bool:
+    """Whether an error says that the session is over, or that its server takes no writes (any more)."""
+    if not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(GONE)
+
+
+def is_alive(connection: Connection) -> bool:
+    """Whether a connection between two uses still has its session; costs a round trip only where something came.
+
+    A server says good-bye, and the socket of a session that waits for its client holds nothing else.
+    """
+    if connection.closed:
+        return False
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if not waiting.poll(0):
+        return True
+    try:
+        connection.execute("select 1")
+    except psycopg.Error:
+        connection.close()
+        return False
+    return True
+
+
 def describe(error: BaseException) -> str:
     """An error in one line without the rows that PostgreSQL quotes in messages, details and context (personal data)."""
     if not isinstance(error, psycopg.Error):
@@ -144,6 +174,71 @@ def is_refusal(error: psycopg.Error) -> bool:
     """Whether there was no session, and none will be, however long one waits: a password, a certificate."""
     found = _REFUSED.search(str(error)) if error.sqlstate is None else None
     return found is not None and _PASSES.search(found[1]) is None
+
+
+@dataclass
+class WarmConnection:
+    """One connection in autocommit mode, kept from use to use. Opened at its first use; a forked child opens its own.
+
+    Servers end sessions that are idle, so do poolers and firewalls; a restart and a failover end all of them. That is
+    no failure of the work that comes next: the connection is made anew, and what only reads is asked once more.
+    """
+
+    postgres: Postgres
+    application: str
+    statement_timeout_seconds: float = 0
+    prepare: Callable[[Connection], object] = lambda _: None
+    """Done with each new connection."""
+    _kept: tuple[int, Connection] | None = field(default=None, repr=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection of this process, alive or not."""
+        return self._kept is not None and self._kept[0] == os.getpid() and not self._kept[1].closed
+
+    def connection(self) -> Connection:
+        """A connection that had its session a moment ago. Ask between two transactions, not within one.
+
+        Raises:
+            psycopg.Error: PostgreSQL cannot be reached.
+        """
+        if self._kept is not None and self._kept[0] == os.getpid() and is_alive(self._kept[1]):
+            return self._kept[1]
+        self._kept = None
+        made = self.postgres.connect(self.application, statement_timeout_seconds=self.statement_timeout_seconds)
+        self.prepare(made)
+        self._kept = (os.getpid(), made)
+        return made
+
+    def read(self, ask: Callable[[Connection], T]) -> T:
+        """Ask something that changes nothing; once more on a new connection if a kept one turns out to be dead.
+
+        Raises:
+            psycopg.Error: PostgreSQL cannot be reached, or refuses what is asked.
+        """
+        kept = self.is_open
+        try:
+            return ask(self.connection())
+        except psycopg.Error as error:
+            self.failed(error)
+            if not kept or not is_gone(error):
+                raise
+        return ask(self.connection())
+
+    def failed(self, error: BaseException | None = None) -> None:
+        """After a failure: roll back, or drop what is broken or speaks with a server that takes no writes."""
+        if self._kept is None:
+            return
+        if error is not None and is_gone(error):
+            self.close()
+        else:
+            rollback(self._kept[1])
+
+    def close(self) -> None:
+        """Drop the connection; the next use makes a new one."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == os.getpid():
+            kept[1].close()
 
 
 class DatabaseFailed(Exception):

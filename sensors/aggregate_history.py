@@ -15,8 +15,7 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from assets.aggregates import history
 from assets.aggregates.funnel import Funnel
-from resources.postgres import Connection, Postgres
-from resources.warm import WarmConnection
+from resources.postgres import Connection, Postgres, WarmConnection
 from sensors.kafka_offsets import UNFINISHED, database_now, kept_connection, why_no_run_can_be_sent
 
 NAME = "aggregate_history"

@@ -16,8 +16,7 @@ from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 
 from assets.aggregates.refresh_op import QUEUE
 from resources import locks
-from resources.postgres import Postgres
-from resources.warm import WarmConnection
+from resources.postgres import Postgres, WarmConnection
 from sensors.kafka_offsets import UNFINISHED, database_now, kept_connection, why_no_run_can_be_sent
 
 NAME = "dirty_buckets"

@@ -19,10 +19,8 @@ from assets.ingest.asset import LANE_TAG, QUEUE, config_of
 from assets.ingest.plan import BatchPlan, PlanLimits, TopicIdPartition, plan, without
 from assets.ingest.unconfigured_topics import LeftOut
 from assets.ingest.withheld import Withheld
-from resources import generations
-from resources.kafka import Available, Kafka
-from resources.postgres import Connection, Postgres
-from resources.warm import WarmConnection
+from resources.kafka import Available, Kafka, current_logs
+from resources.postgres import Connection, Postgres, WarmConnection
 
 NAME = "kafka_offsets"
 UNFINISHED = [
@@ -84,7 +82,7 @@ class KafkaOffsets:
         refused = {name.partition("/")[0] for name in troubles}
         missing = sorted(set(self.topics) - {a.topic for a in available} - refused)
         committed = self._database.read(ledger_queries.committed_offsets)
-        now = generations.current(available, committed)
+        now = current_logs(available, committed)
         offsets = self._database.read(ledger_queries.next_offsets) if troubles else {}
         if not _work(now, committed):
             return Evaluated([], missing, withheld.together([], troubles, offsets, now))
@@ -92,7 +90,7 @@ class KafkaOffsets:
         told = withheld.together(found, troubles, offsets, now)
         aside = {each.partition.topic_partition for each in found if each.recent}
         available = without(available, aside, committed)
-        if not _work(generations.current(available, committed), committed):
+        if not _work(current_logs(available, committed), committed):
             return Evaluated([], missing, told)
         return Evaluated(plan(committed, available, self._busy(instance), self.limits), missing, told)
 

@@ -26,8 +26,7 @@ from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED, Bounds, Pace, end
 from assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from assets.aggregates.sql import statement
 from resources import locks
-from resources.postgres import Connection, Postgres, commit, is_transient, rollback
-from resources.warm import WarmConnection
+from resources.postgres import Connection, Postgres, WarmConnection, commit, is_transient, rollback
 
 APPLICATION = "millrace-aggregates"
 _TRIES, _TIMED_OUT_TRIES = 5, 3

@@ -1,7 +1,7 @@
 """The data of a chunk on its way: records become events, a DataFrame sorted by key, and PostgreSQL's binary COPY.
 
 What belongs here: the loop over records, columns, order, counts, bytes. What does not: what makes a valid event
-(`contract.decode`), duplicates (`dedup`), the transaction (`store`).
+(`contract.decoder`), duplicates (`dedup`), the transaction (`store`).
 COPY's binary format: https://www.postgresql.org/docs/18/sql-copy.html#SQL-COPY-FILE-FORMATS-BINARY-FORMAT
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from assets.ingest.model import Accepted, Chunk, Decoded, Deduplicated, RejectedRecord
-from contract.decode import Decoder, Event
+from contract.decoder import Decoder, Event
 
 COPY_COLUMNS = (
     "event_id, occurred_at, type, user_id, payload, source_event_id, kafka_topic_id, kafka_partition, kafka_offset"

@@ -1,7 +1,7 @@
 """What follows when a partition's log is another than the one that was committed: it lost its end, and may have grown.
 
 What belongs here: up to where both logs are the same, and the transaction that replaces the old one by the new one.
-What does not: noticing it (`pull`), and the ids of logs (`resources.generations`).
+What does not: noticing it (`pull`), and the ids of logs (`resources.kafka`).
 
 The new log is ingested from where the two part, under an id of its own, so that no coordinate means two records; what
 was stored of the old one stays. Records that both hold and that are read again are duplicates, by their event ids.
@@ -24,8 +24,7 @@ from assets.ingest.retry import StorageFailed
 from assets.ingest.sql import statement
 from assets.ingest.store import LOCK_TIMEOUT_SECONDS, insert_gap
 from assets.ingest.worker import Worker
-from resources import generations
-from resources.kafka import KafkaUnavailable
+from resources.kafka import KafkaUnavailable, following_log, same_topic
 from resources.postgres import Connection, commit, describe, is_transient
 
 T = TypeVar("T")
@@ -104,14 +103,14 @@ def replace_log(worker: Worker, r: OffsetRange, author: Author, log: Logger) -> 
         KafkaUnavailable, StorageFailed: nothing was changed; the next run finds the same.
     """
     ids = worker.kafka.topic_ids([r.topic])
-    if r.topic not in ids or not generations.same_topic(ids[r.topic][0], r.topic_partition.topic_id):
+    if r.topic not in ids or not same_topic(ids[r.topic][0], r.topic_partition.topic_id):
         return f"topic {r.topic} was re-created or deleted during the run; the next run reads what it holds now"
     topic_id = ids[r.topic][0]
     low, high = _bounds(worker, r)
     known = with_retry(worker, lambda connection: ledger_queries.anchors_of_batches(connection, r), log)
     looks = RecordReader(worker.consumer(), r.topic, r.topic_partition.partition)
     shared = common_prefix(known, looks.holds, low, high, r.start)
-    new = r.topic_partition._replace(topic_id=generations.following(topic_id, r.topic_partition.topic_id))
+    new = r.topic_partition._replace(topic_id=following_log(topic_id, r.topic_partition.topic_id))
     gap = Gap(
         r.topic,
         r.topic_partition,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from contract.codes import RejectionCode
-from contract.decode import Event
+from contract.decoder import Event
 
 
 class Gap(NamedTuple):

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from resources import generations
-from resources.kafka import Available
+from resources.kafka import Available, current_log, current_logs
 
 
 class TopicIdPartition(NamedTuple):
@@ -78,7 +77,7 @@ def plan(
         The plans in the order of their lanes; each lists all partitions of its lane, at least one with work.
     """
     lanes: dict[int, list[OffsetRange]] = {}
-    for found in sorted(generations.current(available, committed), key=lambda a: (a.topic, a.partition)):
+    for found in sorted(current_logs(available, committed), key=lambda a: (a.topic, a.partition)):
         topic_partition = TopicIdPartition(found.topic_id, found.partition)
         start = committed.get(topic_partition, found.low)
         lane = lane_of(found.topic, found.partition, limits.lanes)
@@ -99,7 +98,7 @@ def without(
     """
 
     def topic_partition(a: Available) -> TopicIdPartition:
-        return TopicIdPartition(generations.current_id(a.topic_id, a.partition, committed), a.partition)
+        return TopicIdPartition(current_log(a.topic_id, a.partition, committed), a.partition)
 
     return [a for a in available if topic_partition(a) not in aside]
 

@@ -20,8 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from assets.ingest.alone import Alone
 from assets.ingest.model import Anchor, Chunk, Gap, Record, Unreadable, anchor_of
 from assets.ingest.plan import OffsetRange, TopicIdPartition
-from resources import generations
-from resources.kafka import Kafka, KafkaUnavailable
+from resources.kafka import Kafka, KafkaUnavailable, same_topic
 
 _NO_BOUND = 1 << 63
 _POLL_RECORDS = 4_000
@@ -69,7 +68,7 @@ def verify_generation(kafka: Kafka, ranges: tuple[OffsetRange, ...]) -> None:
     troubles: dict[str, str] = {}
     ids = kafka.topic_ids(sorted({r.topic for r in ranges}), troubles)
     for r in ranges:
-        replaced = r.topic not in ids or not generations.same_topic(ids[r.topic][0], r.topic_partition.topic_id)
+        replaced = r.topic not in ids or not same_topic(ids[r.topic][0], r.topic_partition.topic_id)
         if replaced and r.topic not in troubles:
             raise TopicReplaced(r.topic)
     if troubles:

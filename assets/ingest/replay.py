@@ -20,7 +20,7 @@ from assets.ingest.replay_store import RangesFolded, ReplayStore
 from assets.ingest.run import read, retry_policy, store_chunk
 from assets.ingest.store import Store
 from assets.ingest.worker import Worker
-from resources import generations
+from resources.kafka import current_logs
 
 _UNBOUNDED = 1 << 40  # a batch was one transaction, and is one again
 
@@ -84,7 +84,7 @@ def uncommitted(worker: Worker, ranges: tuple[OffsetRange, ...]) -> tuple[Offset
 def _readable(worker: Worker, batch: tuple[OffsetRange, ...], done: Replayed) -> tuple[OffsetRange, ...]:
     """The ranges of a batch that Kafka still holds whole."""
     known = read(worker, ledger_queries.committed_offsets)
-    available = generations.current(worker.kafka.available(sorted({r.topic for r in batch})), known)
+    available = current_logs(worker.kafka.available(sorted({r.topic for r in batch})), known)
     held = {(a.topic_id, a.partition): a.low for a in available}
     readable = tuple(r for r in batch if held.get(r.topic_partition, r.end) <= r.start)
     done.gone.extend(r for r in batch if r not in readable)

@@ -22,8 +22,15 @@ from assets.ingest.pull import PartitionsUnreadable
 from assets.ingest.store import AlreadyCommitted, Prepared
 from monitoring.metrics.totals import Totals
 from resources.kafka import KafkaUnavailable
-from resources.postgres import INGEST_APPLICATION, CommitLost, Connection, Postgres, describe, is_transient
-from resources.warm import WarmConnection
+from resources.postgres import (
+    INGEST_APPLICATION,
+    CommitLost,
+    Connection,
+    Postgres,
+    WarmConnection,
+    describe,
+    is_transient,
+)
 
 T = TypeVar("T")
 

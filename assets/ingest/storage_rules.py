@@ -23,7 +23,7 @@ from assets.ingest.partitions import frontier
 from assets.ingest.plan import OffsetRange, TopicIdPartition
 from assets.ingest.prior_outcome import EventKey
 from assets.ingest.sql import statement
-from contract.decode import Event
+from contract.decoder import Event
 from resources import locks
 from resources.postgres import Connection
 

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from assets.ingest import ledger_queries
 from assets.ingest.plan import TopicIdPartition
-from resources import generations
-from resources.kafka import Kafka, KafkaUnavailable
+from resources.kafka import Kafka, KafkaUnavailable, current_logs
 from resources.postgres import Connection
 
 _KNOWN = "select distinct topic from ops.offsets where replaced_at is null and topic <> all(%s)"
@@ -92,7 +91,7 @@ def count(kafka: Kafka, known: Known) -> dict[str, int]:
     if not known.topics:
         return {}
     found, troubles = dict[str, int](), dict[str, str]()
-    for held in generations.current(kafka.available(known.topics, troubles), known.committed):
+    for held in current_logs(kafka.available(known.topics, troubles), known.committed):
         left = held.high - max(held.low, known.committed.get(TopicIdPartition(held.topic_id, held.partition), held.low))
         found[held.topic] = found.get(held.topic, 0) + max(0, left)
     return {topic: left for topic, left in found.items() if left}

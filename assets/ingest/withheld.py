@@ -13,8 +13,7 @@ from assets.ingest.plan import TopicIdPartition
 from assets.ingest.unconfigured_topics import LeftOut
 from monitoring.metrics.collect.snapshot import Snapshot
 from monitoring.metrics.families import Samples
-from resources import generations
-from resources.kafka import Available
+from resources.kafka import Available, current_logs
 from resources.postgres import Connection
 
 ALL = "all"
@@ -79,7 +78,7 @@ def read(connection: Connection, troubles: Mapping[str, str], available: Iterabl
     Raises:
         psycopg.Error: PostgreSQL cannot be asked.
     """
-    held = None if available is None else generations.current(available, ledger_queries.committed_offsets(connection))
+    held = None if available is None else current_logs(available, ledger_queries.committed_offsets(connection))
     offsets = ledger_queries.next_offsets(connection) if troubles else {}
     return together(unreadable.current(connection), troubles, offsets, held)
 

@@ -20,7 +20,7 @@ from assets.ingest.partitions import Partitions
 from assets.ingest.pull import PullLimits, verify_generation
 from assets.ingest.retry import StoreConnection
 from assets.ingest.store import Step
-from contract.decode import Decoder
+from contract.decoder import Decoder
 from monitoring.metrics.totals import Totals
 from resources.kafka import Kafka
 from resources.postgres import Postgres, commit

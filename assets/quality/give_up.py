@@ -23,7 +23,7 @@ from assets.ingest.plan import OffsetRange, TopicIdPartition
 from assets.ingest.run import claim, prepare, retry_policy, store_chunk
 from assets.ingest.store import Prepared, Store
 from assets.ingest.worker import Worker
-from resources import generations
+from resources.kafka import current_logs
 from resources.postgres import Connection
 
 _LOG = logging.getLogger(f"millrace.{__name__}")
@@ -53,7 +53,7 @@ def where(worker: Worker, topic: str, partition: int) -> StuckPartition:
     """
     troubles: dict[str, str] = {}
     known = ledger_queries.committed_offsets(worker.database.connection())
-    available = generations.current(worker.kafka.available([topic], troubles), known)
+    available = current_logs(worker.kafka.available([topic], troubles), known)
     found = [a for a in available if a.partition == partition]
     if not found:
         raise CannotGiveUp(_why_nowhere(topic, partition, troubles))

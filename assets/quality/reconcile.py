@@ -20,10 +20,9 @@ from assets.ingest.pull import PartitionsUnreadable, Puller, PullLimits
 from assets.ingest.storage_rules import StorageRules
 from assets.quality import offset_map
 from assets.quality.offset_map import OffsetMap
-from contract.decode import Decoder, Event
+from contract.decoder import Decoder, Event
 from contract.identity import Identity, identity
-from resources import generations
-from resources.kafka import Available, Kafka
+from resources.kafka import Available, Kafka, current_logs
 from resources.postgres import Connection, Postgres
 
 _LISTED = 1_000
@@ -97,7 +96,7 @@ def reconcile(
         # Before the snapshot: a partition that retention drops must not vanish from below it.
         connection.execute("lock table raw.events in access share mode")
         known = _known(connection, topics)
-        available = {TopicIdPartition(a.topic_id, a.partition): a for a in generations.current(held, known)}
+        available = {TopicIdPartition(a.topic_id, a.partition): a for a in current_logs(held, known)}
         _mark_tables(connection, known, progress)
         rules = storage_rules.read_rules(connection)
         for topic_partition, found in known.items():

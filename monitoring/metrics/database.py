@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from resources.postgres import Connection, Postgres, rollback
-from resources.warm import WarmConnection, is_gone
+from resources.postgres import Connection, Postgres, WarmConnection, is_gone, rollback
 
 APPLICATION = "millrace-metrics"
 STATEMENT_SECONDS = 10.0

@@ -13,8 +13,7 @@ from rich.table import Table
 
 from assets.ingest import ledger_queries
 from assets.ingest.plan import TopicIdPartition
-from resources import generations
-from resources.kafka import Kafka
+from resources.kafka import Kafka, current_logs
 from resources.postgres import Connection
 
 SQL_TO_TRY = """\
@@ -90,7 +89,7 @@ def take_snapshot(connection: Connection, kafka: Kafka, topics: tuple[str, ...],
     """Ask the ledger and Kafka."""
     row: Any = connection.execute(_LATELY).fetchone()
     done = ledger_queries.committed_offsets(connection)
-    held = generations.current(kafka.available(topics), done)
+    held = current_logs(kafka.available(topics), done)
     lag = sum(max(0, a.high - done.get(TopicIdPartition(a.topic_id, a.partition), a.low)) for a in held)
     records, stored, p50, p95, degraded = row
     behind: Any = connection.execute(_BEHIND).fetchone()

@@ -28,8 +28,7 @@ from contract.shown import on_a_line
 from orchestration import settings as settings_module
 from orchestration.factories import make_worker
 from orchestration.settings import Settings, parse_duration
-from resources import generations
-from resources.kafka import KafkaUnavailable
+from resources.kafka import KafkaUnavailable, current_logs
 from resources.postgres import describe, is_refusal
 
 _SHOWN = 20
@@ -127,7 +126,7 @@ def _wait(settings: Settings, worker: Worker, deadline: float, on_progress: Call
     with worker.postgres.connect("millrace-reconcile") as connection:
         while True:
             done = ledger_queries.committed_offsets(connection)
-            held = generations.current(wanted, done)
+            held = current_logs(wanted, done)
             left = sum(max(0, a.high - done.get(TopicIdPartition(a.topic_id, a.partition), a.low)) for a in held)
             on_progress(left)
             if not left:

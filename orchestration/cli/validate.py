@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import click
 
 from contract.contract import Contract
-from contract.decode import Decoder, Rejection
+from contract.decoder import Decoder, Rejection
 from contract.shown import on_a_line
 from orchestration.settings import Settings, load_some
 from producer.event_file import Decided, decided, values

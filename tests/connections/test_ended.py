@@ -21,8 +21,7 @@ from orchestration.cli.doctor import database as doctor
 from orchestration.dagster_runtime.pool import dagster_url, shared_engine
 from orchestration.jobs import INGEST_JOB, REFRESH_JOB
 from orchestration.settings import load
-from resources.postgres import Postgres, describe
-from resources.warm import WarmConnection
+from resources.postgres import Postgres, WarmConnection, describe
 from sensors.dirty_buckets import DirtyBuckets
 from sensors.kafka_offsets import KafkaOffsets
 from tests.support.world import LOG, World, encoded, event, out_of_balance

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from random import Random
 
-from contract.decode import Event, Rejection, RejectionCode
+from contract.decoder import Event, Rejection, RejectionCode
 from tests.contract.cases import CASES, SIMPLE
 from tests.contract.making import DECODER, NOW_US
 

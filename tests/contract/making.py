@@ -13,7 +13,7 @@ import msgspec.inspect as shapes
 from hypothesis import strategies as st
 
 from contract.contract import Contract
-from contract.decode import Decoder, Event, Rejection
+from contract.decoder import Decoder, Event, Rejection
 from contract.scalars import strict_end
 from contract.types import Payload
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contract.decode import Decoder, Event, Rejection
-from contract.fast import fast_path
+from contract.decoder import Decoder, Event, Rejection, fast_path
 from tests.contract.cases import SIMPLE
 from tests.contract.making import CONTRACT, DECODER, NOW_US, decode, events, read, same, write
 

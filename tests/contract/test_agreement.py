@@ -12,8 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from contract import strict
 from contract.constraints import IpAddress, Page
-from contract.decode import Decoder
-from contract.fast import fast_path
+from contract.decoder import Decoder, fast_path
 from contract.model import Event, Rejection
 from contract.types import Payload
 from tests.contract.cases import SIMPLE

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from contract.codes import RejectionCode
 from contract.contract import Contract
-from contract.decode import Decoder, Event, Rejection
+from contract.decoder import Decoder, Event, Rejection
 from contract.schema import render, schema_of, write_schemas
 from contract.types import Payload
 from tests.contract.cases import CASES

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.decode import Event
+from contract.decoder import Event
 from tests.contract import fuzz
 
 

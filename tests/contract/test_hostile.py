@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from contract.decode import Rejection, RejectionCode
+from contract.decoder import Rejection, RejectionCode
 from tests.contract.cases import CASES, SIMPLE, field, replaced
 from tests.contract.making import CONTRACT, DECODER, NOW_US, decode
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import ids, timestamps
+from contract import identity
 from contract.addresses import is_ip_address
 from contract.digits import fits
 from contract.nesting import too_deep
@@ -21,8 +21,8 @@ moments = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=offs
 
 
 def both(text: str) -> int | None:
-    exact = timestamps.parse(text)
-    assert timestamps.quick(text) == exact, text
+    exact = identity.parse_timestamp(text)
+    assert identity.quick_timestamp(text) == exact, text
     return exact
 
 
@@ -72,27 +72,27 @@ def test_timestamps_from_year_1_to_9999_are_read(text: str, micros: int):
 )
 def test_the_quick_reading_of_an_id_agrees_with_the_exact_one(text: str):
     try:
-        quick = ids.quick(text)
+        quick = identity.quick_uuid(text)
     except ValueError:
         return
-    assert quick == ids.uuid_bytes(text)
-    assert quick is not None or ids.is_name(text)
+    assert quick == identity.uuid_bytes(text)
+    assert quick is not None or identity.is_name(text)
 
 
 @given(st.uuids())
 def test_uuids_are_themselves(one: uuid.UUID):
     for text in (str(one), one.hex, str(one).upper(), one.hex.upper()):
-        assert ids.uuid_bytes(text) == ids.quick(text) == one.bytes
+        assert identity.uuid_bytes(text) == identity.quick_uuid(text) == one.bytes
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=200))
 def test_names_become_uuids_of_version_5(name: str):
-    assert uuid.UUID(bytes=ids.name_bytes(name)) == uuid.uuid5(ids.NAMESPACE, name)
+    assert uuid.UUID(bytes=identity.name_bytes(name)) == uuid.uuid5(identity.NAMESPACE, name)
 
 
 def test_the_namespace_is_fixed_for_ever():
-    assert uuid.uuid5(uuid.NAMESPACE_DNS, "events.millrace") == ids.NAMESPACE
-    assert uuid.UUID(bytes=ids.name_bytes("a1b2c3")) == uuid.UUID("df90b961-8d7b-5703-857c-1abfc8a4e78d")
+    assert uuid.uuid5(uuid.NAMESPACE_DNS, "events.millrace") == identity.NAMESPACE
+    assert uuid.UUID(bytes=identity.name_bytes("a1b2c3")) == uuid.UUID("df90b961-8d7b-5703-857c-1abfc8a4e78d")
 
 
 @given(st.from_regex(r"\A-?(0|[1-9][0-9]{0,420})(\.[0-9]{1,420})?([eE][+-]?[0-9]{1,3})?\Z"))

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from msgspec import Meta
 
 from contract.contract import Contract
-from contract.decode import Decoder, Event
+from contract.decoder import Decoder, Event
 from contract.scalars import strict_end
 from contract.schema import schema_of
 from contract.types import Payload

@@ -16,7 +16,7 @@ from assets.ingest.plan import OffsetRange
 from assets.ingest.replay import replay
 from assets.upkeep.ledger_history import LedgerHistory, fold_ledger
 from contract.contract import Contract
-from contract.decode import Decoder
+from contract.decoder import Decoder
 from orchestration.factories import make_worker
 from tests.dead_letters.support import TODAY, answer, history, ids, letters, new_thing, redriven
 from tests.support.world import LOG, World, encoded, event, out_of_balance

@@ -14,7 +14,7 @@ import pytest
 from assets.ingest.log_replacement import common_prefix
 from assets.ingest.model import Anchor
 from infra.local.harness import Running, running
-from resources import generations
+from resources.kafka import current_log, following_log, id_of_log, same_topic
 from tests.support.world import World, encoded, event, fresh_world, out_of_balance
 
 BAD = b"no event"
@@ -174,11 +174,11 @@ def test_a_log_that_begins_behind_all_that_is_remembered_is_read_from_its_beginn
 
 def test_ids_of_logs_are_of_one_topic_and_all_different() -> None:
     topic = uuid4()
-    ids = [generations.of_log(topic, n) for n in range(256)]
+    ids = [id_of_log(topic, n) for n in range(256)]
     assert len(set(ids)) == 256
-    assert all(generations.same_topic(one, topic) for one in ids)
-    assert not generations.same_topic(topic, uuid4())
-    assert generations.following(topic, ids[3]) == ids[4]
+    assert all(same_topic(one, topic) for one in ids)
+    assert not same_topic(topic, uuid4())
+    assert following_log(topic, ids[3]) == ids[4]
     committed: set[tuple[UUID, int]] = {(each, 0) for each in ids[:3]}
-    assert generations.current_id(topic, 0, committed) == ids[2]
-    assert generations.current_id(topic, 1, committed) == topic
+    assert current_log(topic, 0, committed) == ids[2]
+    assert current_log(topic, 1, committed) == topic

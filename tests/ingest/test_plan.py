@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from assets.ingest.plan import BatchPlan, OffsetRange, PlanLimits, TopicIdPartition, lane_of, plan, without
-from resources import generations
-from resources.kafka import Available
+from resources.kafka import Available, id_of_log
 
 TOPIC = UUID(int=7)
 
@@ -156,7 +155,7 @@ test_ticks_runs_crashes_and_replays_in_any_order = TicksAndRuns.TestCase
 
 
 def test_a_partition_that_is_left_aside_is_not_listened_to_by_its_present_log() -> None:
-    log = generations.of_log(TOPIC, 1)
+    log = id_of_log(TOPIC, 1)
     committed = {TopicIdPartition(TOPIC, 0): 5, TopicIdPartition(log, 0): 5, TopicIdPartition(TOPIC, 1): 2}
     left = without([available(0, 0, 9), available(1, 0, 5)], {TopicIdPartition(log, 0)}, committed)
     [one] = plan(committed, left, set(), PlanLimits(1, 100))

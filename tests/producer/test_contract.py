@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contract.contract import Contract
-from contract.decode import Decoder, Rejection, RejectionCode
+from contract.decoder import Decoder, Rejection, RejectionCode
 from contract.types import Payload
 from producer.invalid_messages import CODES
 from producer.sessions import others

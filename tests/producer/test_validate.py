@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract.contract import Contract
-from contract.decode import Rejection, RejectionCode
+from contract.decoder import Rejection, RejectionCode
 from orchestration.cli.validate import validate
 from orchestration.settings import SettingsError
 from producer.event_file import values

@@ -15,7 +15,7 @@ import redis
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from contract.decode import Event
+from contract.decoder import Event
 from tests.support.world import World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services

@@ -1,5 +1,5 @@
 -- The topic was deleted and made again: what the old one still held is lost, how much nobody can know. Ids that differ
--- in their seventh byte alone are of logs of one topic (resources/generations.py).
+-- in their seventh byte alone are of logs of one topic (resources/kafka.py).
 update ops.offsets
 set replaced_at = now()
 where

@@ -16,8 +16,7 @@ from monitoring.metrics.collect.snapshot import NotAvailable, Snapshot
 from monitoring.metrics.collect.unread import Behind, Unread
 from monitoring.metrics.families import Samples
 from monitoring.metrics.sql import statement
-from resources import generations
-from resources.kafka import Available
+from resources.kafka import Available, current_logs
 
 Committed = Mapping[tuple[UUID, int], int]
 
@@ -29,7 +28,7 @@ def behind(available: Iterable[Available], committed: Committed) -> list[Behind]
     """
     return [
         Behind(a.topic, a.topic_id, a.partition, start, a.high)
-        for a in generations.current(available, committed)
+        for a in current_logs(available, committed)
         for start in [max(a.low, committed.get((a.topic_id, a.partition), a.low))]
     ]
 

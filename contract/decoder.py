@@ -1,7 +1,8 @@
-"""The short cut for well-behaved events: it accepts only what `strict` would accept, to the same event, or declines.
+"""Bytes become an event, or a rejection that says why not. The entry point for everything that reads Kafka.
 
-What belongs here: ways to be certain cheaply. What does not: rules and reasons (`strict`). A test holds that whatever
-is accepted here is accepted there, to the same event.
+What belongs here: the decoder, and its short cut for well-behaved events: it accepts only what `strict` would accept,
+to the same event, or declines; a test holds that. What does not: rules and reasons (`strict`), tombstones (a record
+without a value never comes here).
 
 msgspec reads strict JSON, but it keeps the last of repeated keys, ignores unknown ones, and rounds numbers. Strings
 tell whether that happened: every key is one. If the document holds exactly as many strings as the decoded fields
@@ -12,21 +13,29 @@ type, its strings are counted, and its numbers are looked at; only there does ms
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from math import isinf
 from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET
 
-from contract import ids, timestamps
+from contract import strict
 from contract.addresses import is_ip_address
+from contract.codes import RejectionCode
 from contract.contract import Contract
 from contract.digits import MAX_DIGITS, fits
-from contract.model import DecodeLimits, Event
+from contract.identity import name_bytes, quick_timestamp, quick_uuid
+from contract.model import DecodeLimits, Event, Rejection
 from contract.nesting import too_deep
 from contract.shortcuts import Shortcut, shortcut
 from contract.types import Payload
 
+__all__ = ["Decoder", "Event", "Rejection", "RejectionCode"]
+
+MAX_VALUE_BYTES = 1024 * 1024
+MAX_FUTURE = timedelta(minutes=5)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _SHALLOW = 4096  # a document of fewer bytes cannot nest so deep that it troubles a parser that guards its stack
 _BEFORE_ALL = -(1 << 63)  # microseconds: before year 1
 _BACKSLASH = 92
@@ -46,14 +55,38 @@ class _Envelope(msgspec.Struct, gc=False):
     payload: msgspec.Raw
 
 
+class Decoder:
+    """Decodes Kafka values by a contract, within limits. Pure: the clock is handed in. Safe to share by threads."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        max_value_bytes: int = MAX_VALUE_BYTES,
+        max_future: timedelta = MAX_FUTURE,
+        min_timestamp: datetime | None = None,
+    ) -> None:
+        self.contract = contract
+        oldest = None if min_timestamp is None else (min_timestamp - _EPOCH) // _MICROSECOND
+        self.limits = DecodeLimits(max_value_bytes, max_future // _MICROSECOND, oldest)
+        self._fast = fast_path(contract, self.limits)
+
+    def decode(self, value: bytes, now_us: int) -> Event | Rejection:
+        """Decide about a value. Never raises, whatever the bytes.
+
+        Args:
+            value: a Kafka record's value.
+            now_us: the time now, in microseconds since the Unix epoch.
+        """
+        return self._fast(value, now_us) or strict.decode(value, now_us, self.contract, self.limits)
+
+
 def fast_path(contract: Contract, limits: DecodeLimits) -> Callable[[bytes, int], Event | None]:
-    """A function that decodes a value, or returns None where `strict` has to decide. It never raises."""
+    """A function that decodes a well-behaved value, or returns None where `strict` has to decide. It never raises."""
     made = {name: shortcut(event_type) for name, event_type in contract.items()}
     shortcuts = {name: cut for name, cut in made.items() if cut is not None}
     decode_envelope = msgspec.json.Decoder(_Envelope).decode
     max_value_bytes, max_future_us = limits.max_value_bytes, limits.max_future_us
     oldest_us = _BEFORE_ALL if limits.min_timestamp_us is None else limits.min_timestamp_us
-    quick_timestamp, quick_id = timestamps.quick, ids.quick
 
     def decode(value: bytes, now_us: int) -> Event | None:
         if len(value) > max_value_bytes or (len(value) > _SHALLOW and too_deep(value)):
@@ -68,10 +101,10 @@ def fast_path(contract: Contract, limits: DecodeLimits) -> Callable[[bytes, int]
                 return None
             if not _certain(value, payload, cut, fields):
                 return None
-            event_id = quick_id(envelope.event_id)
+            event_id = quick_uuid(envelope.event_id)
             if event_id is not None:
                 return Event(event_id, None, cut.name, occurred_at, fields.user_id, payload)
-            event_id = ids.name_bytes(envelope.event_id)
+            event_id = name_bytes(envelope.event_id)
             return Event(event_id, envelope.event_id, cut.name, occurred_at, fields.user_id, payload)
         except _DECLINED:
             return None
