@@ -1,8 +1,8 @@
 """Writes `docs/tables.md`: every table and view, by schema, those that analysts read first; and `docs/metrics.md`.
 
 What belongs here: laying out what the metadata, the views and the contract of the metrics say. What does not: texts
-about single tables (COMMENTs, in `infra.postgres.tables` and `infra.postgres.views`) and metrics
-(`monitoring.metrics.names`).
+about single tables (COMMENTs, in `infra.postgres.tables`, `assets.aggregates.tables` and `infra.postgres.views`) and
+metrics (`monitoring.metrics.names`).
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
+from assets.aggregates.catalog import metadata
 from contract.contract import Contract
-from infra.postgres.tables import metadata
 from infra.postgres.views import SCHEMA, View, views
 from monitoring.metrics.names import BOUNDS, METRICS, Group
 

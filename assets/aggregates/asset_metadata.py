@@ -9,11 +9,11 @@ from typing import Any
 
 import dagster as dg
 from psycopg import sql
+from sqlalchemy import Date
 
 from assets.aggregates import history, preview
 from assets.aggregates.catalog import AGGREGATES, Aggregate
 from assets.aggregates.periods import DAY, TimeSpan, day_key, floor_day, hour_key
-from infra.postgres.tables import metadata
 from resources.postgres import Connection
 
 _WAITING = """
@@ -55,8 +55,8 @@ def rows_by_partition(connection: Connection, name: str, span: TimeSpan) -> Mapp
 
 
 def _by_partition(aggregate: Aggregate, unit: str) -> sql.Composed:
-    column = str(aggregate.time_column)
-    kind = "date" if str(metadata.tables[aggregate.table].columns[column].type) == "DATE" else "timestamptz"
+    column = aggregate.time_column
+    kind = "date" if isinstance(aggregate.columns[column].type, Date) else "timestamptz"
     return sql.SQL(
         "select date_trunc({unit}, {column}::timestamptz, 'UTC'), count(*) from {table}"
         " where {column} >= (%(low)s)::{kind} and {column} < (%(high)s)::{kind} group by 1"

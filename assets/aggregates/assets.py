@@ -23,8 +23,8 @@ from assets.quality import checks, exactness
 from resources.postgres import Postgres, no_rows_in_errors
 
 HOURLY = tuple(name for name, each in AGGREGATES.items() if each.grain == "hour")
-DAILY = ("user_days", "active_users_daily", "funnel_daily", "sessions", "login_audit")
-OVERALL = ("user_profiles", "retention_weekly")
+DAILY = tuple(name for name, each in AGGREGATES.items() if each.grain in {"day", "session", "event"})
+OVERALL = tuple(name for name, each in AGGREGATES.items() if each.grain in {"week", "user"})
 OVERALL_OP = "rebuild_overall"
 APPLICATION = "millrace-report"
 

@@ -20,7 +20,6 @@ from assets.aggregates.sql import statement
 from resources.postgres import Connection
 
 _DAY = timedelta(days=1)
-_MONTH = 28  # days that active_users_daily counts back
 # Flags of a login follow from the user's earlier ones: days that are filled from the oldest on are judged once.
 _OLDEST_FIRST = frozenset({"login_audit", "logins_hourly"})
 # Made in the transaction that makes what they are made of, from the same events.
@@ -120,7 +119,7 @@ def follow(connection: Connection, funnel: Funnel) -> None:
             connection.execute(_FOLLOW_FUNNEL, values)
         days = [row[0] for row in connection.execute(statement("days_with_events"))] if other else []
         for name, text in other.items():
-            missing = _multirange(days, _MONTH if name == "active_users_daily" else 1)
+            missing = _multirange(days, AGGREGATES[name].reach)
             connection.execute(_FORGET, {"name": name, "definition": text, "missing": missing})
     frontier = _frontier(connection)
     if frontier is not None:

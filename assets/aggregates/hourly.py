@@ -12,7 +12,7 @@ from psycopg import sql
 from assets.aggregates.catalog import COUNTED, Aggregate
 from assets.aggregates.drift import Drift
 from assets.aggregates.plans import joined_by_hash
-from assets.aggregates.sql import statement
+from assets.aggregates.tables import facts
 from resources.postgres import Connection
 
 _RAW = """
@@ -89,13 +89,9 @@ def _filled(text: LiteralString, table: Aggregate, **bounds: sql.Composable) -> 
         count=sql.Identifier(table.count or ""),
         keys=sql.SQL(", ").join(keys),
         new_keys=sql.SQL(", ").join(sql.SQL("new.{}").format(k) for k in keys),
-        facts=_file(table.name),
+        facts=facts(table.name),
         same_user=pairs.join(sql.SQL("old.{0} = new.{0}").format(k) for k in [*keys, sql.Identifier("user_id")]),
         same_row=pairs.join(sql.SQL("less.{0} = t.{0}").format(k) for k in keys),
         raw=raw,
         **bounds,
     )
-
-
-def _file(name: str) -> sql.SQL:
-    return sql.SQL(statement(name).decode())  # pyright: ignore[reportArgumentType] - a file of ours

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from psycopg import sql
+from sqlalchemy import Date
+
 from assets.aggregates import hourly, login_audit, rollups, sessions, user_days
-from assets.aggregates.catalog import COUNTED, REBUILDABLE
+from assets.aggregates.catalog import AGGREGATES, COUNTED, REBUILDABLE
 from assets.aggregates.drift import Drift
 from assets.aggregates.history import Known
 from assets.aggregates.marks import DaysBetween
@@ -32,6 +35,13 @@ _ACTIVE = """
 select distinct user_id from ops.user_days
 where day >= %s and day < %s and user_id > %s order by user_id limit %s
 """
+_NEXT_ROW = sql.SQL(
+    "(select t.{time} as at from {table} as t where t.{time} >= f.low + interval '1 day' order by t.{time} limit 1)"
+)
+_NEXT_DAY = sql.SQL(
+    "(select t.{time}::timestamptz as at from {table} as t where t.{time} > (f.low at time zone 'UTC')::date"
+    " order by t.{time} limit 1)"
+)
 
 
 @dataclass(frozen=True)
@@ -253,7 +263,20 @@ def _user_days_drift(connection: Connection, low: date, high: date) -> Drift:
 
 def read_days_with_rows(connection: Connection, first: date, last: date) -> list[date]:
     """Days between these two, both included, that have events or rows of any aggregate; the others need no rebuild."""
-    return [row[0] for row in connection.execute(statement("days_with_rows"), {"first": first, "last": last})]
+    query = statement("days_with_rows").decode().replace("%(next_rows)s", _next_rows().as_string())
+    return [row[0] for row in connection.execute(query.encode(), {"first": first, "last": last})]
+
+
+def _next_rows() -> sql.Composed:
+    """Of the events and of each table that is made day by day the time of the first row after `f.low`'s day."""
+    parts = [_NEXT_ROW.format(time=sql.Identifier("occurred_at"), table=sql.Identifier("raw", "events"))]
+    for each in AGGREGATES.values():
+        of_events = each.grain == "day" and "raw.events" in each.upstream
+        if of_events or each.grain in {"minute", "hour", "session", "event"}:
+            time_column, table = sql.Identifier(each.time_column), sql.Identifier(each.schema, each.name)
+            form = _NEXT_DAY if isinstance(each.columns[each.time_column].type, Date) else _NEXT_ROW
+            parts.append(form.format(time=time_column, table=table))
+    return sql.SQL("({})").format(sql.SQL(" union all ").join(parts))
 
 
 def read_events_by_hour(connection: Connection, low: datetime, high: datetime) -> dict[datetime, int]:

@@ -1,7 +1,7 @@
 """The aggregates as Dagster shows them: descriptions, columns, lineage, owners, groups.
 
 What belongs here: an `AssetSpec` for each table and view. What does not: how they are made (`assets`), and their texts:
-those are the comments of the tables (`infra.postgres.tables`) and the docstrings of the event structs.
+those are in the declarations (`tables`) and the docstrings of the event structs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,15 +13,9 @@ import dagster as dg
 from sqlalchemy import Column
 from sqlalchemy.dialects import postgresql
 
-from assets.aggregates import lineage, sql
+from assets.aggregates import sql, tables
 from assets.aggregates.catalog import AGGREGATES, Aggregate
-from infra.postgres.tables import metadata
 
-_GROUPS = {
-    **dict.fromkeys(("user_days", "active_users_daily", "sessions", "user_profiles"), "product"),
-    **dict.fromkeys(("retention_weekly", "funnel_daily"), "product"),
-    **dict.fromkeys(("login_audit", "logins_hourly"), "security"),
-}
 _DIALECT: Any = postgresql.dialect()
 
 
@@ -41,7 +35,7 @@ def spec(name: str, owners: Iterable[str]) -> dg.AssetSpec:
     return dg.AssetSpec(
         key_of(aggregate.table),
         deps=[key_of(table) for table in aggregate.upstream],
-        group_name=_GROUPS.get(name, "aggregates"),
+        group_name=aggregate.group,
         owners=list(owners),
         kinds={"postgres", "sql"},
         description=_description(aggregate),
@@ -51,18 +45,17 @@ def spec(name: str, owners: Iterable[str]) -> dg.AssetSpec:
 
 
 def _description(aggregate: Aggregate) -> str:
-    comment = metadata.tables[aggregate.table].comment or ""
     key = ", ".join(f"`{column}`" for column in aggregate.key)
     return (
-        f"{comment}\n\nGrain: {aggregate.grain}; one row for each {key}. Table `{aggregate.table}`. All times are UTC."
+        f"{aggregate.relation.comment}\n\n"
+        f"Grain: {aggregate.grain}; one row for each {key}. Table `{aggregate.table}`. All times are UTC."
     )
 
 
 def _metadata(aggregate: Aggregate) -> dict[str, Any]:
-    columns = metadata.tables[aggregate.table].columns
     found: dict[str, Any] = {
         "dagster/table_name": aggregate.table,
-        "dagster/column_schema": dg.TableSchema(columns=[_column(aggregate, c) for c in columns]),
+        "dagster/column_schema": dg.TableSchema(columns=[_column(aggregate, c) for c in aggregate.columns.values()]),
         "dagster/column_lineage": _lineage(aggregate),
     }
     if text := _definition(aggregate.name):
@@ -72,14 +65,14 @@ def _metadata(aggregate: Aggregate) -> dict[str, Any]:
 
 @cache
 def _definition(name: str) -> str | None:
-    """The `.sql` file that bears the table's name."""
-    file = resources.files(sql).joinpath(f"{name}.sql")
-    return file.read_text() if file.is_file() else None
+    """The `.sql` file that bears the table's name: its facts, or the statement that brings it up to date."""
+    files = (resources.files(package).joinpath(f"{name}.sql") for package in (tables, sql))
+    return next((file.read_text() for file in files if file.is_file()), None)
 
 
-def _column(aggregate: Aggregate, column: "Column[Any]") -> dg.TableColumn:
+def _column(aggregate: Aggregate, column: Column[Any]) -> dg.TableColumn:
     # The user interface shows lineage by column nowhere by itself: it is said in the description, too.
-    sources = ", ".join(f"{table}.{name}" for table, name in lineage.upstream(aggregate.name, column.name))
+    sources = ", ".join(f"{table}.{name}" for table, name in aggregate.sources(column.name))
     return dg.TableColumn(
         column.name,
         type=column.type.compile(_DIALECT).lower(),
@@ -91,7 +84,7 @@ def _column(aggregate: Aggregate, column: "Column[Any]") -> dg.TableColumn:
 
 def _lineage(aggregate: Aggregate) -> dg.TableColumnLineage:
     by_column: Mapping[str, list[dg.TableColumnDep]] = {
-        column.name: [dg.TableColumnDep(key_of(t), c) for t, c in lineage.upstream(aggregate.name, column.name)]
-        for column in metadata.tables[aggregate.table].columns
+        name: [dg.TableColumnDep(key_of(table), column) for table, column in aggregate.sources(name)]
+        for name in aggregate.columns
     }
     return dg.TableColumnLineage(deps_by_column=by_column)

@@ -13,23 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from psycopg import sql
+from sqlalchemy import Table
 
 from contract.contract import Contract, EventType, Field, Kind
 from infra.postgres.sql import statement
-from infra.postgres.tables import metadata
+from infra.postgres.tables.model import REBUILT, metadata
 
 SCHEMA = "analytics"
 MADE_BY = "Made by millrace migrate"
 """Stands in the comment of each view that is ours: only those are replaced and dropped."""
-
-FILLED = tuple(
-    sorted(
-        table.name
-        for table in metadata.tables.values()
-        if (table.schema == SCHEMA or table.fullname == "ops.user_days") and table.name != "events_minutely"
-    )
-)
-"""The aggregates that have a row in ops.aggregate_history: all but the one that the ingest itself keeps."""
 
 _OURS = frozenset({"live", "freshness", "topics"})
 _MAX_NAME = 63  # bytes; PostgreSQL would cut what is longer
@@ -102,7 +94,7 @@ def views(contract: Contract) -> tuple[View, ...]:
 def view_name(event_type: str) -> str:
     """The type's plural; `<type>_events` where a table or another view of the schema has that name."""
     plural = _plural(event_type)
-    taken = {table.name for table in metadata.tables.values() if table.schema == SCHEMA} | _OURS
+    taken = {table.name for table in _aggregates() if table.schema == SCHEMA} | _OURS
     return f"{event_type}_events" if plural in taken else plural
 
 
@@ -175,7 +167,8 @@ def _freshness() -> View:
         "Hours whose latest events the aggregates do not hold yet, and tables that lack days of their history. "
         "Empty: every table is settled and whole."
     )
-    query = statement("freshness").decode().replace("%(tables)s", _literal(list(FILLED)))  # a view has no parameters
+    filled = sorted(table.name for table in _aggregates() if table.info[REBUILT])
+    query = statement("freshness").decode().replace("%(tables)s", _literal(filled))  # a view has no parameters
     return View("freshness", f"{text} {MADE_BY}.", "hour that waits or table that lacks days", columns, query)
 
 
@@ -189,6 +182,14 @@ def _topics() -> View:
     )
     comment = f"The Kafka topics that were ever ingested. {MADE_BY}."
     return View("topics", comment, "topic", columns, statement("topics").decode())
+
+
+def _aggregates() -> list[Table]:
+    """The tables that `assets.aggregates` declares; it cannot be imported here."""
+    found = [table for table in metadata.tables.values() if REBUILT in table.info]
+    if not found:
+        raise RuntimeError("no aggregate is declared: import assets.aggregates.catalog first")
+    return found
 
 
 def _literal(value: object) -> str:

@@ -21,6 +21,7 @@ def migrate() -> None:
     import psycopg
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
+    import assets.aggregates.catalog  # noqa: F401  # pyright: ignore[reportUnusedImport] - the views follow from them
     from infra.postgres.analyst_role import Analysts
     from infra.postgres.migrate import UnsupportedServerError
     from infra.postgres.migrate import migrate as run_migrations

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 import sqlalchemy
 
+from assets.aggregates.catalog import metadata
 from contract.contract import Contract
 from infra.postgres.analyst_role import ROLE, Analysts, give_access
 from infra.postgres.migrate import migrate
 from infra.postgres.sql import statement
-from infra.postgres.tables import metadata
 from infra.postgres.views import views
 from tests.access.analyst import PASSWORD, ask, connect
 from tests.support.world import World

@@ -30,13 +30,31 @@ _FIELDS = {
     "device": "device",
 }
 
+
+class Facts(NamedTuple):
+    """What a table counts: its key beside the time, how it calls the number, which events, and of which type."""
+
+    key: tuple[str, ...]
+    counted: str
+    type: str | None
+    filled: tuple[str, ...] = ()
+
+    def of(self, frame: Any) -> Any:
+        """The events that count; what is missing of `filled` is empty."""
+        chosen = frame if self.type is None else frame[frame["type"] == self.type]
+        return chosen.assign(**{name: chosen[name].fillna("") for name in self.filled})
+
+
+_BY_HOUR = {
+    "events_hourly": Facts(("type",), "events", None),
+    "pages_hourly": Facts(("page",), "views", "page_view"),
+    "referrers_hourly": Facts(("referrer",), "views", "page_view", filled=("referrer",)),
+    "buttons_hourly": Facts(("button_id", "page"), "clicks", "button_click"),
+    "forms_hourly": Facts(("form_id",), "submits", "form_submit"),
+}
 COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "events_minutely": (("minute", "type"), ("events",)),
-    "events_hourly": (("hour", "type"), ("events", "users")),
-    "pages_hourly": (("hour", "page"), ("views", "users")),
-    "referrers_hourly": (("hour", "referrer"), ("views", "users")),
-    "buttons_hourly": (("hour", "button_id", "page"), ("clicks", "users")),
-    "forms_hourly": (("hour", "form_id"), ("submits", "users")),
+    **{name: (("hour", *each.key), (each.counted, "users")) for name, each in _BY_HOUR.items()},
     "active_users_daily": (("day",), ("dau", "wau", "mau", "new_users", "returning_users", "stickiness")),
     "sessions": (
         ("user_id", "started_at"),
@@ -88,16 +106,11 @@ def tables(events: Iterable[Event]) -> Tables:
     if not ordered:
         return {name: [] for name in COLUMNS}
     frame = _frame(ordered)
-    views, clicks, forms = (frame[frame["type"] == kind] for _, kind in _STEPS)
     sessions = _sessions(frame)
     audit = oracle_logins.audit(ordered)
     found = {
         "events_minutely": [row[:-1] for row in _counted(frame, "minute", "type")],
-        "events_hourly": _counted(frame, "hour", "type"),
-        "pages_hourly": _counted(views, "hour", "page"),
-        "referrers_hourly": _counted(views.assign(referrer=views["referrer"].fillna("")), "hour", "referrer"),
-        "buttons_hourly": _counted(clicks, "hour", "button_id", "page"),
-        "forms_hourly": _counted(forms, "hour", "form_id"),
+        **{name: _counted(each.of(frame), "hour", *each.key) for name, each in _BY_HOUR.items()},
         "active_users_daily": _active_users(frame),
         "sessions": sessions,
         "user_profiles": _profiles(frame, sessions),

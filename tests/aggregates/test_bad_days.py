@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from assets.aggregates.catalog import COUNTED
 from assets.ingest.replay import replay
 from tests.aggregates.compare import Stage
 from tests.aggregates.oracle import Row
@@ -243,6 +244,7 @@ def test_a_rebuild_takes_in_what_is_pending_first_and_calls_none_of_it_drift(sta
 
 
 DAMAGE = {
+    **{each.name: f"update {each.table} set {each.count} = {each.count} + 1" for each in COUNTED},
     "events_hourly": "update analytics.events_hourly set events = events + 1, users = 0 where type = 'login'",
     "pages_hourly": "delete from analytics.pages_hourly where page = '/'",
     "referrers_hourly": "update analytics.referrers_hourly set referrer = 'x' || referrer",

@@ -8,8 +8,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from assets.aggregates.catalog import metadata
 from infra.postgres.migrate import engine, migrate
-from infra.postgres.tables import metadata
 from orchestration.generate import documents
 from tests.support.world import World
 

@@ -14,6 +14,8 @@ metadata = MetaData(
 )
 
 TIME = DateTime(timezone=True)
+REBUILT = "rebuilt"
+"""In the `info` of an aggregate's table: whether it is rebuilt from events, and has a row in ops.aggregate_history."""
 
 
 def column(name: str, kind: object, comment: str, *extra: object, null: bool = False, **more: object) -> Column[object]:

@@ -1,31 +1,14 @@
 """Helper rows of the aggregates, in schema `ops`: what makes a refresh cost what arrived and not what is stored.
 
-What belongs here: rows per user and day, and what is counted over them. What does not: what analysts read.
+What belongs here: what is counted beside the rows per user and day. What does not: aggregates, those rows among them:
+each is declared in `assets.aggregates.tables`.
 """
 
-from sqlalchemy import BigInteger, Date, Index, SmallInteger, Table, Text, text
+from sqlalchemy import BigInteger, Date, Index, Table, Text, text
 
-from infra.postgres.tables.model import TIME, column, key, metadata
+from infra.postgres.tables.model import column, key, metadata
 
 _ZERO = text("0")
-
-user_days = Table(
-    "user_days",
-    metadata,
-    key("user_id", Text, "The user"),
-    key("day", Date, "The day, UTC"),
-    column("events", BigInteger, "Events of any type"),
-    column("logins", BigInteger, "login events", server_default=_ZERO),
-    column("page_views", BigInteger, "page_view events", server_default=_ZERO),
-    column("button_clicks", BigInteger, "button_click events", server_default=_ZERO),
-    column("form_submits", BigInteger, "form_submit events", server_default=_ZERO),
-    column("first_at", TIME, "First event of the day"),
-    column("last_at", TIME, "Last event of the day"),
-    column("funnel_steps", SmallInteger, "How many steps of the funnel were taken in order", server_default=_ZERO),
-    schema="ops",
-    comment="One row a user and day with any event. Profiles, active users, retention and funnel are counted over it.",
-)
-Index("user_days_day_idx", user_days.c.day)
 
 user_day_traits = Table(
     "user_day_traits",

@@ -1,0 +1,168 @@
+"""What a declaration of an aggregate is made with: columns that say what they come from, and the kinds of tables.
+
+What belongs here: `Aggregate`, its parts, and for each kind of table the function that makes a declaration of little
+more than names and comments. What does not: the declarations (`tables`), and how a table is filled (`hourly` and the
+other modules beside this one).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, LiteralString, cast
+
+from sqlalchemy import BigInteger, Column, Table, Text
+
+from infra.postgres.tables import model
+from infra.postgres.tables.model import TIME, metadata
+
+Grain = Literal["minute", "hour", "day", "week", "session", "user", "event"]
+Group = Literal["aggregates", "product", "security"]
+
+EVENT_ID, EVENT_TIME, EVENT_TYPE = "raw.events.event_id", "raw.events.occurred_at", "raw.events.type"
+EVENT_USER, EVENT_PAYLOAD = "raw.events.user_id", "raw.events.payload"
+_SOURCES = "sources"
+
+
+@dataclass(frozen=True)
+class PreviewSpec:
+    """How a table is shown in Dagster's user interface.
+
+    `order` is that of its newest rows, which an index gives; `rows` bounds them where none does. `measure` is plotted
+    over the last `points` steps of its time column, where its course says something.
+    """
+
+    order: LiteralString
+    rows: LiteralString = "true"
+    measure: LiteralString | None = None
+    step: timedelta = timedelta(hours=1)
+    points: int = 24
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """The declaration of one table: of the schema `analytics`, or of helper rows in `ops`.
+
+    Attributes:
+        relation: the table with its columns, which say in a comment what they mean and in `sources` what they come
+            from. What the table is made of follows from that.
+        grain: what there is a row for; partitions in Dagster follow from it.
+        time_column: orders the rows in time.
+        preview: how the table is shown.
+        group: where Dagster shows it.
+        version: raise it with a change by which rows of the past would be others; then they are made anew in the
+            background (`history`).
+        beside: further tables that it is computed from, which no column comes from.
+        reach: how many days a row counts back, its own included.
+        count: the measure of a table that is counted from facts (`hourly`).
+    """
+
+    relation: Table
+    grain: Grain
+    time_column: str
+    preview: PreviewSpec
+    group: Group = "aggregates"
+    version: int = 1
+    beside: tuple[str, ...] = ()
+    reach: int = 1
+    count: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name without its schema."""
+        return self.relation.name
+
+    @property
+    def schema(self) -> str:
+        """The schema."""
+        return str(self.relation.schema)
+
+    @property
+    def table(self) -> str:
+        """The name with its schema."""
+        return self.relation.fullname
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the key, in its order."""
+        return tuple(each.name for each in self.relation.primary_key.columns)
+
+    @property
+    def columns(self) -> Mapping[str, Column[Any]]:
+        """The columns by name, in order."""
+        return {each.name: each for each in self.relation.columns}
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The tables that its columns come from."""
+        return tuple(dict.fromkeys(table for name in self.columns for table, _ in self.sources(name)))
+
+    def sources(self, name: str) -> list[tuple[str, str]]:
+        """What a column comes from: tables with their schema, and columns."""
+        found = str(self.columns[name].info[_SOURCES]).split()
+        return [(each.rpartition(".")[0], each.rpartition(".")[2]) for each in found]
+
+
+def column(
+    name: str, kind: object, comment: str, sources: str, *extra: object, null: bool = False, **more: object
+) -> Column[Any]:
+    """A column, not null unless said otherwise.
+
+    Args:
+        name: its name.
+        kind: its type.
+        comment: what it means; analysts see it in the database, in Dagster and in docs/tables.md.
+        sources: the columns that it comes from, with schema and table, separated by blanks.
+        extra: further arguments of SQLAlchemy's column.
+        null: whether it may be null.
+        more: likewise, by name.
+    """
+    return model.column(name, kind, comment, *extra, null=null, info={_SOURCES: sources}, **more)
+
+
+def key(name: str, kind: object, comment: str, sources: str) -> Column[Any]:
+    """A column of the primary key."""
+    return column(name, kind, comment, sources, primary_key=True, autoincrement=False)
+
+
+def table(name: str, comment: str, *parts: Any, schema: str = "analytics", rebuilt: bool = True) -> Table:
+    """The table, in the metadata that migrations, documents and views are held against."""
+    return Table(name, metadata, *parts, schema=schema, comment=comment, info={model.REBUILT: rebuilt})
+
+
+def dimension(name: str, comment: str, sources: str = EVENT_PAYLOAD) -> Column[Any]:
+    """A text that rows are told apart by; it is part of the key."""
+    return key(name, Text, comment, sources)
+
+
+def measure(name: str, comment: str, sources: str = EVENT_TYPE) -> Column[Any]:
+    """A number that is counted or summed."""
+    return column(name, BigInteger, comment, sources)
+
+
+def hour(sources: str = EVENT_TIME) -> Column[Any]:
+    """The hour, in the key of an hourly table."""
+    return key("hour", TIME, "Start of the hour, UTC", sources)
+
+
+def counted_by_hour(
+    name: str,
+    comment: str,
+    *dimensions: Column[Any],
+    count: Column[Any],
+    preview: PreviewSpec | None = None,
+    version: int = 1,
+) -> Aggregate:
+    """A table of facts by hour: how many there are, and of how many users.
+
+    Its `.sql` selects `hour`, the dimensions and `user_id` of each event that counts from `events as e`, which has
+    `hour`, `type`, `user_id` and `payload`.
+    """
+    users = column("users", BigInteger, "Distinct users", EVENT_USER)
+    return Aggregate(
+        table(name, comment, hour(), *dimensions, count, users),
+        grain="hour",
+        time_column="hour",
+        preview=preview or PreviewSpec(cast("LiteralString", f"hour desc, {count.name} desc")),
+        count=count.name,
+        version=version,
+    )
