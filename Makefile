@@ -72,6 +72,10 @@ test-aws: $(STAMP) ## The CloudFormation template: cfn-lint, and deployed agains
 	.venv-aws/bin/cfn-lint infra/aws/millrace.yaml
 	.venv-aws/bin/python -m pytest -q --noconftest -c /dev/null --rootdir=. -p no:cacheprovider -W ignore tests/aws/deployed.py tests/aws/first_start.py tests/aws/host_files.py $(ARGS)
 
+.PHONY: migration
+migration: $(STAMP) ## Write the migration that the declared tables lack, to be read by you (NAME=what_it_does)
+	@$(BIN)/python -m orchestration.new_migration $(NAME)
+
 .PHONY: monitoring
 monitoring: $(STAMP) ## Fetch Prometheus, Pushgateway and Alertmanager without root (Debian, Ubuntu; once, 36 MB)
 	@$(BIN)/python -m infra.local.monitoring
