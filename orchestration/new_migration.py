@@ -55,7 +55,7 @@ def downgrade() -> None:
 
 def ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
     """Whether a table is in the metadata: partitions and Alembic's own are not."""
-    return not (kind == "table" and re.fullmatch(r"events_(old|\d{8})|alembic_version", name or ""))
+    return not (kind == "table" and re.fullmatch(r"events_(old|\d{8})|hour_members_\d|alembic_version", name or ""))
 
 
 def in_our_schemas(name: str | None, kind: str, _parents: Any) -> bool:

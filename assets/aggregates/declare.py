@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, LiteralString, cast
 
-from sqlalchemy import BigInteger, Column, Table, Text
+from sqlalchemy import BigInteger, Column, Date, Table, Text
 
 from infra.postgres.tables import model
 from infra.postgres.tables.model import TIME, metadata
@@ -53,7 +53,7 @@ class Aggregate:
             background (`history`).
         beside: further tables that it is computed from, which no column comes from.
         reach: how many days a row counts back, its own included.
-        count: the measure of a table that is counted from facts (`hourly`).
+        count: the measure of a table that is counted from facts, by hour (`hourly`) or by day (`daily`).
     """
 
     relation: Table
@@ -155,14 +155,40 @@ def counted_by_hour(
     """A table of facts by hour: how many there are, and of how many users.
 
     Its `.sql` selects `hour`, the dimensions and `user_id` of each event that counts from `events as e`, which has
-    `hour`, `type`, `user_id` and `payload`.
+    `hour`, `day`, `type`, `user_id` and `payload`.
     """
+    return _counted(name, comment, hour(), dimensions, count, preview, version)
+
+
+def counted_by_day(
+    name: str,
+    comment: str,
+    *dimensions: Column[Any],
+    count: Column[Any],
+    preview: PreviewSpec | None = None,
+    version: int = 1,
+) -> Aggregate:
+    """A table of facts by day, UTC: as `counted_by_hour`, but its `.sql` selects `day`."""
+    day = key("day", Date, "The day, UTC", EVENT_TIME)
+    return _counted(name, comment, day, dimensions, count, preview, version)
+
+
+def _counted(
+    name: str,
+    comment: str,
+    time: Column[Any],
+    dimensions: tuple[Column[Any], ...],
+    count: Column[Any],
+    preview: PreviewSpec | None,
+    version: int,
+) -> Aggregate:
     users = column("users", BigInteger, "Distinct users", EVENT_USER)
+    newest_first = cast("LiteralString", f"{time.name} desc, {count.name} desc")
     return Aggregate(
-        table(name, comment, hour(), *dimensions, count, users),
-        grain="hour",
-        time_column="hour",
-        preview=preview or PreviewSpec(cast("LiteralString", f"hour desc, {count.name} desc")),
+        table(name, comment, time, *dimensions, count, users),
+        grain="hour" if time.name == "hour" else "day",
+        time_column=time.name,
+        preview=preview or PreviewSpec(newest_first),
         count=count.name,
         version=version,
     )

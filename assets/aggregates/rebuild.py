@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 from sqlalchemy import Date
 
-from assets.aggregates import hourly, login_audit, rollups, sessions, user_days
-from assets.aggregates.catalog import AGGREGATES, COUNTED, REBUILDABLE
+from assets.aggregates import daily, hourly, login_audit, rollups, sessions, user_days
+from assets.aggregates.catalog import AGGREGATES, COUNTED, COUNTED_BY_DAY, REBUILDABLE
 from assets.aggregates.drift import Drift
 from assets.aggregates.history import Known
 from assets.aggregates.marks import DaysBetween
@@ -29,7 +29,7 @@ USERS_AT_ONCE = 20_000
 Progress = Callable[[int, int], None]
 """Called with the events that are done and the events in all."""
 
-_DAILY = frozenset({"user_days", "sessions", "login_audit", "logins_hourly"})
+_DAILY = frozenset({"user_days", "sessions", "login_audit", "logins_hourly", *(t.name for t in COUNTED_BY_DAY)})
 _COUNTED = frozenset(each.name for each in COUNTED)
 _ACTIVE = """
 select distinct user_id from ops.user_days
@@ -200,6 +200,9 @@ class _Work:
         if self.chosen & {"login_audit", "logins_hourly"}:
             drifts = login_audit.rebuild(connection, low, high, self.aggregates.audit)
             found += [(name, drift) for name, drift in drifts.items() if name in self.chosen]
+        for table in COUNTED_BY_DAY:
+            if table.name in self.chosen:
+                found.append((table.name, daily.rebuild(connection, table, low, high)))
         if "user_days" in self.chosen:
             user_days.rebuild(connection, low, high, self.aggregates.funnel)
             found.append(("user_days", _user_days_drift(connection, low.date(), high.date())))

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import psycopg
 
-from assets.aggregates import history, hourly, login_audit, marks, rollups, sessions, user_days
+from assets.aggregates import daily, history, hourly, login_audit, marks, rollups, sessions, user_days
 from assets.aggregates.audit_rules import AuditRules
 from assets.aggregates.funnel import Funnel
 from assets.aggregates.funnel_file import read
@@ -187,6 +187,7 @@ class AggregateWriter:
         connection.execute(statement("earlier_of_users"), {"users": list(users), "frontier": since})
         connection.execute("analyze earlier")
         hourly.forget(connection, since)
+        daily.forget(connection, since)
         sessions.forget(connection, users, self.frontier(connection))
         login_audit.forget(connection, users, self.audit)
         user_days.forget(connection, users, since, self.funnel)
@@ -295,6 +296,7 @@ class AggregateWriter:
     def _merge_new_events(self, connection: Connection, taken: NewEvents) -> None:
         marks.find_earlier(connection, taken.low, taken.high)
         hourly.merge(connection)
+        daily.merge(connection)
         self.failpoint("aggregates_half_way")
         sessions.merge(connection, taken.low, taken.high, frontier=self.frontier(connection))
         login_audit.merge(connection, self.audit)

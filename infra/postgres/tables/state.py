@@ -5,6 +5,7 @@ each is declared in `assets.aggregates.tables`.
 """
 
 from sqlalchemy import BigInteger, Date, Index, Table, Text, text
+from sqlalchemy.dialects.postgresql import UUID
 
 from infra.postgres.tables.model import column, key, metadata
 
@@ -44,4 +45,15 @@ active_days = Table(
     column("new_users", BigInteger, "Users whose first event is on the day", server_default=_ZERO),
     schema="ops",
     comment="What active_users_daily is made of, the days to come included.",
+)
+
+day_members = Table(
+    "day_members",
+    metadata,
+    key("day", Date, "The day, UTC"),
+    key("name", Text, "The table, without its schema"),
+    key("member", UUID(), "Digest of the table's key and the user"),
+    column("events", BigInteger, "How many events of the user count there"),
+    schema="ops",
+    comment="Who is counted in the tables that count facts by day, of days that are not behind the retention frontier.",
 )
