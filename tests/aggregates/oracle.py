@@ -32,12 +32,13 @@ _FIELDS = {
 
 
 class Facts(NamedTuple):
-    """What a table counts: its key beside the time, how it calls the number, which events, and of which type."""
+    """What a table counts: its key beside the time, how it calls the number, and of which type the events are."""
 
     key: tuple[str, ...]
     counted: str
     type: str | None
     filled: tuple[str, ...] = ()
+    by: str = "hour"
 
     def of(self, frame: Any) -> Any:
         """The events that count; what is missing of `filled` is empty."""
@@ -45,7 +46,7 @@ class Facts(NamedTuple):
         return chosen.assign(**{name: chosen[name].fillna("") for name in self.filled})
 
 
-_BY_HOUR = {
+_COUNTED = {
     "events_hourly": Facts(("type",), "events", None),
     "pages_hourly": Facts(("page",), "views", "page_view"),
     "referrers_hourly": Facts(("referrer",), "views", "page_view", filled=("referrer",)),
@@ -54,7 +55,7 @@ _BY_HOUR = {
 }
 COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "events_minutely": (("minute", "type"), ("events",)),
-    **{name: (("hour", *each.key), (each.counted, "users")) for name, each in _BY_HOUR.items()},
+    **{name: ((each.by, *each.key), (each.counted, "users")) for name, each in _COUNTED.items()},
     "active_users_daily": (("day",), ("dau", "wau", "mau", "new_users", "returning_users", "stickiness")),
     "sessions": (
         ("user_id", "started_at"),
@@ -110,7 +111,7 @@ def tables(events: Iterable[Event]) -> Tables:
     audit = oracle_logins.audit(ordered)
     found = {
         "events_minutely": [row[:-1] for row in _counted(frame, "minute", "type")],
-        **{name: _counted(each.of(frame), "hour", *each.key) for name, each in _BY_HOUR.items()},
+        **{name: _counted(each.of(frame), each.by, *each.key) for name, each in _COUNTED.items()},
         "active_users_daily": _active_users(frame),
         "sessions": sessions,
         "user_profiles": _profiles(frame, sessions),

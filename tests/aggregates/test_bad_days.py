@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from assets.aggregates.catalog import COUNTED
+from assets.aggregates.catalog import COUNTED, COUNTED_BY_DAY
 from assets.ingest.replay import replay
 from tests.aggregates.compare import Stage
 from tests.aggregates.oracle import Row
@@ -244,7 +244,7 @@ def test_a_rebuild_takes_in_what_is_pending_first_and_calls_none_of_it_drift(sta
 
 
 DAMAGE = {
-    **{each.name: f"update {each.table} set {each.count} = {each.count} + 1" for each in COUNTED},
+    **{each.name: f"update {each.table} set {each.count} = {each.count} + 1" for each in (*COUNTED, *COUNTED_BY_DAY)},
     "events_hourly": "update analytics.events_hourly set events = events + 1, users = 0 where type = 'login'",
     "pages_hourly": "delete from analytics.pages_hourly where page = '/'",
     "referrers_hourly": "update analytics.referrers_hourly set referrer = 'x' || referrer",
