@@ -135,7 +135,7 @@ def _tidy(file: Path) -> None:
     tools = Path(sys.executable).parent
     for command in (("sqlfluff", "fix", "--quiet", "--disable-progress-bar"), ("ruff", "format", "--quiet")):
         target = file if command[0] == "sqlfluff" else file.with_suffix(".py")
-        subprocess.run([str(tools / command[0]), *command[1:], str(target)], check=False)
+        subprocess.run([str(tools / command[0]), *command[1:], str(target)], check=False, capture_output=True)
 
 
 def main(name: str = "") -> int:

@@ -55,7 +55,7 @@ def rows_by_partition(connection: Connection, name: str, span: TimeSpan) -> Mapp
 
 
 def _by_partition(aggregate: Aggregate, unit: str) -> sql.Composed:
-    column = aggregate.time_column
+    column = str(aggregate.time_column)
     kind = "date" if isinstance(aggregate.columns[column].type, Date) else "timestamptz"
     return sql.SQL(
         "select date_trunc({unit}, {column}::timestamptz, 'UTC'), count(*) from {table}"

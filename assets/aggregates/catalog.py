@@ -15,7 +15,16 @@ from assets.aggregates.declare import Aggregate
 from infra.postgres.tables import metadata
 from infra.postgres.tables.model import REBUILT
 
-__all__ = ["AGGREGATES", "COUNTED", "COUNTED_BY_DAY", "FILLED", "REBUILDABLE", "Aggregate", "metadata"]
+__all__ = [
+    "AGGREGATES",
+    "COUNTED",
+    "COUNTED_BY_DAY",
+    "FILLED",
+    "REBUILDABLE",
+    "SUMMED_BY_USER",
+    "Aggregate",
+    "metadata",
+]
 
 
 def _declared() -> Mapping[str, Aggregate]:
@@ -33,3 +42,4 @@ FILLED = tuple(name for name in AGGREGATES if name in REBUILDABLE)
 """In the catalog's order; each has a row in ops.aggregate_history."""
 COUNTED = tuple(each for each in AGGREGATES.values() if each.count is not None and each.grain == "hour")
 COUNTED_BY_DAY = tuple(each for each in AGGREGATES.values() if each.count is not None and each.grain == "day")
+SUMMED_BY_USER = tuple(each for each in AGGREGATES.values() if each.sums)

@@ -21,6 +21,7 @@ Group = Literal["aggregates", "product", "security"]
 EVENT_ID, EVENT_TIME, EVENT_TYPE = "raw.events.event_id", "raw.events.occurred_at", "raw.events.type"
 EVENT_USER, EVENT_PAYLOAD = "raw.events.user_id", "raw.events.payload"
 _SOURCES = "sources"
+_USER_DAYS = "ops.user_days"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Aggregate:
         relation: the table with its columns, which say in a comment what they mean and in `sources` what they come
             from. What the table is made of follows from that.
         grain: what there is a row for; partitions in Dagster follow from it.
-        time_column: orders the rows in time.
+        time_column: orders the rows in time; None for rows over all time.
         preview: how the table is shown.
         group: where Dagster shows it.
         version: raise it with a change by which rows of the past would be others; then they are made anew in the
@@ -54,17 +55,19 @@ class Aggregate:
         beside: further tables that it is computed from, which no column comes from.
         reach: how many days a row counts back, its own included.
         count: the measure of a table that is counted from facts, by hour (`hourly`) or by day (`daily`).
+        sums: the measures of a table that is summed over the days of users (`per_user`).
     """
 
     relation: Table
     grain: Grain
-    time_column: str
+    time_column: str | None
     preview: PreviewSpec
     group: Group = "aggregates"
     version: int = 1
     beside: tuple[str, ...] = ()
     reach: int = 1
     count: str | None = None
+    sums: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -171,6 +174,25 @@ def counted_by_day(
     """A table of facts by day, UTC: as `counted_by_hour`, but its `.sql` selects `day`."""
     day = key("day", Date, "The day, UTC", EVENT_TIME)
     return _counted(name, comment, day, dimensions, count, preview, version)
+
+
+def summed_by_user(name: str, comment: str, *measures: Column[Any], version: int = 1) -> Aggregate:
+    """A table of users, over all time: on how many days there are facts about them, and sums over these days.
+
+    Its `.sql` selects `user_id` and the measures, which are whole numbers, for each user and day that counts from
+    `days as d`, which has the columns of ops.user_days but `funnel_steps`.
+    """
+    user = key("user_id", Text, "The user", f"{_USER_DAYS}.user_id")
+    days = column("days", BigInteger, "Days that count", f"{_USER_DAYS}.day")
+    return Aggregate(
+        table(name, comment, user, days, *measures),
+        grain="user",
+        time_column=None,
+        preview=PreviewSpec("user_id"),
+        group="product",
+        version=version,
+        sums=("days", *(each.name for each in measures)),
+    )
 
 
 def _counted(

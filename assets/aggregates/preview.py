@@ -61,7 +61,9 @@ def shown_columns(name: str) -> list[str]:
 
 
 def newest(connection: Connection, name: str) -> date | datetime | None:
-    """The time of the newest row; for days and weeks their start."""
+    """The time of the newest row; for days and weeks their start. None, too, where rows are over all time."""
+    if AGGREGATES[name].time_column is None:
+        return None
     [[found]] = _rows(connection, name, _NEWEST)
     return found
 
@@ -83,6 +85,6 @@ def plot(connection: Connection, name: str) -> str | None:
 def _rows(connection: Connection, name: str, query: LiteralString, **parts: sql.Composable) -> list[tuple[Any, ...]]:
     aggregate = AGGREGATES[name]
     table = sql.Identifier(aggregate.schema, aggregate.name)
-    time = sql.Identifier(aggregate.time_column)
+    time = sql.Identifier(aggregate.time_column or aggregate.key[0])
     composed = sql.SQL(query).format(table=table, time=time, rows=sql.SQL(aggregate.preview.rows), **parts)
     return connection.execute(composed).fetchall()

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 from sqlalchemy import Date
 
-from assets.aggregates import daily, hourly, login_audit, rollups, sessions, user_days
-from assets.aggregates.catalog import AGGREGATES, COUNTED, COUNTED_BY_DAY, REBUILDABLE
+from assets.aggregates import daily, hourly, login_audit, per_user, rollups, sessions, user_days
+from assets.aggregates.catalog import AGGREGATES, COUNTED, COUNTED_BY_DAY, REBUILDABLE, SUMMED_BY_USER
 from assets.aggregates.drift import Drift
 from assets.aggregates.history import Known
 from assets.aggregates.marks import DaysBetween
@@ -212,27 +213,33 @@ class _Work:
 
     def _rollups(self) -> None:
         first, last = self.low.date(), (self.high - HOUR).date() + DAY
-        if "user_profiles" in self.chosen:
-            self._profiles(first, last)
-            self.aggregates.note_made(self.known, {"user_profiles"}, first, last - DAY)
+        by_user: dict[str, Callable[[Connection, list[str]], Drift]] = {
+            "user_profiles": rollups.rebuild_profiles,
+            **{each.name: partial(per_user.rebuild, each) for each in SUMMED_BY_USER},
+        }
+        for name, made in by_user.items():
+            if name in self.chosen:
+                self._users(first, last, name, made)
+                self.aggregates.note_made(self.known, {name}, first, last - DAY)
         wanted: dict[str, Callable[[Connection], Drift]] = {
             "active_users_daily": lambda c: rollups.rebuild_active_users(c, first, last),
             "funnel_daily": lambda c: rollups.rebuild_funnel(c, first, last, self.aggregates.funnel),
             "retention_weekly": lambda c: rollups.rebuild_retention(c, first, last),
         }
-        for name, made in wanted.items():
+        for name, counted in wanted.items():
             if name in self.chosen:
-                self._write([], lambda c, name=name, made=made: [(name, made(c))])
+                self._write([], lambda c, name=name, counted=counted: [(name, counted(c))])
                 self.aggregates.note_made(self.known, {name}, first, last - DAY)
 
-    def _profiles(self, first: date, last: date) -> None:
+    def _users(self, first: date, last: date, name: str, made: Callable[[Connection, list[str]], Drift]) -> None:
+        """Some at a time, those who did anything in [first, last)."""
         after = ""
         while True:
             with self.aggregates.alone() as connection:
                 users = [row[0] for row in connection.execute(_ACTIVE, (first, last, after, USERS_AT_ONCE))]
             if not users:
                 return
-            self._write([], lambda c, users=users: [("user_profiles", rollups.rebuild_profiles(c, users))])
+            self._write([], lambda c, users=users: [(name, made(c, users))])
             after = users[-1]
 
     def _write(self, days: Collection[date], make: Callable[[Connection], list[tuple[str, Drift]]]) -> None:
@@ -276,8 +283,9 @@ def _next_rows() -> sql.Composed:
     for each in AGGREGATES.values():
         of_events = each.grain == "day" and "raw.events" in each.upstream
         if of_events or each.grain in {"minute", "hour", "session", "event"}:
-            time_column, table = sql.Identifier(each.time_column), sql.Identifier(each.schema, each.name)
-            form = _NEXT_DAY if isinstance(each.columns[each.time_column].type, Date) else _NEXT_ROW
+            name = str(each.time_column)
+            form = _NEXT_DAY if isinstance(each.columns[name].type, Date) else _NEXT_ROW
+            time_column, table = sql.Identifier(name), sql.Identifier(each.schema, each.name)
             parts.append(form.format(time=time_column, table=table))
     return sql.SQL("({})").format(sql.SQL(" union all ").join(parts))
 

@@ -7,7 +7,7 @@ changes themselves (`user_days`, `sessions`).
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from assets.aggregates import funnel_days
+from assets.aggregates import funnel_days, per_user
 from assets.aggregates.drift import Drift
 from assets.aggregates.funnel import Funnel
 from assets.aggregates.plans import joined_by_hash
@@ -33,6 +33,7 @@ def follow(connection: Connection, funnel: Funnel) -> None:
     for day in other:
         rebuild_funnel(connection, day, day + timedelta(days=1), funnel, [day])
     connection.execute(statement("user_profiles"))
+    per_user.follow(connection)
     # Done with: a rebuild that took marks in first follows its own changes in the same transaction.
     connection.execute("truncate changes, trait_changes, session_changes, user_changes")
 
