@@ -171,7 +171,7 @@ class Stack:
 def wipe(directory: Path) -> None:
     """Remove what a stack keeps in its directory, and nothing else that may be there."""
     settings = ("stack.json", "environment.json")
-    ours = (*embedded.ALL, *embedded.OPTIONAL, "bin", "dagster", "logs", "supervisor", *settings)
+    ours = (*embedded.ALL, *embedded.OPTIONAL, "bin", "dagster", "grafana", "logs", "supervisor", *settings)
     with files.locked(directory / "lock", busy=f"another process works on {directory}"):
         for path in (directory / name for name in ours):
             if path.is_dir() and not path.is_symlink():

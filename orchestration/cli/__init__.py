@@ -37,6 +37,7 @@ COMMANDS = {
     "alertmanager-config": "alertmanager_config:alertmanager_config",
     "code-server": "processes:code_server",
     "webserver": "processes:webserver",
+    "dashboard": "dashboard:dashboard",
     "daemon": "processes:daemon",
     "worker": "processes:worker",
     "health": "health:health",

@@ -23,7 +23,7 @@ from rich.live import Live
 from infra.local import state
 from infra.local.services import LocalError
 from orchestration import settings as settings_module
-from orchestration.cli import demo_view
+from orchestration.cli import dashboard_program, demo_view
 from orchestration.cli import reconcile as reconcile_command
 from orchestration.cli.stack_options import make_console, refusals, with_data_dir, with_ports
 from orchestration.cli.stack_running import running
@@ -75,7 +75,12 @@ def demo(data_dir: Path, ports: dict[str, int], free_ports: bool, seconds: float
 
 def _pages(known: state.StackState) -> dict[str, str]:
     """What to look at in a browser, and where that is."""
-    found = {"runs, lineage, ticks": "webserver", "metrics": "prometheus", "alerts": "alertmanager"}
+    found = {
+        "dashboards": dashboard_program.NAME,
+        "runs, lineage, ticks": "webserver",
+        "metrics": "prometheus",
+        "alerts": "alertmanager",
+    }
     running = {program.name: program.port for program in known.programs}
     return {what: f"http://127.0.0.1:{running[name]}" for what, name in found.items() if name in running}
 

@@ -21,11 +21,12 @@ from infra.local.plan import Application
 from infra.local.services import HOST, LocalService, answers_http, answers_tcp, tail
 from infra.postgres import analyst_role
 from orchestration import settings as settings_module
+from orchestration.cli import dashboard_program
 from orchestration.dagster_runtime import health, instance
 from orchestration.receivers import receivers
 
-WEBSERVER, CODE_SERVER = "webserver", "code-server"
-PORTS = {WEBSERVER: 3000, CODE_SERVER: 4266}
+WEBSERVER, CODE_SERVER, DASHBOARD = "webserver", "code-server", dashboard_program.NAME
+PORTS = {WEBSERVER: 3000, CODE_SERVER: 4266, DASHBOARD: 3001}
 _PUSHGATEWAY, _ALERTS = "MILLRACE_PUSHGATEWAY_URL", "MILLRACE_ALERT_"
 QUEUES = ("ingest", "aggregates", "default")
 _READY_WITHIN = 120.0  # six processes import Dagster at once, on two cores perhaps
@@ -42,7 +43,7 @@ def application() -> Application:
     # Receivers of alerts are for Alertmanager's configuration alone; no program needs their secrets.
     for_programs = {name: value for name, value in passed_on.items() if not name.startswith(_ALERTS)}
     return Application(
-        ports=PORTS,
+        ports={name: port for name, port in PORTS.items() if name != DASHBOARD or not dashboard_program.problem()},
         environment=lambda directory, ports: _with_analysts({**_environment(directory, ports), **for_programs}, ports),
         prepare=lambda directory: _prepare(directory, receivers(settings)),
         migrate=_millrace("migrate"),
@@ -103,6 +104,7 @@ def _programs(directory: Path, ports: Mapping[str, int], settings: Mapping[str, 
         *(_worker(directory, queue) for queue in QUEUES),
         _service(directory, "daemon", _millrace("daemon"), partial(_beats, settings, datetime.now(UTC)), priority=2),
         server(WEBSERVER, ready=partial(_serves, ports), priority=2),
+        *([dashboard_program.service(directory, ports, settings)] if DASHBOARD in ports else []),
     ]
 
 

@@ -70,7 +70,7 @@ def down(data_dir: Path, wipe: bool, yes: bool) -> None:
 @with_data_dir
 @with_json
 def status(data_dir: Path, as_json: bool) -> None:
-    """Show every program: state, pid, port, log. Exit code 0 when all of them run, 1 otherwise."""
+    """Show every program (state, pid, port, log) and the pages to open. Exit code 0 when all of them run, else 1."""
     from infra.local import observe
     from orchestration.cli import stack_view
 
@@ -78,12 +78,16 @@ def status(data_dir: Path, as_json: bool) -> None:
         rows = observe.rows(data_dir)
     is_well = bool(rows) and all(row.runs for row in rows or [])
     if as_json:
-        answer = {"data_dir": str(data_dir), "up": is_well, "supervisor": state.supervisor(data_dir)}
+        pages = stack_view.pages(state.load(data_dir)) if rows else {}
+        answer = {"data_dir": str(data_dir), "up": is_well, "supervisor": state.supervisor(data_dir), "pages": pages}
         click.echo(json.dumps({**answer, "programs": [asdict(row) for row in rows or []]}, indent=2))
     elif rows is None:
         click.echo(f"no stack is up in {data_dir}; start one: millrace up --detach")
     else:
-        make_console().print(stack_view.table(rows))
+        console = make_console()
+        console.print(stack_view.table(rows))
+        for name, text in stack_view.pages(state.load(data_dir)).items():
+            console.print(f"{name}: {text}", highlight=False, soft_wrap=True)
     sys.exit(0 if is_well else 1)
 
 

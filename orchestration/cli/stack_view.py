@@ -22,12 +22,14 @@ from contract.shown import on_a_line
 from infra.local.observe import ProgramRow
 from infra.local.sequence import Report, StartStep
 from infra.local.state import StackState
+from orchestration.cli import dashboard_program
 from orchestration.cli.stack_options import called
 
 if TYPE_CHECKING:
     from infra.local.preflight import Finding
 
 _MARKS = {"ready": "[green]✓[/]", "failed": "[red]✗[/]"}
+_PAGES = {"dashboards": dashboard_program.NAME, "Dagster": "webserver"}
 _LEVELS = {"OK": "green", "WARN": "yellow", "FAIL": "red"}
 
 
@@ -125,7 +127,7 @@ def places(console: Console, directory: Path, known: StackState, option: str) ->
     """
     millrace = called()
     lines = {
-        "Dagster": f"http://127.0.0.1:{known.ports['webserver']}",
+        **pages(known),
         **metrics(known),
         "PostgreSQL": f"{millrace} psql --analyst{option}",
         "Kafka": f"127.0.0.1:{known.ports['kafka']}",
@@ -136,6 +138,17 @@ def places(console: Console, directory: Path, known: StackState, option: str) ->
     }
     for name, text in lines.items():
         console.print(f"  [bold]{name:13}[/]", Text(text), highlight=False, soft_wrap=True)
+
+
+def pages(known: StackState) -> dict[str, str]:
+    """What to open in a browser first: the dashboards, or why there are none, and Dagster's web UI."""
+    running = {program.name: program.port for program in known.programs}
+    found = {name: f"http://127.0.0.1:{running[of]}" for name, of in _PAGES.items() if of in running}
+    return (
+        found
+        if "dashboards" in found
+        else {"dashboards": f"off: {dashboard_program.problem() or 'this stack was started without them'}", **found}
+    )
 
 
 def metrics(known: StackState) -> dict[str, str]:
