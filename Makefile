@@ -39,7 +39,7 @@ demo: $(STAMP) ## Everything on embedded services, in the foreground (DEMO_SECON
 .PHONY: test
 test: $(STAMP) ## All tests but the slow ones, on real services, in up to four processes (ARGS="-n 0": in one)
 	@$(BIN)/python -m infra.local.monitoring || true # a test that needs it says so: skipped, in CI failed
-	$(BIN)/pytest -n auto --dist loadfile --durations 10 -m "not chaos and not containers and not examples" $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --durations 10 -m "not chaos and not containers and not examples and not dashboards" $(ARGS)
 
 # What speaks to PostgreSQL; the containers' is 17, which `make test-containers` tries.
 ON_POSTGRES := tests/ingest tests/aggregates tests/dead_letters tests/erasure tests/upkeep tests/quality tests/access tests/metrics
@@ -60,6 +60,10 @@ test-kubernetes: $(STAMP) ## infra/kubernetes against Kubernetes' schemas, and t
 .PHONY: test-examples
 test-examples: $(STAMP) ## Follow the worked examples of CONTRIBUTING.md word for word (a minute)
 	$(BIN)/pytest tests/contributing $(ARGS)
+
+.PHONY: test-dashboards
+test-dashboards: $(STAMP) ## Look at every page of the dashboards in the Chromium that is there, wide and on a phone (minutes)
+	$(BIN)/pytest tests/monitoring -m dashboards $(ARGS)
 
 .PHONY: test-workflows
 test-workflows: $(STAMP) ## Run each step of the CI workflow here (JOBS="lint security"; all take half an hour)

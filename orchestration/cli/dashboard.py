@@ -19,7 +19,14 @@ _HOST = "127.0.0.1"  # it knows no login
 @click.command()
 @click.option("--port", type=int, default=3001, show_default=True)
 @click.option("--dagster", metavar="URL", default="http://127.0.0.1:3000", show_default=True, help="Where links lead.")
-def dashboard(port: int, dagster: str) -> None:
+@click.option(
+    "--scrape",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How often your Prometheus scrapes the Pushgateway, in seconds. Rates are taken over four times as long.",
+)
+def dashboard(port: int, dagster: str, scrape: int) -> None:
     """Show the dashboards in a browser of this machine, without Grafana.
 
     They are read as the analysts' role (MILLRACE_ANALYST_URL) and from Prometheus (MILLRACE_PROMETHEUS_URL): those of
@@ -37,7 +44,8 @@ def dashboard(port: int, dagster: str) -> None:
 
     book = {"runbook": "/runbook"} if server.has_runbook() else {}
     prometheus = Prometheus(os.environ.get("MILLRACE_PROMETHEUS_URL"), _why_not())
-    asking = Asking(prometheus, Database(os.environ.get("MILLRACE_ANALYST_URL")), {"dagster": dagster, **book})
+    database = Database(os.environ.get("MILLRACE_ANALYST_URL"))
+    asking = Asking(prometheus, database, {"dagster": dagster, **book}, scrape)
     server.serve(asking, lambda app: Guarded(app, Rules(())), _HOST, port)
 
 

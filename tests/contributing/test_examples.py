@@ -67,7 +67,7 @@ def follow(copy: Path, title: str) -> list[str]:
     return [language for language, _ in blocks(title)]
 
 
-@pytest.mark.parametrize("title", ["Add an event type", "Add an aggregate", "Add an alert"])
+@pytest.mark.parametrize("title", ["Add an event type", "Add an aggregate", "Add a panel", "Add an alert"])
 def test_the_patch_of_an_example_still_fits(title: str) -> None:
     [patch] = [content for language, content in blocks(title) if language == "diff"]
     run(ROOT, ["git", "apply", "--check", "-"], patch)
@@ -89,6 +89,16 @@ def test_an_aggregate_is_added_as_the_text_says(copy: Path) -> None:
     written = (copy / "docs" / "tables.md").read_text(encoding="utf-8")
     assert "devices_hourly" in written
     assert "devices_daily" in written
+
+
+@pytest.mark.examples
+def test_a_panel_is_added_as_the_text_says(copy: Path) -> None:
+    before = (copy / "monitoring/grafana/dashboards/security.json").read_text(encoding="utf-8")
+    assert follow(copy, "Add a panel") == ["diff", "sh"]
+    after = (copy / "monitoring/grafana/dashboards/security.json").read_text(encoding="utf-8")
+    numbers = [set(re.findall(r'^      "id": (\d+)', text, re.MULTILINE)) for text in (before, after)]
+    assert numbers[0] < numbers[1], "no panel that was there has another number now"
+    assert len(numbers[1] - numbers[0]) == 2, "the panel and its headline"
 
 
 @pytest.mark.examples

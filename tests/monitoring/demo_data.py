@@ -11,9 +11,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from prometheus_client.core import Metric
+from psycopg.conninfo import make_conninfo
 
 from contract.contract import Contract
-from infra.postgres.analyst_role import Analysts
+from infra.postgres.analyst_role import ROLE, Analysts
 from infra.postgres.migrate import migrate
 from monitoring.metrics.families import Samples, families, from_totals
 from monitoring.metrics.names import BOUNDS, METRICS, Group, MetricName
@@ -132,9 +133,19 @@ def _chance(*about: object) -> float:
     return zlib.crc32("/".join(map(str, about)).encode()) / 2**32
 
 
+def open_to_analysts(world: World) -> None:
+    """Analysts can log in."""
+    migrate(world.settings.postgres_url, analysts=Analysts(PASSWORD))
+
+
+def analysts_url(world: World) -> str:
+    """How they do."""
+    return make_conninfo(world.settings.postgres_url, user=ROLE, password=PASSWORD)
+
+
 def open_shop(world: World) -> None:
     """The four weeks of `story`, which end yesterday, and some events of this minute; analysts can log in."""
-    migrate(world.settings.postgres_url, analysts=Analysts(PASSWORD))
+    open_to_analysts(world)
     shift = (datetime.now(UTC).date() - timedelta(days=1)) - story.TODAY
     past = [_moved(each, shift) for each in story.events()]
     world.produce([*encoded(*past, *(event() for _ in range(20))), b"garbage"])

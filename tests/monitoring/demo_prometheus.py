@@ -31,6 +31,8 @@ def remembering(home: Path, recorded: Collection[str]) -> Generator[str]:
     (home / "prometheus.yml").write_text(json.dumps(settings), encoding="utf-8")
     [port] = ports.free(1)
     options = (f"--web.listen-address=127.0.0.1:{port}", "--config.file=prometheus.yml", "--storage.tsdb.path=data")
+    # What was written once is the newest for as long as a slow machine takes to look at it.
+    options = (*options, "--query.lookback-delta=30m")
     with (home / "log").open("w") as log:
         process = subprocess.Popen((program("prometheus"), *options), cwd=home, stdout=log, stderr=log)
     try:

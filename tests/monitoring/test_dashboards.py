@@ -2,40 +2,23 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from infra.local.harness import Running
-from infra.postgres.analyst_role import ROLE
-from tests.monitoring import demo_data
-from tests.monitoring.demo_prometheus import ask, remembering
+from tests.monitoring.browser import PHONE, browsing, look, serving
+from tests.monitoring.demo_data import analysts_url
+from tests.monitoring.demo_prometheus import ask
 from tests.monitoring.grafana_queries import BOARDS, filler, targets
-from tests.support.world import World, fresh_world
+from tests.support.world import World
 
 # Why a panel may be empty.
 EMPTY = {"Of the chosen user or address A": "nobody is chosen until somebody chooses"}
 PROMETHEUS, POSTGRES = "prometheus", "grafana-postgresql-datasource"
 _SQL_TYPES = {1082: "date", 1114: "timestamp", 1184: "timestamptz", 700: "float4", 701: "float8", 1700: "numeric"}
-
-
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Prometheus that has a history, and has recorded what dashboards take from rules."""
-    recorded = {name for *_, target in targets(PROMETHEUS) for name in re.findall(r"\w+(?::\w+)+", target["expr"])}
-    with remembering(tmp_path_factory.mktemp("prometheus"), recorded) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def shop(services: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Four weeks of a shop, stored and aggregated as always."""
-    with fresh_world(services, tmp_path_factory.mktemp("world")) as world:
-        demo_data.open_shop(world)
-        yield world
 
 
 def test_every_query_of_prometheus_is_answered(prometheus: str) -> None:
@@ -117,8 +100,19 @@ def test_what_is_typed_into_a_variable_is_a_text_and_no_sql(shop: World) -> None
         assert session.execute(evil.postgres(target["rawSql"]).encode()).fetchall() == []
 
 
+@pytest.mark.services
+def test_a_browser_draws_these_answers_without_grafana(shop: World, tmp_path: Path) -> None:
+    """One page of `millrace dashboard`; `make test-dashboards` looks at all of them."""
+    titles = ("Active users of the last full day", "Active users", "Right now", "Top pages", "Retention by week")
+    with serving(tmp_path, MILLRACE_ANALYST_URL=analysts_url(shop)) as url, browsing(PHONE) as page:
+        seen = look(page, url, "/d/millrace-product", titles)
+    assert {title: panel.text for title, panel in seen.panels.items() if panel.state != "drawn"} == {}
+    assert [title for title, panel in seen.panels.items() if panel.is_painted] == ["Active users", "Top pages"]
+    assert (seen.problems, seen.is_too_wide) == ([], False)
+
+
 def _analyst(world: World) -> psycopg.Connection[tuple[Any, ...]]:
-    return psycopg.connect(world.settings.postgres_url, user=ROLE, password=demo_data.PASSWORD, autocommit=True)
+    return psycopg.connect(analysts_url(world), autocommit=True)
 
 
 def _types(session: psycopg.Connection[tuple[Any, ...]]) -> tuple[str, ...]:
