@@ -33,8 +33,8 @@ $(STAMP): requirements/dev.txt requirements/uv.txt requirements/build.txt requir
 	@touch $@
 
 .PHONY: demo
-demo: $(STAMP) ## Everything on embedded services, in the foreground (DEMO_SECONDS=60 ends it by itself)
-	@$(BIN)/millrace demo
+demo: $(STAMP) ## Everything on embedded services, in the foreground (DEMO_SECONDS=60 ends it; ARGS="--free-ports")
+	@MILLRACE_CALLED_BY="make demo" $(BIN)/millrace demo $(ARGS)
 
 .PHONY: test
 test: $(STAMP) ## All tests but the slow ones, on real services, in up to four processes (ARGS="-n 0": in one)

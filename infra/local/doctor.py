@@ -4,15 +4,17 @@ What belongs here: looking at the machine and its programs. What does not: repai
 needs of them (`orchestration.cli.doctor`).
 """
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-from infra.local import embedded, observe, plan, ports, preflight, processes, redis, state
+from infra.local import cache, embedded, files, jars, observe, plan, ports, preflight, processes, redis, state
 from infra.local.preflight import Finding
 from infra.local.services import LocalError
 
+_FOLDERS = ("logs", "supervisor", "dagster")
 _MEND_REDIS = "make room or mend it: docs/runbook.md, MillraceBrokerDown and MillraceRedisDown"
 
 
@@ -22,9 +24,10 @@ def examine(directory: Path, application: plan.Application) -> Iterator[Finding]
     try:
         home = plan.data_directory(directory)
     except LocalError as error:
-        yield Finding("data directory", "FAIL", str(error), "choose another: --data-dir DIR")
+        what, _, advice = str(error).rpartition("; ")
+        yield Finding("data directory", "FAIL", what, advice)
         return
-    yield Finding("data directory", "OK", str(home))
+    yield from _writes(home)
     yield from preflight.room(home)
     if state.supervisor(home):
         yield from _stack(home, application)
@@ -33,6 +36,24 @@ def examine(directory: Path, application: plan.Application) -> Iterator[Finding]
     yield _stale(left)
     if not left:  # they hold the ports, and go first
         yield from _ports(home, application)
+
+
+def _writes(home: Path) -> Iterator[Finding]:
+    """A file is written where a start and its programs will write: what may be done shows only when it is done.
+
+    The cluster's own folder is left alone: it belongs to the account that PostgreSQL runs as.
+    """
+    elsewhere = "make it yours (chown), make room, or choose another: --data-dir DIR"
+    folders = [home, *(home / name for name in (*_FOLDERS, *embedded.ALL) if (home / name).is_dir())]
+    refused = [said for folder in folders if (said := files.refusal(folder))]
+    yield Finding("data directory", "FAIL" if refused else "OK", "; ".join(refused) or f"{home} takes files", elsewhere)
+    if said := files.refusal(cache.directory()):
+        needed = "WARN" if jars.cached() else "FAIL"  # what is there already is only read
+        yield Finding("cache", needed, said, "name another: MILLRACE_CACHE_DIR=DIR")
+    else:
+        yield Finding("cache", "OK", f"{cache.directory()} takes files")
+    if said := files.refusal(Path(tempfile.gettempdir())):
+        yield Finding("temporary files", "FAIL", said, "name another folder: TMPDIR=DIR")
 
 
 def _stale(left: list[psutil.Process]) -> Finding:
@@ -48,7 +69,7 @@ def _ports(home: Path, application: plan.Application) -> Iterator[Finding]:
         if ports.is_free(port):
             yield Finding(f"port {port}", "OK", f"free for {name}")
         else:
-            advice = f"end it, or: millrace up --port {name}=PORT, or: millrace up --free-ports"
+            advice = f"end it, or: millrace up --port {name}={ports.free(1)[0]}, or: millrace up --free-ports"
             yield Finding(f"port {port}", "FAIL", f"wanted for {name}, held by {ports.holder(port)}", advice)
 
 

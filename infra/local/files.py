@@ -24,6 +24,19 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
     Path(name).replace(path)
 
 
+def refusal(folder: Path) -> str:
+    """Why a file cannot be written into a folder, which is made if need be; empty if it can. It is gone again."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".millrace-") as file:
+            file.write(b"\0" * 65_536)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return f"{folder} cannot be written to: {error.strerror}"
+    return ""
+
+
 def secret(path: Path) -> str:
     """The secret in a file; made of random characters the first time."""
     if not path.exists():
@@ -45,7 +58,8 @@ def locked(path: Path, *, busy: str | None = None) -> Generator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
         except BlockingIOError:
             file.seek(0)
-            raise LocalError(f"{busy} (pid {file.read().strip() or 'unknown'})") from None
+            who = f"{busy} (pid {file.read().strip() or 'unknown'})"
+            raise LocalError(f"{who}; wait for it, or choose another: --data-dir DIR") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

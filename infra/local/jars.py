@@ -44,7 +44,9 @@ def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None
                 say(f"fetching Apache Kafka {VERSION} (once, about 45 MB)")
                 _fill(folder)
     except OSError as error:
-        raise LocalError(f"Kafka's jars cannot be kept: {error}; name another folder: MILLRACE_CACHE_DIR") from error
+        raise LocalError(
+            f"Kafka's jars cannot be kept: {error}; name another folder: MILLRACE_CACHE_DIR=DIR"
+        ) from error
     return folder
 
 

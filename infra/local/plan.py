@@ -13,6 +13,7 @@ from infra.local.services import LocalError, LocalService
 
 # Each of these means something in a configuration file of supervisord, Redis or Kafka.
 _UNWELCOME = frozenset("%,;#\"'\\\n")
+_ELSEWHERE = "choose another: --data-dir DIR"
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,15 @@ def data_directory(path: Path) -> Path:
     """
     directory = path.expanduser().absolute().resolve()
     if bad := sorted(_UNWELCOME.intersection(str(directory))):
-        raise LocalError(f"the data directory's path may not contain {' '.join(map(repr, bad))}: {directory}")
+        raise LocalError(
+            f"the data directory's path may not contain {' '.join(map(repr, bad))}: {directory}; {_ELSEWHERE}"
+        )
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LocalError(f"the data directory cannot be made: {error}") from None
+        raise LocalError(f"the data directory cannot be made: {error}; {_ELSEWHERE}") from None
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise LocalError(f"the data directory is not writable: {directory}")
+        raise LocalError(f"the data directory is not writable: {directory}; {_ELSEWHERE}")
     return directory
 
 
@@ -99,4 +102,5 @@ def _refuse_taken(chosen: Mapping[str, int]) -> None:
 
 
 def _how(name: str) -> str:
-    return f"--port {name}=PORT"
+    """An option that works as it stands: the port is free."""
+    return f"--port {name}={ports.free(1)[0]}"

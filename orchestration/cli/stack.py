@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.local import state
-from orchestration.cli.stack_options import make_console, refusals, with_data_dir, with_json, with_ports
+from orchestration.cli.stack_options import make_console, refusals, spelled, with_data_dir, with_json, with_ports
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,8 +70,11 @@ def down(data_dir: Path, wipe: bool, yes: bool) -> None:
 @with_data_dir
 @with_json
 def status(data_dir: Path, as_json: bool) -> None:
-    """Show every program (state, pid, port, log) and the pages to open. Exit code 0 when all of them run, else 1."""
-    from infra.local import observe
+    """Show every program (state, pid, port, log) and the pages to open. Exit code 0 when all of them run, else 1.
+
+    Where no supervisor runs, after a crash say, it names the processes that were left behind.
+    """
+    from infra.local import observe, processes
     from orchestration.cli import stack_view
 
     with refusals():
@@ -80,15 +83,27 @@ def status(data_dir: Path, as_json: bool) -> None:
     if as_json:
         pages = stack_view.pages(state.load(data_dir)) if rows else {}
         answer = {"data_dir": str(data_dir), "up": is_well, "supervisor": state.supervisor(data_dir), "pages": pages}
-        click.echo(json.dumps({**answer, "programs": [asdict(row) for row in rows or []]}, indent=2))
+        left = [process.pid for process in processes.find(data_dir)] if rows is None else []
+        listed = [asdict(row) for row in rows or []]
+        click.echo(json.dumps({**answer, "programs": listed, "without_supervisor": left}, indent=2))
     elif rows is None:
-        click.echo(f"no stack is up in {data_dir}; start one: millrace up --detach")
+        click.echo(spelled(_not_up(data_dir)))
     else:
         console = make_console()
         console.print(stack_view.table(rows))
         for name, text in stack_view.pages(state.load(data_dir)).items():
             console.print(f"{name}: {text}", highlight=False, soft_wrap=True)
     sys.exit(0 if is_well else 1)
+
+
+def _not_up(data_dir: Path) -> str:
+    """Why there is nothing to show, and what to do; processes that nobody supervises are said."""
+    from infra.local import processes
+
+    if left := processes.find(data_dir):
+        what = f"{processes.summary(left)} run in {data_dir} without a supervisor"
+        return f"{what}; to end them: millrace down; to start anew, which ends them too: millrace up --detach"
+    return f"no stack is up in {data_dir}; start one: millrace up --detach"
 
 
 @click.command()
@@ -98,7 +113,7 @@ def env(data_dir: Path, as_json: bool) -> None:
     """Print the settings that reach the running stack: eval "$(millrace env)"."""
     found = state.environment(data_dir) if state.supervisor(data_dir) else {}
     if not found:
-        click.echo(f"no stack is up in {data_dir}; start one: millrace up --detach", err=True)
+        click.echo(spelled(_not_up(data_dir)), err=True)
         sys.exit(1)
     if as_json:
         click.echo(json.dumps(found, indent=2))

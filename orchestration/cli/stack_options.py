@@ -4,6 +4,7 @@ What belongs here: arguments and exit codes. What does not: the commands (`stack
 """
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from infra.local.services import LocalError
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 DEFAULT = Path(".millrace")
+# Of what an error text advises: commands of ours, and options of the command that failed.
+_COMMAND = re.compile(r"(?<![\w/.-])millrace (up|down|status|env|doctor|psql|migrate|backfill|gaps|send)\b")
+_OF_A_STACK = ("up", "down", "status", "env", "doctor", "psql")
+_OPTION = re.compile(r"--(?:free-ports|data-dir DIR|port [a-z-]+=\d+)")
 _Command = Callable[..., Any]
 
 
@@ -77,11 +83,28 @@ def refusals() -> Generator[None]:
     try:
         yield
     except LocalError as error:
-        click.echo(str(error), err=True)
+        click.echo(spelled(str(error)), err=True)
+        if options := _OPTION.findall(str(error)):
+            click.echo(f"as in: {_again(options[-1].replace('DIR', '~/millrace-data'))}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         sys.exit(130)
+
+
+def spelled(text: str) -> str:
+    """A text with its commands as they work at this prompt: with the path of `millrace` where the PATH has none."""
+    context = click.get_current_context(silent=True)
+    given = context is not None and context.get_parameter_source("data_dir") is ParameterSource.COMMANDLINE
+    where = f" --data-dir {shlex.quote(str(context.params['data_dir']))}" if context is not None and given else ""
+    return _COMMAND.sub(lambda found: f"{called()} {found[1]}{where if found[1] in _OF_A_STACK else ''}", text)
+
+
+def _again(option: str) -> str:
+    """The command that was given, with one more option; for who called `make`, as make takes it."""
+    if make := os.environ.get("MILLRACE_CALLED_BY"):
+        return f'{make} ARGS="{option}"'
+    return f"{called()} {click.get_current_context().info_name} {option}"
 
 
 def called() -> str:

@@ -23,7 +23,7 @@ from infra.local.observe import ProgramRow
 from infra.local.sequence import Report, StartStep
 from infra.local.state import StackState
 from orchestration.cli import dashboard_program
-from orchestration.cli.stack_options import called
+from orchestration.cli.stack_options import called, spelled
 
 if TYPE_CHECKING:
     from infra.local.preflight import Finding
@@ -173,5 +173,5 @@ def findings(console: Console, found: "Iterable[Finding]") -> bool:
         # What it quotes (names in the database, messages of servers) may be a stranger's.
         console.print(mark, Text(f"{finding.name:16} {on_a_line(finding.text)}"), highlight=False, soft_wrap=True)
         if finding.advice and finding.level != "OK":
-            console.print(" " * 22, Text(f"→ {on_a_line(finding.advice)}"), highlight=False, soft_wrap=True)
+            console.print(" " * 22, Text(f"→ {on_a_line(spelled(finding.advice))}"), highlight=False, soft_wrap=True)
     return well

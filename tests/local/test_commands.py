@@ -1,6 +1,8 @@
 import json
 import os
+import re
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from infra.local import files, processes
 from infra.local.stack import Stack
 from tests.local.conftest import expected
 
@@ -50,10 +53,60 @@ def test_status_of_a_stack_that_is_up_is_a_success_and_lists_its_programs(stack:
 def test_without_a_stack_env_and_status_fail_and_say_how_to_start_one(tmp_path: Path) -> None:
     env, status = (run(name, "--data-dir", str(tmp_path / "none")) for name in ("env", "status"))
     assert (env.returncode, env.stdout) == (1, "")
-    assert "millrace up --detach" in env.stderr
+    where = f"up --data-dir {tmp_path / 'none'} --detach"
+    assert where in env.stderr
     assert status.returncode == 1
-    assert "millrace up --detach" in status.stdout
+    assert where in status.stdout
     assert not (tmp_path / "none").exists()
+
+
+def test_status_names_what_runs_without_a_supervisor_and_how_to_end_it(tmp_path: Path) -> None:
+    directory = tmp_path.resolve()
+    idle = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(idle, env={**os.environ, **processes.marker(directory)}) as orphan:
+        try:
+            status, listed = (
+                run("status", "--data-dir", str(directory)),
+                run("status", "--json", "--data-dir", str(directory)),
+            )
+        finally:
+            orphan.kill()
+    assert (status.returncode, listed.returncode) == (1, 1)
+    assert "1 python" in status.stdout
+    assert f"run in {directory} without a supervisor; to end them: " in status.stdout
+    assert f"down --data-dir {directory};" in status.stdout
+    assert json.loads(listed.stdout)["without_supervisor"] == [orphan.pid]
+
+
+@pytest.mark.parametrize("by_make", [False, True])
+def test_the_advice_of_an_error_works_word_for_word(tmp_path: Path, by_make: bool) -> None:
+    """The command that the text gives is called: it goes on to the next trouble, or is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = f"webserver={taken.getsockname()[1]}"
+        more = {"MILLRACE_CALLED_BY": "make demo"} if by_make else {}
+        answer = run("demo", "--data-dir", str(tmp_path), "--port", ports, **more)
+    assert answer.returncode == 1
+    [advice] = re.findall(r"as in: (.+)", answer.stderr)
+    assert advice == 'make demo ARGS="--free-ports"' if by_make else advice.endswith("millrace demo --free-ports")
+    other = int(re.findall(r"--port webserver=(\d+)", answer.stderr)[0])
+    socket.create_server(("127.0.0.1", other)).close()  # it is free
+
+
+def test_a_data_directory_in_use_and_one_that_cannot_be_are_told_with_another_one(tmp_path: Path) -> None:
+    (tmp_path / "a#b").mkdir()
+    with files.locked(tmp_path / "lock"):
+        for directory in (tmp_path, tmp_path / "a#b", Path("/proc/none")):
+            answer = run("up", "--detach", "--data-dir", str(directory))
+            assert answer.returncode == 1
+            assert "choose another: --data-dir DIR" in answer.stderr
+            assert "up --data-dir ~/millrace-data" in answer.stderr
+
+
+def test_make_hands_arguments_on_to_the_demo() -> None:
+    told = subprocess.run(
+        ["make", "-n", "demo", "ARGS=--free-ports"], capture_output=True, text=True, check=True
+    ).stdout
+    assert 'MILLRACE_CALLED_BY="make demo" .venv/bin/millrace demo --free-ports' in told
 
 
 def test_down_without_a_stack_says_so_and_is_a_success(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What `millrace doctor` says of a deployment, beside the machine and its programs (`infra.local.doctor`).
 
-What belongs here: which questions are asked of what. What does not: the questions (`database`, `reading`, `history`).
+What belongs here: which questions are asked of what. What does not: the questions (`database`, `writing`, `reading`,
+`history`).
 """
 
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 from infra.local import state
 from infra.local.preflight import Finding
 from orchestration import settings as settings_module
-from orchestration.cli.doctor import database, history, reading
+from orchestration.cli.doctor import database, history, reading, writing
 
 
 def of_stack(directory: Path) -> Iterator[Finding]:
@@ -24,5 +25,6 @@ def of_stack(directory: Path) -> Iterator[Finding]:
         yield database.database(address)
         yield database.rights(address)
         settings = settings_module.load(environment)
+        yield from writing.examine(settings, environment)
         yield from reading.examine(settings)
         yield from history.examine(settings)
