@@ -119,7 +119,7 @@ def _envelope() -> list[str]:
     return [
         *("Every event is one JSON object with these fields, all required; others are ignored.", ""),
         *("| field | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows.items()), ""),
-        f"A record's value has at most MILLRACE_MAX_VALUE_BYTES ({largest}) bytes and {MAX_DEPTH} levels, and no number",
+        f"A value has at most MILLRACE_MAX_VALUE_BYTES ({largest}) bytes, at most {MAX_DEPTH} levels, and no number",
         f"of more than {MAX_DIGITS} digits. A field `items[].sku` is the `sku` of each of the `items`.",
         "",
         "To ask about an event without sending it: `millrace validate FILE`.",

@@ -37,7 +37,7 @@ def send(file: BinaryIO, topic: str | None, bootstrap_servers: str | None, anywa
     \b
     One event:       echo '{"eventId": ...}' | millrace send -
     Many:            millrace send events.jsonl
-    See it arrive:   psql "$MILLRACE_ANALYST_URL" -c 'select * from events order by ingested_at desc limit 5'
+    See it arrive:   millrace psql --analyst -c 'select * from events order by ingested_at desc limit 5'
 
     Ctrl-C sends nothing more and waits for what is on its way; a second Ctrl-C gives that up. What is not acknowledged
     may or may not be in Kafka: send the file again, an event is stored once.
