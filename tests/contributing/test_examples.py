@@ -15,6 +15,10 @@ LEFT_OUT = shutil.ignore_patterns(
 )
 
 
+NESTED = "Add an event type with amounts, a list and bounds of its own"
+TITLES = ["Add an event type", NESTED, "Add an aggregate", "Add a panel", "Add an alert"]
+
+
 def section(title: str) -> str:
     """The text under a heading."""
     [found] = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
@@ -61,13 +65,15 @@ def follow(copy: Path, title: str) -> list[str]:
     for language, content in blocks(title):
         if language == "diff":
             run(copy, ["git", "apply", "-"], content)
+        elif language == "sql":
+            run(copy, [".venv/bin/sqlfluff", "parse", "--dialect", "postgres", "-"], content)
         else:
             assert language == "sh", "a block that nobody follows"
             run(copy, ["bash", "-euo", "pipefail", "-c", content])
     return [language for language, _ in blocks(title)]
 
 
-@pytest.mark.parametrize("title", ["Add an event type", "Add an aggregate", "Add a panel", "Add an alert"])
+@pytest.mark.parametrize("title", TITLES)
 def test_the_patch_of_an_example_still_fits(title: str) -> None:
     [patch] = [content for language, content in blocks(title) if language == "diff"]
     run(ROOT, ["git", "apply", "--check", "-"], patch)
@@ -81,6 +87,15 @@ def test_an_event_type_is_added_as_the_text_says(copy: Path) -> None:
     # What is beyond the text: counts that a test has by hand would be red now.
     red = ["tests/access/test_role.py", "tests/access/test_views.py"]
     run(copy, [".venv/bin/pytest", "-q", *red, "-k", "every_view or raw_events or second_migrate"])
+
+
+@pytest.mark.examples
+def test_a_type_with_nested_values_is_added_as_the_text_says_and_its_query_runs(copy: Path) -> None:
+    assert follow(copy, NESTED) == ["diff", "sh", "sql"]
+    assert "`items[].sku` | text | yes | no | 1 to 64 bytes" in (copy / "docs" / "events.md").read_text(
+        encoding="utf-8"
+    )
+    assert "## `analytics.orders`" in (copy / "docs" / "tables.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.examples
