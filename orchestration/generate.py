@@ -13,7 +13,7 @@ from contract.codes import RejectionCode
 from contract.contract import Contract
 from contract.described import described
 from contract.digits import MAX_DIGITS
-from contract.ids import MAX_CHARACTERS
+from contract.identity import MAX_ID_CHARACTERS
 from contract.model import MAX_DEPTH
 from contract.schema import SUFFIX, render
 from orchestration.reference import metrics, tables
@@ -110,7 +110,7 @@ def _envelope() -> list[str]:
     """What holds for every event, with the limits that settings may change."""
     largest, ahead = (_default(name) for name in ("max_value_bytes", "max_future"))
     rows = {
-        "eventId": f"A UUID, or any text of 1 to {MAX_CHARACTERS} characters without controls. One id, one event.",
+        "eventId": f"A UUID, or any text of 1 to {MAX_ID_CHARACTERS} characters without controls. One id, one event.",
         "type": "One of the types below.",
         "timestamp": "When it happened: ISO 8601 with an offset. From MILLRACE_MIN_TIMESTAMP on, and at most "
         f"MILLRACE_MAX_FUTURE ({ahead}) ahead of the clock.",

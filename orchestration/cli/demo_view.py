@@ -13,6 +13,7 @@ from rich.table import Table
 
 from assets.ingest import ledger_queries
 from assets.ingest.plan import TopicIdPartition
+from orchestration.cli.stack_options import called
 from resources.kafka import Kafka, current_logs
 from resources.postgres import Connection
 
@@ -128,7 +129,10 @@ def panel(found: DemoSnapshot, left: str, pages: Mapping[str, str]) -> Group:
 
 def sql_to_try() -> Group:
     """Queries to paste into psql."""
-    return Group("[dim]SQL to try:[/]", Syntax(SQL_TO_TRY, "sql", theme="ansi_dark", background_color="default"))
+    return Group(
+        f"[dim]SQL to try, in another terminal: {called()} psql[/]",
+        Syntax(SQL_TO_TRY, "sql", theme="ansi_dark", background_color="default"),
+    )
 
 
 def line(found: DemoSnapshot, left: str) -> str:

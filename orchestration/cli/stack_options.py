@@ -102,9 +102,13 @@ def spelled(text: str) -> str:
 
 def _again(option: str) -> str:
     """The command that was given, with one more option; for who called `make`, as make takes it."""
+    name, *words = sys.argv[1:] or ["up"]
+    if option.startswith("--data-dir") and "--data-dir" in words:
+        at = words.index("--data-dir")
+        words = words[:at] + words[at + 2 :]
     if make := os.environ.get("MILLRACE_CALLED_BY"):
-        return f'{make} ARGS="{option}"'
-    return f"{called()} {click.get_current_context().info_name} {option}"
+        return f'{make} ARGS="{" ".join([*map(shlex.quote, words), option])}"'
+    return " ".join([called(), name, *map(shlex.quote, words), option])
 
 
 def called() -> str:

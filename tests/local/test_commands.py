@@ -87,7 +87,12 @@ def test_the_advice_of_an_error_works_word_for_word(tmp_path: Path, by_make: boo
         answer = run("demo", "--data-dir", str(tmp_path), "--port", ports, **more)
     assert answer.returncode == 1
     [advice] = re.findall(r"as in: (.+)", answer.stderr)
-    assert advice == 'make demo ARGS="--free-ports"' if by_make else advice.endswith("millrace demo --free-ports")
+    given = f"--data-dir {tmp_path} --port {ports}"
+    assert (
+        advice == f'make demo ARGS="{given} --free-ports"'
+        if by_make
+        else advice.endswith(f"millrace demo {given} --free-ports")
+    )
     other = int(re.findall(r"--port webserver=(\d+)", answer.stderr)[0])
     socket.create_server(("127.0.0.1", other)).close()  # it is free
 
@@ -99,7 +104,7 @@ def test_a_data_directory_in_use_and_one_that_cannot_be_are_told_with_another_on
             answer = run("up", "--detach", "--data-dir", str(directory))
             assert answer.returncode == 1
             assert "choose another: --data-dir DIR" in answer.stderr
-            assert "up --data-dir ~/millrace-data" in answer.stderr
+            assert "up --detach --data-dir ~/millrace-data" in answer.stderr
 
 
 def test_make_hands_arguments_on_to_the_demo() -> None:
