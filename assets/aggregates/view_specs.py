@@ -16,6 +16,7 @@ _EVENTS = "raw.events"
 _STORED = {name: name for name in ("event_id", "occurred_at", "user_id", "ingested_at")}
 _STORED["kafka_topic"] = "kafka_topic_id"
 _UPSTREAM = {"live": f"{SCHEMA}.events_minutely", "freshness": _EVENTS, "topics": _EVENTS}
+_UPSTREAM["dead_letters"] = "raw.dead_letters"
 
 
 def view_specs(contract: Contract, owners: tuple[str, ...]) -> list[dg.AssetSpec]:

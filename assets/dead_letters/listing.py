@@ -10,20 +10,23 @@ from uuid import UUID
 
 from assets.dead_letters.selection import Selection
 from assets.dead_letters.sql import statement
+from contract.contract import Contract
 from resources.postgres import Connection
 
 
-class CodeSummary(NamedTuple):
-    """The chosen dead letters of one code."""
+class Group(NamedTuple):
+    """The chosen dead letters of one code and one declared field, and the newest of them."""
 
     code: str
+    path: str | None
     letters: int
+    example: int
     first: datetime
     last: datetime
 
 
 class DeadLetterRow(NamedTuple):
-    """A dead letter without what it holds; without the reason too, which quotes it."""
+    """A dead letter without key, value and headers. The reason may quote the value."""
 
     id: int
     topic: str
@@ -34,6 +37,7 @@ class DeadLetterRow(NamedTuple):
     attempts: int
     first_seen_at: datetime
     last_attempt_at: datetime
+    reason: str
 
 
 class AttemptRow(NamedTuple):
@@ -69,9 +73,10 @@ class DeadLetterDetail(NamedTuple):
     run_id: str
 
 
-def summary(connection: Connection, choice: Selection) -> list[CodeSummary]:
-    """The chosen dead letters by code, the most frequent first."""
-    return [CodeSummary(*row) for row in connection.execute(statement("summarize_letters"), choice.parameters())]
+def groups(connection: Connection, choice: Selection, contract: Contract) -> list[Group]:
+    """The chosen dead letters by code and declared field, the most frequent first."""
+    asked = {**choice.parameters(), "place": contract.declared_place}
+    return [Group(*row) for row in connection.execute(statement("summarize_letters"), asked)]
 
 
 def newest(connection: Connection, choice: Selection, most: int) -> list[DeadLetterRow]:

@@ -1,15 +1,18 @@
-"""Which dead letters are meant: by number, or by code, topic and time.
+"""Which dead letters are meant: by number, or by code, topic, key, event id and time.
 
 What belongs here: the choice, and walking through the chosen dead letters page by page. What does not: what is done to
 them.
 """
 
+import json
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from assets.dead_letters.sql import statement
+from contract import ids
 from resources.postgres import Connection
 
 OPEN = ("open",)
@@ -22,11 +25,16 @@ class UnknownDeadLetters(Exception):
 
 @dataclass(frozen=True)
 class Selection:
-    """Dead letters by number, or all that match; None is "any". Times: of the first refusal, `until` exclusive."""
+    """Dead letters by number, or all that match; None is "any". Times: of the first refusal, `until` exclusive.
+
+    An event's id is looked for in the bytes of the value, as JSON writes it: what is no JSON is found by it too.
+    """
 
     ids: tuple[int, ...] | None = None
     codes: tuple[str, ...] | None = None
     topic: str | None = None
+    key: str | None = None
+    event_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     statuses: tuple[str, ...] = OPEN
@@ -34,20 +42,48 @@ class Selection:
     def parameters(self) -> dict[str, Any]:
         """For the statements of this package."""
         lists = {name: None if (v := getattr(self, name)) is None else list(v) for name in ("ids", "codes", "statuses")}
-        return {**lists, "topic": self.topic, "since": self.since, "until": self.until}
+        times = {"topic": self.topic, "since": self.since, "until": self.until}
+        event = None if self.event_id is None else event_pattern(self.event_id)
+        key = None if self.key is None else self.key.encode(errors="surrogateescape")
+        return {**lists, **times, "key": key, "event": event}
 
     def __str__(self) -> str:
-        """For the audit: numbers (the first twenty) or conditions."""
+        """For the audit: numbers (the first twenty) or conditions; a key and an id may be a person's, so not which."""
         if self.ids is not None:
             listed = ", ".join(map(str, self.ids[:20]))
             return f"letters {listed}" + (f" and {len(self.ids) - 20} more" if len(self.ids) > 20 else "")
         said = [
             f"code {', '.join(self.codes)}" if self.codes else "",
             f"topic {self.topic}" if self.topic else "",
+            "one key" if self.key is not None else "",
+            "one event id" if self.event_id is not None else "",
             f"since {self.since.isoformat()}" if self.since else "",
             f"until {self.until.isoformat()}" if self.until else "",
         ]
         return "; ".join(filter(None, said)) or "all open dead letters"
+
+
+def event_pattern(event_id: str) -> str:
+    """A regular expression of PostgreSQL for a value's bytes, as encode(value, 'escape') shows them.
+
+    An id may stand there as it is or with characters escaped, and a UUID in small or in large letters.
+    """
+    is_uuid = ids.uuid_bytes(event_id) is not None
+    texts = {event_id, event_id.lower(), event_id.upper()} if is_uuid else {event_id}
+    forms = {json.dumps(text, ensure_ascii=escaped) for text in texts for escaped in (True, False)}
+    forms |= {form.replace("/", "\\/") for form in forms}
+    return rf'"eventId"\s*:\s*(?:{"|".join(re.escape(_shown(form)) for form in sorted(forms))})'
+
+
+def _shown(text: str) -> str:
+    plain = text.replace("\\", "\\\\").encode(errors="surrogateescape")
+    return "".join(chr(byte) if byte < 0x80 else f"\\{byte:03o}" for byte in plain)
+
+
+def of_event(connection: Connection, event_id: str, most: int) -> list[int]:
+    """The numbers of the newest dead letters whose value holds the id."""
+    rows = connection.execute(statement("letters_of_event"), {"event": event_pattern(event_id), "most": most})
+    return [row[0] for row in rows]
 
 
 def statuses(connection: Connection, ids: tuple[int, ...]) -> dict[int, str]:

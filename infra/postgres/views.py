@@ -23,7 +23,7 @@ SCHEMA = "analytics"
 MADE_BY = "Made by millrace migrate"
 """Stands in the comment of each view that is ours: only those are replaced and dropped."""
 
-_OURS = frozenset({"live", "freshness", "topics"})
+_OURS = frozenset({"live", "freshness", "topics", "dead_letters"})
 _MAX_NAME = 63  # bytes; PostgreSQL would cut what is longer
 _BIGINT = "-9223372036854775808 and 9223372036854775807"
 _NUMBER = "case when jsonb_typeof(e.payload -> {0}) = 'number' then (e.payload -> {0})::numeric end"
@@ -86,7 +86,7 @@ def views(contract: Contract) -> tuple[View, ...]:
     Raises:
         ValueError: two views, or two columns of one, would have the same name, or a name is too long.
     """
-    made = (*map(event_view, contract.values()), _live(contract), _freshness(), _topics())
+    made = (*map(event_view, contract.values()), _live(contract), _freshness(), _topics(), _dead_letters(contract))
     _refuse_twins("views", [view.name for view in made])
     return made
 
@@ -182,6 +182,30 @@ def _topics() -> View:
     )
     comment = f"The Kafka topics that were ever ingested. {MADE_BY}."
     return View("topics", comment, "topic", columns, statement("topics").decode())
+
+
+def _dead_letters(contract: Contract) -> View:
+    """Only what cannot hold a person's data: the reason quotes the value, so just the declared field is taken of it."""
+    columns = (
+        Column("dead_letter_id", "bigint", "Number of the dead letter, by which operators show and redrive it"),
+        Column("topic", "text", "Kafka topic"),
+        Column("topic_id", "uuid", "Kafka's id of the topic: a re-created topic has another one"),
+        Column("partition", "integer", "Kafka partition"),
+        Column("kafka_offset", "bigint", "Kafka offset"),
+        Column("kafka_timestamp", "timestamp with time zone", "The record's Kafka timestamp, where it has one"),
+        Column("code", "text", "Why it was refused: a stable code, see docs/events.md"),
+        Column("status", "text", "open, resolved (stored since, or known as a duplicate) or discarded"),
+        Column("attempts", "integer", "How often it was tried"),
+        Column("first_seen_at", "timestamp with time zone", "When it was refused first"),
+        Column("last_attempt_at", "timestamp with time zone", "When it was tried last"),
+        Column("run_id", "text", "The run that tried it last"),
+        Column("path", "text", "The declared field at fault, such as $.payload.page; $ is the whole; null: no field"),
+        Column("value_bytes", "integer", "Size of the record's value; null: it is no longer kept"),
+    )
+    comment = f"Rejected records without what they hold: no key, no value, no headers, no reason. {MADE_BY}."
+    place = _literal(contract.declared_place)
+    query = statement("dead_letters").decode().replace("%(place)s", place)  # a view has no parameters
+    return View("dead_letters", comment, "rejected record", columns, query)
 
 
 def _aggregates() -> list[Table]:

@@ -55,6 +55,8 @@ filters = _options(
         "--code", "codes", type=_CODES, metavar="CODE", multiple=True, help="With this code; may be repeated."
     ),
     click.option("--topic", help="Of this topic, also one that Kafka no longer has."),
+    click.option("--key", help="Whose record has this key; Millrace's producer writes the userId there."),
+    click.option("--event-id", metavar="EVENTID", help="Whose value holds this eventId."),
     click.option("--since", callback=_moment, metavar="TIME", help="Refused first at or after TIME (UTC), or 2h ago."),
     click.option("--until", callback=_moment, metavar="TIME", help="Refused first before TIME (UTC), or 2h ago."),
 )
@@ -79,9 +81,10 @@ def choice_of(ids: tuple[int, ...], everything: bool, *, by_number: tuple[str, .
     Raises:
         click.UsageError: nothing was chosen, or in two ways at once.
     """
-    given = any(conditions.values())
+    given = any(value is not None and value != () for value in conditions.values())
     if (bool(ids), given, everything).count(True) != 1:
-        raise click.UsageError("Name dead letters, or choose them by --code, --topic, --since, --until, or take --all.")
+        how = "--code, --topic, --key, --event-id, --since, --until, or take --all"
+        raise click.UsageError(f"Name dead letters, or choose them by {how}.")
     if ids:
         return Selection(ids=tuple(dict.fromkeys(ids)), statuses=by_number)
     return matching(("open",), **conditions)

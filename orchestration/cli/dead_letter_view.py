@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from assets.dead_letters.listing import AttemptRow, CodeSummary, DeadLetterDetail, DeadLetterRow
+from assets.dead_letters.listing import AttemptRow, DeadLetterDetail, DeadLetterRow, Group
 from assets.dead_letters.redrive import Redriven
 from contract.shown import on_a_line
 
 _SHOWN = 2_000
 _WIDE = 200
+_GROUPED = ("code", "field", "dead letters", "example", "first", "last")
+_NEWEST = ("id", "first seen", "record", "status", "tries", "code", "reason")
 _OUTCOMES = {"stored": "stored", "duplicate": "duplicates", "refused": "refused again"}
 _RARE = {"erased": "erased", "expired": "expired"}
 
@@ -33,33 +35,61 @@ def letters(number: int) -> str:
     return f"{number:,} dead letter" + ("" if number == 1 else "s")
 
 
-def listed(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow]) -> dict[str, Any]:
-    """A list for scripts."""
-    return {"summary": [_plain(g._asdict()) for g in groups], "letters": [_plain(r._asdict()) for r in rows]}
+def listed(groups: Sequence[Group], rows: Sequence[DeadLetterRow]) -> dict[str, Any]:
+    """A list for scripts; `summary` is by code, `groups` by code and field."""
+    return {
+        "summary": _by_code(groups),
+        "groups": [_plain(g._asdict()) for g in groups],
+        "letters": [_plain(r._asdict()) for r in rows],
+    }
 
 
-def show_list(groups: Sequence[CodeSummary], rows: Sequence[DeadLetterRow], status: str, console: Console) -> None:
-    """A table of codes, and one of the newest dead letters."""
+def _by_code(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for g in groups:
+        one = found.setdefault(g.code, {"code": g.code, "letters": 0, "first": g.first, "last": g.last})
+        one["letters"] += g.letters
+        one["first"], one["last"] = min(one["first"], g.first), max(one["last"], g.last)
+    return [_plain(one) for one in sorted(found.values(), key=lambda one: (-one["letters"], one["code"]))]
+
+
+def show_list(groups: Sequence[Group], rows: Sequence[DeadLetterRow], status: str, console: Console) -> None:
+    """A table of codes and fields, one of the newest dead letters with their reasons, and what to call next."""
     if not groups:
         console.print("no dead letters" if status == "all" else f"no {status} dead letters")
         return
-    table = Table(title=letters(sum(g.letters for g in groups)), title_justify="left")
-    for name in ("code", "dead letters", "first", "last"):
-        table.add_column(name, justify="right" if name == "dead letters" else "left", no_wrap=True)
-    for group in groups:
-        table.add_row(_text(group.code), f"{group.letters:,}", _time(group.first), _time(group.last))
+    table = _table(letters(sum(g.letters for g in groups)), _GROUPED, numbers=("dead letters", "example"))
+    for g in groups:
+        numbers = f"{g.letters:,}", str(g.example)
+        table.add_row(_text(g.code), _text(g.path or "-"), *numbers, _time(g.first), _time(g.last))
     console.print(table)
-    if not rows:
-        return
-    shown = ("id", "first seen", "record", "code", "status", "attempts")
-    table = Table(title="the newest", title_justify="left")
-    for name in shown:
-        foldable = name in ("record", "code")
-        table.add_column(name, no_wrap=not foldable, overflow="fold", justify="right" if name == "attempts" else "left")
-    for r in rows:
-        where = f"{r.topic}/{r.partition}@{r.offset}"
-        table.add_row(str(r.id), _time(r.first_seen_at), _text(where), _text(r.code), r.status, str(r.attempts))
-    console.print(table)
+    if rows:
+        table = _table("the newest", _NEWEST, numbers=("id", "tries"))
+        for r in rows:
+            where = _text(f"{r.topic}/{r.partition}@{r.offset}")
+            about = _text(r.code), _text(r.reason)
+            table.add_row(str(r.id), _time(r.first_seen_at), where, r.status, str(r.attempts), *about)
+        console.print(table)
+    for line in next_commands(groups):
+        console.print(_text(line), soft_wrap=True)
+
+
+def next_commands(groups: Sequence[Group]) -> list[str]:
+    """What shows more about the largest group, and what tries it again."""
+    code, example = groups[0].code, groups[0].example
+    return [
+        f"Everything of one:         millrace dead-letters show {example}",
+        f"Try again, change nothing: millrace dead-letters redrive --code {code} --dry-run",
+    ]
+
+
+def _table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        folds = name in ("record", "code", "field", "reason")
+        justify = "right" if name in numbers else "left"
+        table.add_column(name, no_wrap=not folds, overflow="fold", justify=justify)
+    return table
 
 
 def whole(letter: DeadLetterDetail, attempts: Sequence[AttemptRow]) -> dict[str, Any]:

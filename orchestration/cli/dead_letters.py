@@ -16,6 +16,7 @@ from assets.dead_letters import selection as choices
 from assets.dead_letters.discard import discard as discard_letters
 from assets.dead_letters.redrive import Redrive
 from assets.dead_letters.selection import STATUSES, Selection
+from contract.contract import Contract
 from orchestration import settings as settings_module
 from orchestration.cli import dead_letter_options as options
 from orchestration.cli import dead_letter_view as view
@@ -23,6 +24,7 @@ from orchestration.factories import make_worker
 from resources.postgres import Connection, Postgres
 
 _APPLICATION = "millrace-dead-letters"
+_MOST = 20
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON; nothing else goes to standard output.")
 _LOG = logging.getLogger(f"millrace.{__name__}")
 
@@ -32,8 +34,9 @@ def dead_letters() -> None:
     """Records that were refused: list them, show one, try them again, or discard them.
 
     \b
-    What is there, by code:                     millrace dead-letters list
+    What is there, and why it was refused:      millrace dead-letters list
     Everything of one:                          millrace dead-letters show 17
+    What became of an event that is missing:    millrace dead-letters show --event-id a1b2c3
     What a fix of the contract would rescue:    millrace dead-letters redrive --code unknown_type --dry-run
     Rescue it:                                  millrace dead-letters redrive --code unknown_type
 
@@ -49,13 +52,15 @@ def dead_letters() -> None:
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many of the newest.")
 @_JSON
 def list_letters(status: str, limit: int, as_json: bool, **conditions: Any) -> None:
-    """Count the dead letters by code, and list the newest.
+    """Count the dead letters by code and field, and list the newest with their reasons.
 
-    What the records hold is not shown, nor the reasons, which quote it; see `show`.
+    A reason may quote a short part of a value, and so personal data. The rest of the records is not shown; see `show`.
+    An event's id is looked for in the values of all dead letters, so that takes time where there are very many.
     """
     choice = options.matching(STATUSES if status == "all" else (status,), **conditions)
     with options.explained(), _connect() as connection:
-        groups, rows = listing.summary(connection, choice), listing.newest(connection, choice, limit)
+        groups = listing.groups(connection, choice, Contract())
+        rows = listing.newest(connection, choice, limit)
     if as_json:
         click.echo(json.dumps(view.listed(groups, rows), indent=2))
     else:
@@ -63,16 +68,23 @@ def list_letters(status: str, limit: int, as_json: bool, **conditions: Any) -> N
 
 
 @dead_letters.command()
-@click.argument("ids", nargs=-1, required=True, type=click.IntRange(min=1), metavar="ID...")
+@click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]...")
+@click.option("--event-id", metavar="EVENTID", help=f"Those whose value holds this eventId; the newest {_MOST}.")
 @click.option("--full", is_flag=True, help="Do not cut long values.")
 @_JSON
-def show(ids: tuple[int, ...], full: bool, as_json: bool) -> None:
+def show(ids: tuple[int, ...], event_id: str | None, full: bool, as_json: bool) -> None:
     """Show everything of a dead letter: coordinates, code, reason, attempts, headers, key and value.
+
+    ID is the number that `list` shows; with --event-id the dead letters of an event are shown, whatever their status.
 
     This prints personal data. Text is shown on one line: line breaks, control characters and whatever else does not
     print are written out. What is no text is shown in hex; --json has the text itself.
     """
+    if bool(ids) == (event_id is not None):
+        raise click.UsageError("Name dead letters by their numbers, or an event by --event-id.")
     with options.explained(), _connect() as connection:
+        if event_id is not None:
+            ids = _of_event(connection, event_id)
         choices.statuses(connection, ids)
         found = listing.details(connection, ids)
     if as_json:
@@ -138,6 +150,14 @@ def discard(ids: tuple[int, ...], everything: bool, yes: bool, reason: str, as_j
         click.echo(json.dumps({"discarded": total, "by_code": by_code}, indent=2))
     else:
         click.echo(f"discarded {view.letters(total)}")
+
+
+def _of_event(connection: Connection, event_id: str) -> tuple[int, ...]:
+    found = choices.of_event(connection, event_id, _MOST)
+    if not found:
+        click.echo("no dead letter holds that eventId: it may be stored, or may never have arrived", err=True)
+        sys.exit(1)
+    return tuple(found)
 
 
 def _connect() -> Connection:

@@ -15,7 +15,7 @@ from contract.types import Payload
 from infra.postgres.create_views import create_views
 from infra.postgres.migrate import migrate
 from infra.postgres.views import view_name, views
-from tests.support.world import World
+from tests.support.world import World, encoded, event
 
 services = pytest.mark.services
 
@@ -275,3 +275,35 @@ def test_freshness_shows_the_hours_that_wait_and_since_when(world: World) -> Non
 
 def test_every_column_of_every_view_has_a_comment() -> None:
     assert all(column.comment for view in views(CONTRACT) for column in view.columns)
+
+
+@services
+def test_the_view_of_dead_letters_shows_nothing_that_a_record_held(world: World) -> None:
+    """A reason quotes values and the keys that a producer has made up: only the declared field is taken of it."""
+    ann = "ann@example.org"
+    bad = [
+        event(ann, kind=ann),
+        event(timestamp=ann),
+        event(payload={"userId": 7, ann: 1}),
+        event(payload={"userId": ann, "page": "p" * 2_001, "device": ann}),
+        event(kind="form_submit", payload={"userId": "u", "formId": "f", "fields": {ann: "\ud800"}}),
+        event(payload={"userId": "u", "page": "/", f"{ann}: expected {ann}": "\ud800"}),
+    ]
+    values = [*encoded(*bad), f'{{"{ann}":1,"{ann}":2}}'.encode(), ann.encode(), b"\xff" + ann.encode()]
+    world.produce(values, key=ann.encode(), headers=[(ann, ann.encode())])
+    world.ingest()
+    rows = world.query("select * from analytics.dead_letters order by kafka_offset")
+    assert len(rows) == len(values)
+    assert "ann" not in repr(rows)
+    found = world.query("select code, path, value_bytes from analytics.dead_letters order by kafka_offset")
+    assert found == [
+        ("unknown_type", "$.type", len(values[0])),
+        ("invalid_timestamp", "$.timestamp", len(values[1])),
+        ("wrong_type", "$.payload.userId", len(values[2])),
+        ("invalid_value", "$.payload.page", len(values[3])),
+        ("unstorable_text", "$.payload.fields", len(values[4])),
+        ("unstorable_text", "$.payload", len(values[5])),
+        ("invalid_value", "$", len(values[6])),
+        ("not_json", "$", len(values[7])),
+        ("not_utf8", "$", len(values[8])),
+    ]

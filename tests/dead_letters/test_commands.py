@@ -12,6 +12,7 @@ from tests.support.world import World, encoded, event
 pytestmark = pytest.mark.services
 
 _SECRET = "the-secret-of-u1"
+NOTHING = {"summary": [], "groups": [], "letters": []}
 
 
 def three_letters(world: World) -> list[int]:
@@ -24,7 +25,7 @@ def three_letters(world: World) -> list[int]:
     return ids(world)
 
 
-def test_list_counts_by_code_and_shows_the_newest_without_what_they_hold(world: World) -> None:
+def test_list_counts_by_code_and_field_and_shows_the_newest_with_their_reasons(world: World) -> None:
     first, second, large = three_letters(world)
     shown = command(world, "list")
     assert shown.exit_code == 0
@@ -33,12 +34,67 @@ def test_list_counts_by_code_and_shows_the_newest_without_what_they_hold(world: 
     found = answer(world, "list", "--limit", "2")
     assert [(g["code"], g["letters"]) for g in found["summary"]] == [("unknown_type", 2), ("too_large", 1)]
     assert [x["id"] for x in found["letters"]] == [large, second]
-    assert {"key", "value", "headers", "reason"}.isdisjoint(found["letters"][0])
+    assert {"key", "value", "headers"}.isdisjoint(found["letters"][0])
+    assert [(g["code"], g["path"], g["letters"], g["example"]) for g in found["groups"]] == [
+        ("unknown_type", "$.type", 2, second),
+        ("too_large", "$", 1, large),
+    ]
+    assert found["letters"][1]["reason"].endswith('found "purchase"')
+    assert 'found "purchase"' in shown.output
     assert [x["id"] for x in answer(world, "list", "--code", "unknown_type")["letters"]] == [second, first]
-    assert answer(world, "list", "--status", "discarded") == {"summary": [], "letters": []}
-    assert answer(world, "list", "--until", "1h") == {"summary": [], "letters": []}
+    assert answer(world, "list", "--status", "discarded") == NOTHING
+    assert answer(world, "list", "--until", "1h") == NOTHING
     assert len(answer(world, "list", "--since", "1h", "--topic", world.topic)["letters"]) == 3
     assert command(world, "list", "--topic", "elsewhere").output == "no open dead letters\n"
+
+
+def test_list_names_the_commands_that_follow_and_they_work(world: World) -> None:
+    three_letters(world)
+    said = [
+        line.split(": ", 1)[1].strip() for line in command(world, "list").output.splitlines() if "millrace " in line
+    ]
+    assert [line.split()[:3] for line in said] == [["millrace", "dead-letters", each] for each in ("show", "redrive")]
+    for line in said:
+        assert command(world, *line.split()[2:]).exit_code in (0, 1)
+    assert {row[1] for row in letters(world)} == {"open"}
+
+
+def test_a_group_ends_before_a_name_that_a_producer_has_made_up(world: World) -> None:
+    fields = [{f"ann{n}@example.org": "\ud800"} for n in range(2)]
+    bad = [event(kind="form_submit", payload={"userId": "u", "formId": "f", "fields": each}) for each in fields]
+    world.produce(encoded(*bad))
+    world.ingest()
+    [group] = answer(world, "list")["groups"]
+    assert (group["code"], group["path"], group["letters"]) == ("unstorable_text", "$.payload.fields", 2)
+
+
+@pytest.mark.parametrize("event_id", ["0190163d-8694-739b-aea5-966c26f8ad91", 'straße/7 \u2028 "x"', "u1"])
+def test_a_dead_letter_is_found_by_the_id_of_its_event_however_it_is_written(world: World, event_id: str) -> None:
+    made = purchase(event_id)
+    plain = json.dumps(made, ensure_ascii=False).encode()
+    world.produce([plain, json.dumps(made).replace("/", "\\/").encode(), plain[:-1], *encoded(purchase())], key=b"k")
+    world.ingest()
+    first, second, third, other = ids(world)
+    asked = event_id.upper() if "739b" in event_id else event_id
+    assert [x["id"] for x in answer(world, "list", "--event-id", asked)["letters"]] == [third, second, first]
+    assert [x["id"] for x in answer(world, "show", "--event-id", asked)] == [first, second, third]
+    missing = command(world, "show", "--event-id", "elsewhere")
+    assert (missing.exit_code, missing.stderr[:37]) == (1, "no dead letter holds that eventId: it")
+    assert command(world, "show", "--event-id", asked, str(other)).exit_code == 2
+
+
+def test_what_is_chosen_by_key_or_event_id_is_audited_without_either(world: World) -> None:
+    for key in (b"ann@example.org", "straße".encode(), None):
+        world.produce(encoded(purchase("id-of-ann")), key=key)
+    world.ingest()
+    first, second, _ = ids(world)
+    assert [x["id"] for x in answer(world, "list", "--key", "straße")["letters"]] == [second]
+    assert [x["id"] for x in answer(world, "list", "--key", "ann@example.org")["letters"]] == [first]
+    discarded = answer(world, "discard", "--key", "straße", "--yes", "--reason", "test")
+    assert discarded["discarded"] == 1
+    answer(world, "redrive", "--event-id", "id-of-ann", "--key", "ann@example.org", "--yes")
+    subjects = world.query("select subject from ops.audit_log order by audit_id")
+    assert subjects == [("one key",), ("one key; one event id",)]
 
 
 def test_show_prints_everything_of_a_letter_cut_unless_full(world: World) -> None:

@@ -1,4 +1,4 @@
--- The newest letters of a choice. Nothing of what they hold: no key, no value, no headers, no reason.
+-- The newest letters of a choice with their reasons, which may quote a value; no key, no value, no headers.
 select
     d.dead_letter_id,
     d.topic,
@@ -8,12 +8,15 @@ select
     d.status,
     d.attempts,
     d.first_seen_at,
-    d.last_attempt_at
+    d.last_attempt_at,
+    d.reason
 from raw.dead_letters as d
 where
     d.status = any(%(statuses)s)
     and (%(codes)s::text[] is null or d.code = any(%(codes)s))
     and (%(topic)s::text is null or d.topic = %(topic)s)
+    and (%(key)s::bytea is null or d.key = %(key)s)
+    and (%(event)s::text is null or encode(d.value, 'escape') ~ %(event)s)
     and (%(since)s::timestamptz is null or d.first_seen_at >= %(since)s)
     and (%(until)s::timestamptz is null or d.first_seen_at < %(until)s)
 order by d.first_seen_at desc, d.dead_letter_id desc
