@@ -39,8 +39,8 @@ def test_list_counts_by_code_and_field_and_shows_the_newest_with_their_reasons(w
         ("unknown_type", "$.type", 2, second),
         ("too_large", "$", 1, large),
     ]
-    assert found["letters"][1]["reason"].endswith('found "purchase"')
-    assert 'found "purchase"' in shown.output
+    assert found["letters"][1]["reason"].endswith(f'found "{new_thing()["type"]}"')
+    assert f'found "{new_thing()["type"]}"' in shown.output
     assert [x["id"] for x in answer(world, "list", "--code", "unknown_type")["letters"]] == [second, first]
     assert answer(world, "list", "--status", "discarded") == NOTHING
     assert answer(world, "list", "--until", "1h") == NOTHING
@@ -70,9 +70,9 @@ def test_a_group_ends_before_a_name_that_a_producer_has_made_up(world: World) ->
 
 @pytest.mark.parametrize("event_id", ["0190163d-8694-739b-aea5-966c26f8ad91", 'straße/7 \u2028 "x"', "u1"])
 def test_a_dead_letter_is_found_by_the_id_of_its_event_however_it_is_written(world: World, event_id: str) -> None:
-    made = purchase(event_id)
+    made = new_thing(event_id)
     plain = json.dumps(made, ensure_ascii=False).encode()
-    world.produce([plain, json.dumps(made).replace("/", "\\/").encode(), plain[:-1], *encoded(purchase())], key=b"k")
+    world.produce([plain, json.dumps(made).replace("/", "\\/").encode(), plain[:-1], *encoded(new_thing())], key=b"k")
     world.ingest()
     first, second, third, other = ids(world)
     asked = event_id.upper() if "739b" in event_id else event_id
@@ -85,7 +85,7 @@ def test_a_dead_letter_is_found_by_the_id_of_its_event_however_it_is_written(wor
 
 def test_what_is_chosen_by_key_or_event_id_is_audited_without_either(world: World) -> None:
     for key in (b"ann@example.org", "straße".encode(), None):
-        world.produce(encoded(purchase("id-of-ann")), key=key)
+        world.produce(encoded(new_thing("id-of-ann")), key=key)
     world.ingest()
     first, second, _ = ids(world)
     assert [x["id"] for x in answer(world, "list", "--key", "straße")["letters"]] == [second]
