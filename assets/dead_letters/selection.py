@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from assets.dead_letters.sql import statement
-from contract import ids
+from contract.identity import uuid_bytes
 from resources.postgres import Connection
 
 OPEN = ("open",)
@@ -68,7 +68,7 @@ def event_pattern(event_id: str) -> str:
 
     An id may stand there as it is or with characters escaped, and a UUID in small or in large letters.
     """
-    is_uuid = ids.uuid_bytes(event_id) is not None
+    is_uuid = uuid_bytes(event_id) is not None
     texts = {event_id, event_id.lower(), event_id.upper()} if is_uuid else {event_id}
     forms = {json.dumps(text, ensure_ascii=escaped) for text in texts for escaped in (True, False)}
     forms |= {form.replace("/", "\\/") for form in forms}
