@@ -7,7 +7,7 @@ import ctypes
 import operator
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
@@ -25,6 +25,14 @@ _holds = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_ssize_t)(
 # Not `record.headers()`: CPython inlines a method call that is hot and then leaves a pending error to whoever is next.
 _read_headers = operator.methodcaller("headers")
 _TYPES = ("text", "uuid", "int4", "int8", "bytea", "bytea", "bytea[]", "bytea[]", "timestamptz", "text", "text", "text")
+
+
+class WithHeaders(Protocol):
+    """What is asked of a record here."""
+
+    def headers(self) -> Any:
+        """Names and values of the headers."""
+        ...
 
 
 def store(connection: Connection, chunk: Chunk, refused: Sequence[RejectedRecord], run_id: str) -> dict[str, int]:
@@ -77,7 +85,7 @@ def remove(connection: Connection, chunk: Chunk, positions: Sequence[int]) -> No
 def _row(chunk: Chunk, letter: RejectedRecord, run_id: str) -> tuple[Any, ...]:
     record = chunk.records[letter.position]
     r = chunk.ranges[chunk.sources[letter.position]]
-    headers = _headers(record)
+    header_names, header_values = header_columns(record)
     return (
         r.topic,
         r.topic_partition.topic_id,
@@ -85,8 +93,8 @@ def _row(chunk: Chunk, letter: RejectedRecord, run_id: str) -> tuple[Any, ...]:
         record.offset(),
         record.key(),
         record.value(),
-        [name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name for name, _ in headers],
-        [value.encode() if isinstance(value, str) else value for _, value in headers],
+        header_names,
+        header_values,
         _timestamp(record),
         letter.code.value,
         letter.reason,
@@ -94,7 +102,14 @@ def _row(chunk: Chunk, letter: RejectedRecord, run_id: str) -> tuple[Any, ...]:
     )
 
 
-def _headers(record: Record) -> list[tuple[str | bytes, str | bytes | None]]:
+def header_columns(record: WithHeaders) -> tuple[list[bytes], list[bytes | None]]:
+    """The names and the values of a record's headers, as the two columns of a dead letter have them."""
+    headers = _headers(record)
+    names = [name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name for name, _ in headers]
+    return names, [value.encode() if isinstance(value, str) else value for _, value in headers]
+
+
+def _headers(record: WithHeaders) -> list[tuple[str | bytes, str | bytes | None]]:
     """The record's headers. A name that is not UTF-8 comes as a placeholder; its bytes cannot be had from the client.
 
     For such a name confluent_kafka puts nothing at all into the pair: the first call raises SystemError, every later

@@ -159,9 +159,35 @@ def test_who_may_not_read_pg_stat_activity_sees_no_queries_of_others(world: Worl
     assert others == [("<insufficient privilege>",)]
 
 
+_BEHIND = """
+select distinct v.relname, a.attname
+from pg_class as v
+inner join pg_rewrite as r on r.ev_class = v.oid
+inner join pg_depend as d on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass and d.refobjid <> v.oid
+inner join pg_attribute as a on a.attrelid = d.refobjid and a.attnum > 0 and not a.attisdropped
+where v.relnamespace = 'analytics'::regnamespace and v.relkind = 'v'
+and a.attname not in (select attname from pg_attribute where attrelid = v.oid)
+"""
+
+
 def test_a_predicate_cannot_make_a_view_show_what_it_hides(world: World) -> None:
-    with pytest.raises(psycopg.errors.UndefinedColumn):
-        ask(world, "select * from freshness where event_ids is not null")
+    """Of each view, no column that only the tables behind it have."""
+    hidden = world.query(_BEHIND)
+    assert {("freshness", "event_ids"), ("dead_letters", "reason"), ("dead_letters", "value")} <= set(hidden)
+    with connect(world) as session:
+        for view, column in hidden:
+            with pytest.raises(psycopg.errors.UndefinedColumn):
+                session.execute(f"select 1 from {view} where {view}.{column} is not null".encode())
+
+
+def test_an_analyst_calls_no_function_outside_of_postgres_own_in_any_schema(world: World) -> None:
+    callable_ = (
+        "select p.oid::regprocedure::text from pg_proc as p inner join pg_namespace as n on n.oid = p.pronamespace"
+        " where n.nspname not in ('pg_catalog', 'information_schema')"
+        f" and has_schema_privilege('{ROLE}', n.oid, 'usage')"
+        f" and has_function_privilege('{ROLE}', p.oid, 'execute')"
+    )
+    assert world.query(callable_) == []
 
 
 def test_writing_is_off_before_rights_are_even_looked_at(world: World) -> None:

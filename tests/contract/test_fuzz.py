@@ -27,3 +27,11 @@ def test_a_decoder_that_raises_is_seen(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(fuzz, "DECODER", Broken())
     assert fuzz.main(["--seconds", "1", "--seed", "7"]) == 1
     assert "it raised RecursionError" in capsys.readouterr().out
+
+
+def test_a_file_that_is_split_wrongly_and_headers_that_do_not_fit_are_seen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fuzz.event_file, "values", lambda _: [])  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(fuzz.dead_letters, "header_columns", lambda _: (["text"], [None]))  # pyright: ignore[reportUnknownLambdaType]
+    _, faults = fuzz.run(7, examples=10)
+    assert any("nothing of it is decided" in fault for fault in faults)
+    assert any("do not fit" in fault for fault in faults)

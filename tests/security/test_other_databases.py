@@ -98,6 +98,21 @@ def test_the_doctor_finds_nothing_after_the_migrate_of_a_superuser(world: World)
     assert doctor.rights(world.settings.postgres_url).level == "OK"
 
 
+def test_a_database_that_is_created_later_is_named_by_the_doctor_and_closed_by_the_next_migrate(world: World) -> None:
+    migrate(world.settings.postgres_url, analysts=Analysts(PASSWORD))
+    name = f"later_{uuid.uuid4().hex[:12]}"
+    world.query(f"create database {name}")  # PostgreSQL copies no rights from the template
+    try:
+        as_analyst(world, name).close()
+        found = doctor.rights(world.settings.postgres_url)
+        assert (found.level, name in found.text) == ("WARN", True)
+        migrate(world.settings.postgres_url)
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            as_analyst(world, name)
+    finally:
+        world.query(f"drop database {name} with (force)")
+
+
 def _owner(world: World) -> tuple[str, str]:
     made = sqlalchemy.make_url(world.settings.postgres_url)
     return str(made.username), str(made.password)

@@ -7,6 +7,7 @@ What belongs here: forged, moved and old claims in a real Redis. What does not: 
 import hashlib
 import struct
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ import redis
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from assets.upkeep import reused_ids
 from contract.decoder import Event
 from tests.support.world import World, encoded, event, out_of_balance
 
@@ -141,3 +143,24 @@ def test_true_duplicates_are_still_found_without_postgres(world: World) -> None:
     world.produce(values)
     world.ingest(world.another_worker())
     assert found_by(world) == (50, 0)
+
+
+def test_a_retry_with_a_new_time_is_stored_again_where_its_claim_was_deleted_and_the_daily_check_lists_it(
+    world: World, server: Any
+) -> None:
+    now = datetime.now(UTC)
+    first, second, third = (event("an-id", timestamp=(now - timedelta(hours=n)).isoformat()) for n in (3, 2, 1))
+    world.produce(encoded(first))
+    world.ingest()
+    world.produce(encoded(second))
+    world.ingest()
+    assert (world.totals()["stored"], world.letters()) == (1, [(1, "event_id_conflict")])
+    [value] = encoded(first)
+    for retry, totals in ((first, (1, 1)), (third, (2, 1))):  # with its own time PostgreSQL has the key
+        assert server.delete(b"mr:" + decoded(world, value).event_id) == 1
+        world.produce(encoded(retry))
+        world.ingest()
+        assert (world.totals()["stored"], world.totals()["duplicates"]) == totals
+    reused_ids.find(world.worker.postgres, datetime.now(UTC).date())
+    assert world.one("select count(*)::int from ops.reused_ids") == 1
+    assert out_of_balance(world.reconcile()) == []
