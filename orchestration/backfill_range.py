@@ -6,16 +6,16 @@ what the database holds.
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
-_DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
+from assets.periods import DAY, HOUR, TimeSpan, floor_day, floor_hour
+
 _SHAPES = {
-    "%Y-%m-%d": _DAY,
-    "%Y-%m-%dT%H": _HOUR,
-    "%Y-%m-%dT%H:00": _HOUR,
-    "%Y-%m-%d %H:00": _HOUR,
-    "%Y-%m-%dT%H:00:00": _HOUR,
-    "%Y-%m-%d-%H:00": _HOUR,  # as the user interface writes an hour
+    "%Y-%m-%d": DAY,
+    "%Y-%m-%dT%H": HOUR,
+    "%Y-%m-%dT%H:00": HOUR,
+    "%Y-%m-%d %H:00": HOUR,
+    "%Y-%m-%dT%H:00:00": HOUR,
+    "%Y-%m-%d-%H:00": HOUR,  # as the user interface writes an hour
 }
 
 
@@ -23,39 +23,26 @@ class RangeError(Exception):
     """A range or a table that cannot be meant; its text is for the person who typed it."""
 
 
-class HourRange(NamedTuple):
-    """From `low` up to but not including `high`: whole hours, UTC."""
-
-    low: datetime
-    high: datetime
-
-    def __str__(self) -> str:
-        """For people."""
-        return f"{self.low:%Y-%m-%d %H:%M} to {self.high:%Y-%m-%d %H:%M} UTC"
-
-
-def read_range(first: str | None, last: str | None, days: int | None, now: datetime) -> HourRange:
+def read_range(first: str | None, last: str | None, days: int | None, now: datetime) -> TimeSpan:
     """The range that was asked for; what lies ahead of the running hour is left out.
 
     Raises:
         RangeError: it cannot be read, is empty, lies ahead, or is given twice or not at all.
     """
-    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + _HOUR
+    end = floor_hour(now) + HOUR
     if days is not None:
         if first or last:
             raise RangeError("either --days or --from and --to")
-        return HourRange(
-            now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - (days - 1) * _DAY, end
-        )
+        return TimeSpan(floor_day(now) - (days - 1) * DAY, end)
     if first is None:
         raise RangeError("say which range: --from 2026-01-01 --to 2026-01-31, or --days 7")
     low, _ = _moment("--from", first)
-    start, unit = _moment("--to", last) if last else (end - _HOUR, _HOUR)
+    start, unit = _moment("--to", last) if last else (end - HOUR, HOUR)
     if start + unit <= low:
         raise RangeError(f"the range ends before it begins: --from {first} --to {last or 'now'}")
     if low >= end:
         raise RangeError(f"--from {first} lies in the future (now: {now:%Y-%m-%dT%H:%M} UTC)")
-    return HourRange(low, min(start + unit, end))
+    return TimeSpan(low, min(start + unit, end))
 
 
 def read_tables(text: str | None, known: Collection[str]) -> frozenset[str]:

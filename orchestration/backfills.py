@@ -13,9 +13,8 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from rich.console import Console
 
 from assets.aggregates.assets import DAILY, HOURLY, OVERALL, OVERALL_OP
-from assets.aggregates.periods import day_key, hour_key
 from assets.aggregates.specs import asset_key
-from orchestration.backfill_range import HourRange
+from assets.periods import TimeSpan, day_key, hour_key
 from orchestration.dagster_runtime import instance as home
 from orchestration.jobs import DAYS_JOB, HOURS_JOB, OVERALL_JOB
 from orchestration.launch import LaunchError, first_partition, follow, launch, workspace
@@ -48,7 +47,7 @@ class Run(NamedTuple):
         return {"run_id": self.run_id, "job": self.job, "tables": self.tables, "partitions": self.partitions}
 
 
-def parts(span: HourRange, names: frozenset[str], since: datetime) -> Iterator[Part]:
+def parts(span: TimeSpan, names: frozenset[str], since: datetime) -> Iterator[Part]:
     """One part for the hours, one for the days, one for the tables over all time; those that have a table.
 
     Args:
@@ -80,7 +79,7 @@ def parts(span: HourRange, names: frozenset[str], since: datetime) -> Iterator[P
 
 
 @contextmanager
-def start(span: HourRange, names: frozenset[str]) -> Generator[list[Run]]:
+def start(span: TimeSpan, names: frozenset[str]) -> Generator[list[Run]]:
     """Start the runs; Dagster's instance stays open for `watch` as long as the block lasts.
 
     Raises:

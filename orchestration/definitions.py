@@ -14,7 +14,6 @@ from dagster._utils.env import using_dagster_dev
 
 from assets.aggregates.assets import DAILY, HOURLY, aggregate_assets
 from assets.aggregates.partition_status import PartitionStatus
-from assets.aggregates.periods import floor_hour
 from assets.aggregates.refresh_op import QUEUE as REFRESH_QUEUE
 from assets.aggregates.view_specs import view_specs
 from assets.aggregates.writer import AggregateWriter
@@ -22,7 +21,8 @@ from assets.ingest.asset import QUEUE as INGEST_QUEUE
 from assets.ingest.asset import ingest_asset, topic_specs
 from assets.ingest.plan import PlanLimits
 from assets.ingest.worker import Worker
-from assets.quality.checks import exactness_asset
+from assets.periods import floor_hour
+from assets.quality.checks import table_checks
 from assets.upkeep.assets import Upkeep, upkeep_assets
 from assets.upkeep.dagster_history import RunHistory
 from assets.upkeep.ledger_history import LedgerHistory
@@ -71,11 +71,11 @@ def build_defs(
         assets=[
             *topic_specs(settings.kafka_topics),
             ingest_asset(settings.kafka_topics),
-            *aggregate_assets(start, settings.asset_owners, settings.freshness),
+            *aggregate_assets(start, settings.asset_owners),
             *view_specs(Contract(), settings.asset_owners),
-            exactness_asset(settings.freshness, settings.asset_owners),
             *upkeep_assets(settings.asset_owners),
         ],
+        asset_checks=[table_checks(settings.freshness)],
         jobs=_jobs(settings),
         sensors=[
             _kafka_offsets(settings, worker),

@@ -20,7 +20,7 @@ from assets.aggregates.fill_op import fill
 from assets.aggregates.refresh_op import merge_new_events
 from assets.aggregates.specs import asset_key
 from assets.ingest.asset import DEAD_LETTERS, EVENTS, QUEUE
-from assets.quality.checks import EXACTNESS
+from assets.quality import checks
 from assets.upkeep import assets as upkeep
 from orchestration.settings import Settings
 from sensors.upkeep_schedules import WHEN
@@ -39,7 +39,7 @@ def ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:
     """What the sensor kafka_offsets requests."""
     return dg.define_asset_job(
         INGEST_JOB,
-        selection=dg.AssetSelection.assets(EVENTS, DEAD_LETTERS),
+        selection=dg.AssetSelection.assets(EVENTS, DEAD_LETTERS).without_checks(),
         description="Executes one plan of Kafka ranges. Runs are requested by the sensor kafka_offsets.",
         tags={
             DAGSTER_CELERY_QUEUE_TAG: QUEUE,
@@ -64,7 +64,7 @@ def fill_history() -> None:
 
 
 def rebuild_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """One for each group of tables that have the same partitions."""
+    """One for each group of tables that have the same partitions, with the checks of these tables."""
     described = {
         HOURS_JOB: (HOURLY, "Rebuilds a range of hours. By the schedule close_hours, and by `millrace backfill`."),
         DAYS_JOB: (DAILY, "Rebuilds a range of days. By the schedule close_days, and by `millrace backfill`."),
@@ -78,9 +78,8 @@ def rebuild_jobs() -> list[UnresolvedAssetJobDefinition]:
 
 def checks_job() -> UnresolvedAssetJobDefinition:
     """What the schedule check_exactness_hourly requests."""
-    return dg.define_asset_job(
-        CHECKS_JOB, dg.AssetSelection.assets(EXACTNESS), description="Compares what is counted with what is stored."
-    )
+    chosen = dg.AssetSelection.checks(*map(checks.check_key, checks.TABLES))
+    return dg.define_asset_job(CHECKS_JOB, chosen, description="Compares what is counted with what is stored.")
 
 
 def upkeep_jobs() -> list[UnresolvedAssetJobDefinition]:

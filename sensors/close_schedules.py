@@ -16,8 +16,8 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 
 from assets.aggregates.assets import DAILY, HOURLY
 from assets.aggregates.partition_status import was_rebuilt
-from assets.aggregates.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
+from assets.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 
 _MOST_HOURS, _MOST_DAYS = 24, 3
 _LATEST = 3  # a refresh tells of a partition once, and after a rebuild never

@@ -13,7 +13,7 @@ from sqlalchemy import Date
 
 from assets.aggregates import history, preview
 from assets.aggregates.catalog import AGGREGATES, Aggregate
-from assets.aggregates.periods import DAY, TimeSpan, day_key, floor_day, hour_key
+from assets.periods import DAY, TimeSpan, day_key, floor_day, hour_key
 from resources.postgres import Connection
 
 _WAITING = """

@@ -8,18 +8,17 @@ sensor `dirty_buckets` takes them in within seconds.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from assets.aggregates import asset_metadata
 from assets.aggregates.catalog import AGGREGATES
-from assets.aggregates.periods import TimeSpan, daily, hourly
 from assets.aggregates.progress import RebuildProgress
 from assets.aggregates.specs import asset_key, spec
 from assets.aggregates.writer import AggregateWriter, Rebuilt
-from assets.quality import checks, exactness
+from assets.periods import TimeSpan, day_key, hour_key
 from resources.postgres import Postgres, no_rows_in_errors
 
 HOURLY = tuple(name for name, each in AGGREGATES.items() if each.grain == "hour")
@@ -36,16 +35,24 @@ class SpanConfig(dg.Config):
     last_day: str = ""
 
 
-def aggregate_assets(
-    history_start: datetime, owners: tuple[str, ...], freshness: timedelta
-) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+def aggregate_assets(history_start: datetime, owners: tuple[str, ...]) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """All tables; `events_minutely` is made by the ingest, in the transaction that stores the events."""
     return [
         spec("events_minutely", owners),
-        _partitioned("rebuild_hours", HOURLY, hourly(history_start), owners, freshness),
-        _partitioned("rebuild_days", DAILY, daily(history_start), owners, freshness),
+        _partitioned("rebuild_hours", HOURLY, hourly(history_start), owners),
+        _partitioned("rebuild_days", DAILY, daily(history_start), owners),
         _overall(owners),
     ]
+
+
+def hourly(start: datetime) -> dg.HourlyPartitionsDefinition:
+    """One partition an hour, the current one included: it can be looked at and rebuilt while it lasts."""
+    return dg.HourlyPartitionsDefinition(start_date=hour_key(start), timezone="UTC", end_offset=1)
+
+
+def daily(start: datetime) -> dg.DailyPartitionsDefinition:
+    """One partition a day, the current one included."""
+    return dg.DailyPartitionsDefinition(start_date=day_key(start), timezone="UTC", end_offset=1)
 
 
 def _partitioned(
@@ -53,7 +60,6 @@ def _partitioned(
     names: Collection[str],
     partitions: dg.TimeWindowPartitionsDefinition,
     owners: tuple[str, ...],
-    freshness: timedelta,
 ) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=op,
@@ -71,7 +77,6 @@ def _partitioned(
         chosen = [name for name in names if asset_key(name) in context.selected_asset_keys]
         rebuilt = _run(context, aggregates, span, chosen)
         yield from _report(context, postgres, span, rebuilt, chosen)
-        _check(context, postgres, span, freshness)
 
     return _rebuild
 
@@ -128,13 +133,6 @@ def _report(
         yield dg.MaterializeResult(asset_key=key, metadata=_outcome(rebuilt, name, span))
 
 
-def _check(context: dg.AssetExecutionContext, postgres: Postgres, span: TimeSpan, freshness: timedelta) -> None:
-    found = checks.report(context.instance, postgres, exactness.some_days(span), freshness)
-    for each in found:
-        if not each.passed:
-            context.log.error("the check %s fails: %s", each.check, each.said)
-
-
 def _last(shown: Mapping[str, Any]) -> dict[str, Any]:
     return {"rows_in_table" if name == "dagster/row_count" else name: value for name, value in shown.items()}
 
@@ -143,5 +141,5 @@ def _outcome(rebuilt: Rebuilt, name: str, span: TimeSpan) -> dict[str, Any]:
     return {
         "drift": rebuilt.drift.get(name, 0),
         "seconds": round(rebuilt.seconds, 3),
-        "rebuilt": f"{span.low:%Y-%m-%d %H:%M} to {span.high:%Y-%m-%d %H:%M} UTC",
+        "rebuilt": str(span),
     }

@@ -20,9 +20,9 @@ from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializa
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
 from assets.aggregates import history
-from assets.aggregates.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
 from assets.aggregates.sql import statement
+from assets.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 from resources.postgres import Connection
 
 MOST = 1_000

@@ -7,7 +7,7 @@ bucket is computed (`hourly`, `user_days`, `rollups`, `sessions`, `login_audit`)
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,12 @@ from assets.aggregates.drift import Drift
 from assets.aggregates.history import Known
 from assets.aggregates.marks import DaysBetween
 from assets.aggregates.sql import statement
+from assets.periods import DAY, HOUR, TimeSpan, floor_hour
 from resources.postgres import Connection
 
 if TYPE_CHECKING:
     from assets.aggregates.writer import AggregateWriter
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 USERS_AT_ONCE = 20_000
 Progress = Callable[[int, int], None]
 """Called with the events that are done and the events in all."""
@@ -55,16 +55,7 @@ class Rebuilt:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class RebuildSpan:
-    """A range that is rebuilt at once: times, and how many events it is expected to hold."""
-
-    low: datetime
-    high: datetime
-    events: int
-
-
-def whole_hours(low: datetime, high: datetime) -> tuple[datetime, datetime]:
+def whole_hours(low: datetime, high: datetime) -> TimeSpan:
     """The bounds, moved outwards to full hours, UTC.
 
     Raises:
@@ -75,13 +66,12 @@ def whole_hours(low: datetime, high: datetime) -> tuple[datetime, datetime]:
     if low >= high:
         raise ValueError("the range ends before it begins")
     low, high = low.astimezone(UTC), high.astimezone(UTC)
-    start = low.replace(minute=0, second=0, microsecond=0)
-    end = high.replace(minute=0, second=0, microsecond=0)
-    return start, end if end == high else end + HOUR
+    end = floor_hour(high)
+    return TimeSpan(floor_hour(low), end if end == high else end + HOUR)
 
 
-def spans(low: datetime, high: datetime, events: Mapping[datetime, int], most: int) -> Iterator[RebuildSpan]:
-    """Cut hours into ranges that hold at most `most` events, or are one hour that does.
+def spans(low: datetime, high: datetime, events: Mapping[datetime, int], most: int) -> Iterator[tuple[TimeSpan, int]]:
+    """Cut hours into spans that hold at most `most` events, or are one hour; each with the number of its events.
 
     Only hours that hold events are walked over: a range may reach over centuries of none.
     """
@@ -90,11 +80,11 @@ def spans(low: datetime, high: datetime, events: Mapping[datetime, int], most: i
     for at in sorted(at for at in {*events, *full} if low <= at < high):
         here = events.get(at, 0)
         if at > start and held + here > most:
-            yield RebuildSpan(start, at, held)
+            yield TimeSpan(start, at), held
             start, held = at, 0
         held += here
     if start < high:
-        yield RebuildSpan(start, high, held)
+        yield TimeSpan(start, high), held
 
 
 def rebuild(
@@ -141,9 +131,9 @@ class _Work:
         self.known = self.aggregates.history()
         for low, high in self._stretches():
             held = 0
-            for span in spans(low, high, events, self.aggregates.events_per_transaction):
+            for span, expected in spans(low, high, events, self.aggregates.events_per_transaction):
                 self._hours(span)
-                held += span.events
+                held += expected
                 self.progress(done + (held // 2 if self.chosen & _DAILY else held), total)
             if self.chosen & _DAILY:
                 self._whole_day(low.date())
@@ -171,7 +161,7 @@ class _Work:
             start = _midnight(day)
             yield max(start, self.low), min(start + DAY, self.high)
 
-    def _hours(self, span: RebuildSpan) -> None:
+    def _hours(self, span: TimeSpan) -> None:
         tables = [each for each in COUNTED if each.name in self.chosen]
 
         def make(connection: Connection) -> list[tuple[str, Drift]]:

@@ -1,86 +1,121 @@
-"""The checks in Dagster: an asset of their own, `quality/exactness`, looked at every hour and after every backfill.
+"""The checks in Dagster: each on the page of the table that it is about.
 
-What belongs here: specs, and findings as Dagster's results. What does not: the questions (`exactness`).
+What belongs here: which check stands on which table, and findings as Dagster's results. What does not: the questions
+(`exactness`).
 
-They stand on an asset of their own: a failed check on a table that is materialized every few seconds would be gone
-from the user interface a few seconds later.
+They are looked at every hour by the job `check_exactness`, and by each run that rebuilds their tables, when it is done.
+A failure must stay in view (docs/adr/0025-checks-on-the-tables.md). Dagster takes an evaluation for outdated as soon as
+the table is materialized again, and a refresh does that every few seconds. An evaluation that names a partition is
+outdated only when that partition is made again. So each result is recorded a second time, for the hour or the day that
+it is about. And what was wrong is compared again in the next evaluation, until it is right.
 """
 
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, cast
 
 import dagster as dg
-
-from assets.quality.exactness import CHECKS, CheckedHours, CheckResult, look
-from resources.postgres import Postgres
-
-EXACTNESS = dg.AssetKey(["quality", "exactness"])
-OP_NAME = "compare_with_raw"
-_COMPARED = (
-    "raw/events",
-    "raw/dead_letters",
-    "analytics/events_minutely",
-    "analytics/events_hourly",
-    "analytics/sessions",
-    "analytics/login_audit",
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
 )
 
+from assets.aggregates.assets import DAILY
+from assets.aggregates.catalog import AGGREGATES
+from assets.aggregates.specs import key_of
+from assets.periods import TimeSpan, day_key, hour_key, span_of_keys
+from assets.quality.exactness import CHECKS, CheckResult, look, some_days
+from resources.postgres import Postgres, no_rows_in_errors
 
-def exactness_asset(freshness: timedelta, owners: tuple[str, ...]) -> dg.AssetsDefinition:
-    """The asset that carries the checks; materializing it looks at all of them."""
+OP_NAME = "compare_with_raw"
+TABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "minute_counts_equal_raw": "analytics.events_minutely",
+        "hourly_counts_equal_raw": "analytics.events_hourly",
+        "session_events_equal_raw": "analytics.sessions",
+        "login_audit_equals_raw": "analytics.login_audit",
+        "no_hour_waits_too_long": "analytics.events_hourly",
+        "ledger_equals_tables": "raw.events",
+    }
+)
+_BY_DAY = frozenset(AGGREGATES[name].table for name in DAILY)
+_WRONG = "wrong_spans"
+_MOST_WRONG = 12  # spans of each check that are compared again
+_EVALUATED = frozenset({AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED})
 
-    @dg.multi_asset(
+
+def check_key(name: str) -> dg.AssetCheckKey:
+    """The check on its table."""
+    return dg.AssetCheckKey(key_of(TABLES[name]), name)
+
+
+def table_checks(freshness: timedelta) -> dg.AssetChecksDefinition:
+    """All checks, made by one op, of which a run may choose some."""
+
+    @dg.multi_asset_check(
         name=OP_NAME,
-        specs=[
-            dg.AssetSpec(
-                EXACTNESS,
-                deps=[dg.AssetKey.from_user_string(key) for key in _COMPARED],
-                group_name="quality",
-                owners=list(owners),
-                kinds={"postgres", "sql"},
-                description="What is counted, held against what is stored: the last hours, and one of the past by lot."
-                " Asked in one snapshot, exact also while events come in.",
-            )
-        ],
-        check_specs=[dg.AssetCheckSpec(name, asset=EXACTNESS, description=text) for name, text in CHECKS.items()],
+        specs=[dg.AssetCheckSpec(name, asset=key_of(TABLES[name]), description=text) for name, text in CHECKS.items()],
+        can_subset=True,
+        description="Compares what is counted with what is stored, in one snapshot, exact also while events come in.",
     )
     def _compare(
-        context: dg.AssetExecutionContext, postgres: dg.ResourceParam[Postgres]
-    ) -> Iterator[dg.MaterializeResult[Any]]:
-        found = look(postgres, None, freshness)
+        context: dg.AssetCheckExecutionContext, postgres: dg.ResourceParam[Postgres]
+    ) -> Iterator[dg.AssetCheckResult]:
+        names = {key.name for key in context.selected_asset_check_keys}
+        with no_rows_in_errors():
+            spans, again = rebuilt_spans(context.run.tags), wrong_before(context.instance, names)
+            found = look(postgres, spans, freshness, again, names)
         for each in found:
             (context.log.info if each.passed else context.log.error)("%s: %s", each.check, each.said)
-        yield dg.MaterializeResult(
-            asset_key=EXACTNESS,
-            metadata={"passed": sum(each.passed for each in found), "failed": sum(not each.passed for each in found)},
-            check_results=[
-                dg.AssetCheckResult(
-                    passed=each.passed,
-                    asset_key=EXACTNESS,
-                    check_name=each.check,
-                    metadata={"said": each.said, **each.figures},
-                )
-                for each in found
-            ],
-        )
+            yield _result(each)
+            context.op_execution_context.log_event(_evaluation(each))
 
     return _compare
 
 
-def report(
-    instance: dg.DagsterInstance, postgres: Postgres, spans: list[CheckedHours], freshness: timedelta
-) -> list[CheckResult]:
-    """Look at spans, after a backfill of them, and show the findings where the hourly ones are shown."""
-    found = look(postgres, spans, freshness)
-    for each in found:
-        instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(
-                asset_key=EXACTNESS,
-                check_name=each.check,
-                passed=each.passed,
-                metadata={"said": each.said, **each.figures},
-                severity=dg.AssetCheckSeverity.ERROR,
-            )
+def rebuilt_spans(tags: Mapping[str, str]) -> list[TimeSpan] | None:
+    """What the run rebuilt, or some days of it; None for one without partitions."""
+    one = tags.get(PARTITION_NAME_TAG)
+    first, last = tags.get(ASSET_PARTITION_RANGE_START_TAG, one), tags.get(ASSET_PARTITION_RANGE_END_TAG, one)
+    return None if first is None or last is None else some_days(span_of_keys(first, last))
+
+
+def wrong_before(instance: dg.DagsterInstance, names: set[str]) -> list[TimeSpan]:
+    """The spans for which the newest evaluations of these checks failed."""
+    found: list[TimeSpan] = []
+    for name in sorted(names):
+        records = instance.event_log_storage.get_asset_check_execution_history(
+            check_key(name), limit=1, status=_EVALUATED
         )
+        evaluation = records[0].evaluation if records else None
+        recorded = evaluation.metadata.get(_WRONG) if evaluation else None
+        pairs = cast("list[list[str]]", recorded.value) if isinstance(recorded, dg.JsonMetadataValue) else []
+        found += [TimeSpan(datetime.fromisoformat(low), datetime.fromisoformat(high)) for low, high in pairs]
     return found
+
+
+def _result(each: CheckResult) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=each.passed, asset_key=key_of(TABLES[each.check]), check_name=each.check, metadata=_metadata(each)
+    )
+
+
+def _evaluation(each: CheckResult) -> dg.AssetCheckEvaluation:
+    """The same for the hour or the day that it is about: the first that is wrong, or the one that runs."""
+    table = TABLES[each.check]
+    about = each.wrong[0].low if each.wrong else datetime.now(UTC)
+    return dg.AssetCheckEvaluation(
+        asset_key=key_of(table),
+        check_name=each.check,
+        passed=each.passed,
+        metadata=_metadata(each),
+        partition=day_key(about) if table in _BY_DAY else hour_key(about),
+    )
+
+
+def _metadata(each: CheckResult) -> dict[str, Any]:
+    spans = [[low.isoformat(), high.isoformat()] for low, high in each.wrong[:_MOST_WRONG]]
+    return {"said": each.said, **each.figures, **({_WRONG: dg.MetadataValue.json(spans)} if spans else {})}

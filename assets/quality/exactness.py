@@ -3,79 +3,83 @@
 What belongs here: the questions (`sql/`), and what makes an answer right. What does not: Dagster (`checks`), when they
 are asked, and the full proof against Kafka, record by record (`reconcile`).
 
-They are asked of a few hours: those that ended last, and one of the past by lot. That costs what those hours hold.
+They are asked of a few hours: those that ended last or were rebuilt, one of the past by lot, and those that were wrong
+when they were asked last: what is wrong stays in view until it is right. That costs what those hours hold.
 """
 
 import random
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from assets.periods import HOUR, TimeSpan, floor_hour
 from assets.quality.sql import statement
 from resources.postgres import Connection, Postgres, rollback
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _MOST_DAYS = 3
 _FINISHED_HOURS = 2
 
 
 class CheckResult(NamedTuple):
-    """What a check found."""
+    """What a check found; `wrong` are the spans that it failed for, of checks that are asked of spans."""
 
     check: str
     passed: bool
     said: str
     figures: dict[str, Any]
+    wrong: tuple[TimeSpan, ...] = ()
 
 
-class CheckedHours(NamedTuple):
-    """From `low` up to but not including `high`, whole hours."""
-
-    low: datetime
-    high: datetime
-
-
-def look(postgres: Postgres, spans: Iterable[CheckedHours] | None, freshness: timedelta) -> list[CheckResult]:
-    """All checks, in one snapshot.
+def look(
+    postgres: Postgres,
+    spans: Iterable[TimeSpan] | None,
+    freshness: timedelta,
+    again: Iterable[TimeSpan] = (),
+    names: Collection[str] | None = None,
+) -> list[CheckResult]:
+    """Checks, in one snapshot.
 
     Args:
         postgres: read only.
         spans: the hours to compare; None for the current one, those that ended last, and one of the past by lot.
         freshness: how long the current hour may wait; earlier ones may wait twice as long.
+        again: what was wrong the last time, and is compared, too.
+        names: which checks; None for all.
 
     Raises:
         psycopg.Error: PostgreSQL cannot be asked.
     """
     with _snapshot(postgres) as connection:
-        chosen = _readable(connection, list(spans) if spans is not None else recent(datetime.now(UTC)), spans is None)
-        return [
-            _compared(connection, "minute_counts_equal_raw", "minutes_against_raw", chosen),
-            _compared(connection, "hourly_counts_equal_raw", "hours_against_raw", chosen),
-            _sessions(connection, chosen),
-            _compared(connection, "login_audit_equals_raw", "logins_against_raw", chosen),
-            _waiting(connection, freshness),
-            _ledger(connection),
-        ]
+        asked = [*(recent(datetime.now(UTC)) if spans is None else spans), *again]
+        chosen = _readable(connection, asked, spans is None)
+        questions: dict[str, Callable[[], CheckResult]] = {
+            "minute_counts_equal_raw": lambda: _compared(
+                connection, "minute_counts_equal_raw", "minutes_against_raw", chosen
+            ),
+            "hourly_counts_equal_raw": lambda: _compared(
+                connection, "hourly_counts_equal_raw", "hours_against_raw", chosen
+            ),
+            "session_events_equal_raw": lambda: _sessions(connection, chosen),
+            "login_audit_equals_raw": lambda: _compared(
+                connection, "login_audit_equals_raw", "logins_against_raw", chosen
+            ),
+            "no_hour_waits_too_long": lambda: _waiting(connection, freshness),
+            "ledger_equals_tables": lambda: _ledger(connection),
+        }
+        return [ask() for name, ask in questions.items() if names is None or name in names]
 
 
-def recent(now: datetime) -> list[CheckedHours]:
+def recent(now: datetime) -> list[TimeSpan]:
     """The hour that runs and those that ended last."""
-    running = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    return [CheckedHours(running - _FINISHED_HOURS * _HOUR, running + _HOUR)]
+    running = floor_hour(now)
+    return [TimeSpan(running - _FINISHED_HOURS * HOUR, running + HOUR)]
 
 
-def some_days(span: tuple[datetime, datetime]) -> list[CheckedHours]:
+def some_days(span: TimeSpan) -> list[TimeSpan]:
     """A span that was rebuilt, or three days of it by lot where it is longer: the checks cost what the days hold."""
-    low, high = span
-    days = [CheckedHours(start, min(start + _DAY, high)) for start in _steps(low, high)]
+    days = list(span.days())
     return sorted(random.sample(days, min(len(days), _MOST_DAYS)))
-
-
-def _steps(low: datetime, high: datetime) -> Iterator[datetime]:
-    while low < high:
-        yield low
-        low += _DAY
 
 
 @contextmanager
@@ -88,45 +92,43 @@ def _snapshot(postgres: Postgres) -> Generator[Connection]:
             rollback(connection)
 
 
-def _readable(connection: Connection, spans: list[CheckedHours], add_one_by_lot: bool) -> list[CheckedHours]:
-    """Without what lies behind the retention frontier, where raw events are gone and counts are frozen."""
+def _readable(connection: Connection, spans: list[TimeSpan], add_one_by_lot: bool) -> list[TimeSpan]:
+    """Without what lies behind the retention frontier, where raw events are gone and counts are frozen; each once."""
     row: Any = connection.execute(statement("frontier")).fetchone()
     frontier, first, last = row
     if add_one_by_lot and first is not None:
-        low = first + random.randrange(int((last - first) / _HOUR) + 1) * _HOUR  # noqa: S311 - a sample, not a secret
-        spans = [*spans, CheckedHours(low, low + _HOUR)]
-    if frontier is None:
-        return spans
-    return [CheckedHours(max(low, frontier), high) for low, high in spans if high > frontier]
+        low = first + random.randrange(int((last - first) / HOUR) + 1) * HOUR  # noqa: S311 - a sample, not a secret
+        spans = [*spans, TimeSpan(low, low + HOUR)]
+    if frontier is not None:
+        spans = [TimeSpan(max(low, frontier), high) for low, high in spans if high > frontier]
+    return list(dict.fromkeys(spans))
 
 
-def _compared(connection: Connection, check: str, query: str, spans: Iterable[CheckedHours]) -> CheckResult:
-    events = wrong = 0
+def _compared(connection: Connection, check: str, query: str, spans: Sequence[TimeSpan]) -> CheckResult:
+    events, counts = 0, dict[TimeSpan, int]()
     first: datetime | None = None
     for span in spans:
         row: Any = connection.execute(statement(query), span._asdict()).fetchone()
-        events, wrong, first = events + row[0], wrong + row[1], first or row[2]
+        events, counts[span], first = events + row[0], row[1], first or row[2]
+    wrong = tuple(span for span, count in counts.items() if count)
     said = f"{events:,} stored events compared, every count is right"
     if wrong:
-        said = f"{wrong} counts are wrong, the first at {first}: rebuild that hour (`millrace backfill`)"
-    return CheckResult(check, not wrong, said, {"events": events, "wrong": wrong, **_spans(spans)})
-
-
-def _sessions(connection: Connection, spans: Iterable[CheckedHours]) -> CheckResult:
-    stored = kept = waiting = 0
-    passed = True
-    for span in spans:
-        row: Any = connection.execute(statement("sessions_against_raw"), span._asdict()).fetchone()
-        stored, kept, waiting = stored + row[0], kept + row[1], waiting + row[2]
-        # Events that wait are in no session, but those of a session that crosses an edge are counted from raw.events.
-        passed = passed and 0 <= row[0] - row[1] <= row[2]
-    said = f"{stored:,} events are stored, {kept:,} belong to sessions, {waiting:,} wait"
+        said = f"{sum(counts.values())} counts are wrong, the first at {first}: rebuild that hour (`millrace backfill`)"
     return CheckResult(
-        "session_events_equal_raw",
-        passed,
-        said,
-        {"events": stored, "in_sessions": kept, "waiting": waiting, **_spans(spans)},
+        check, not wrong, said, {"events": events, "wrong": sum(counts.values()), **_spans(spans)}, wrong
     )
+
+
+def _sessions(connection: Connection, spans: Sequence[TimeSpan]) -> CheckResult:
+    rows: dict[TimeSpan, Any] = {
+        span: connection.execute(statement("sessions_against_raw"), span._asdict()).fetchone() for span in spans
+    }
+    stored, kept, waiting = (sum(row[i] for row in rows.values()) for i in range(3))
+    # Events that wait are in no session, but those of a session that crosses an edge are counted from raw.events.
+    wrong = tuple(span for span, row in rows.items() if not 0 <= row[0] - row[1] <= row[2])
+    said = f"{stored:,} events are stored, {kept:,} belong to sessions, {waiting:,} wait"
+    figures = {"events": stored, "in_sessions": kept, "waiting": waiting, **_spans(spans)}
+    return CheckResult("session_events_equal_raw", not wrong, said, figures, wrong)
 
 
 def _waiting(connection: Connection, freshness: timedelta) -> CheckResult:
@@ -168,8 +170,8 @@ def disagreements(figures: dict[str, int]) -> list[str]:
     ]
 
 
-def _spans(spans: Iterable[CheckedHours]) -> dict[str, str]:
-    return {"hours": ", ".join(f"{low:%Y-%m-%d %H:%M} to {high:%Y-%m-%d %H:%M}" for low, high in spans)}
+def _spans(spans: Iterable[TimeSpan]) -> dict[str, str]:
+    return {"hours": ", ".join(map(str, spans))}
 
 
 CHECKS: dict[str, str] = {

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from assets.aggregates.catalog import REBUILDABLE
+from assets.periods import TimeSpan
 from orchestration import settings as settings_module
-from orchestration.backfill_range import HourRange, RangeError, read_range, read_tables
+from orchestration.backfill_range import RangeError, read_range, read_tables
 from orchestration.settings import Settings
 from resources.postgres import Postgres, describe
 
@@ -71,7 +72,7 @@ def backfill(
     sys.exit(0 if done["ok"] else 1)
 
 
-def _refuse_what_is_gone(settings: Settings, span: HourRange) -> None:
+def _refuse_what_is_gone(settings: Settings, span: TimeSpan) -> None:
     with Postgres(settings.postgres_url).connect("millrace-backfill") as connection:
         found = connection.execute(_FRONTIER).fetchone()
     if found and span.low < found[0]:
@@ -81,7 +82,7 @@ def _refuse_what_is_gone(settings: Settings, span: HourRange) -> None:
         )
 
 
-def _here(settings: Settings, span: HourRange, names: frozenset[str], *, quiet: bool) -> dict[str, Any]:
+def _here(settings: Settings, span: TimeSpan, names: frozenset[str], *, quiet: bool) -> dict[str, Any]:
     from orchestration.factories import make_aggregates
 
     console = Console(stderr=True, quiet=quiet)
@@ -106,7 +107,7 @@ def _show(rows: dict[str, int], drift: dict[str, int]) -> None:
         click.echo(f"{name:20} {count:>12,} rows, {wrong or 'none'} of them {'were' if wrong else 'was'} wrong before")
 
 
-def _by_dagster(span: HourRange, names: frozenset[str], wait: bool, quiet: bool) -> dict[str, Any]:
+def _by_dagster(span: TimeSpan, names: frozenset[str], wait: bool, quiet: bool) -> dict[str, Any]:
     from orchestration.backfills import BackfillError, start, watch
 
     def said(line: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestration.backfill_range import HourRange, RangeError, read_range, read_tables
+from assets.periods import TimeSpan
+from orchestration.backfill_range import RangeError, read_range, read_tables
 from orchestration.backfills import BackfillError, parts
 from orchestration.cli.backfill import backfill
 from tests.support.world import World, encoded, event
@@ -35,7 +36,7 @@ def at(day: int, hour: int = 0) -> datetime:
 def test_a_range_is_read_as_people_write_it(
     first: str | None, last: str | None, days: int | None, low: datetime, high: datetime
 ) -> None:
-    assert read_range(first, last, days, NOW) == HourRange(low, high)
+    assert read_range(first, last, days, NOW) == TimeSpan(low, high)
 
 
 @pytest.mark.parametrize(
@@ -69,25 +70,25 @@ def test_an_unknown_table_is_named_with_those_that_there_are() -> None:
 
 def test_a_range_is_one_run_for_the_hours_one_for_the_days_one_for_the_rest() -> None:
     hours, days, rest = parts(
-        HourRange(at(1, 8), at(3, 2)), frozenset({"events_hourly", "sessions", "user_profiles"}), at(1)
+        TimeSpan(at(1, 8), at(3, 2)), frozenset({"events_hourly", "sessions", "user_profiles"}), at(1)
     )
     assert list(hours.tags.values()) == ["2026-05-01-08:00", "2026-05-03-01:00"]
     assert list(days.tags.values()) == ["2026-05-01", "2026-05-03"]
     assert rest.config == {
         "ops": {"rebuild_overall": {"config": {"first_day": "2026-05-01", "last_day": "2026-05-03"}}}
     }
-    [only] = parts(HourRange(at(1), at(2)), frozenset({"funnel_daily"}), at(1))
+    [only] = parts(TimeSpan(at(1), at(2)), frozenset({"funnel_daily"}), at(1))
     assert only.tables == ("funnel_daily",)
 
 
 def test_what_lies_before_the_first_partition_is_left_out_and_a_range_that_lies_there_is_refused() -> None:
     tables = frozenset({"events_hourly", "sessions", "user_profiles"})
-    hours, days, rest = parts(HourRange(at(1), at(3, 2)), tables, at(2, 5))
+    hours, days, rest = parts(TimeSpan(at(1), at(3, 2)), tables, at(2, 5))
     assert list(hours.tags.values()) == ["2026-05-02-05:00", "2026-05-03-01:00"]
     assert list(days.tags.values()) == ["2026-05-02", "2026-05-03"]
     assert rest.config["ops"]["rebuild_overall"]["config"]["first_day"] == "2026-05-01", "it has no partitions"
     with pytest.raises(BackfillError, match=r"begin at 2026-05-02 05:00 UTC: set MILLRACE_HISTORY_START"):
-        list(parts(HourRange(at(1), at(2)), tables, at(2, 5)))
+        list(parts(TimeSpan(at(1), at(2)), tables, at(2, 5)))
 
 
 def command(world: World, *arguments: str) -> Result:

@@ -9,8 +9,8 @@ import pytest
 
 from assets.aggregates.assets import DAILY, HOURLY
 from assets.aggregates.partition_status import PartitionStatus, first_event_hour
-from assets.aggregates.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
+from assets.periods import DAY, HOUR, day_key, floor_day, floor_hour, hour_key
 from orchestration.definitions import build_defs
 from tests.support.world import World, encoded, event
 

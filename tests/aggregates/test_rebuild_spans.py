@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from assets.aggregates.marks import DaysBetween
-from assets.aggregates.rebuild import HOUR, RebuildSpan, spans
+from assets.aggregates.rebuild import spans
+from assets.periods import HOUR, TimeSpan
 from tests.aggregates import work
 from tests.support.world import World
 
@@ -16,9 +17,9 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 def test_two_thousand_years_that_hold_three_hours_are_cut_at_these() -> None:
     events = {NOON: 5, NOON + HOUR: 25, NOON + 3 * HOUR: 1}
     assert list(spans(LOW, HIGH, events, 10)) == [
-        RebuildSpan(LOW, NOON + HOUR, 5),
-        RebuildSpan(NOON + HOUR, NOON + 2 * HOUR, 25),
-        RebuildSpan(NOON + 2 * HOUR, HIGH, 1),
+        (TimeSpan(LOW, NOON + HOUR), 5),
+        (TimeSpan(NOON + HOUR, NOON + 2 * HOUR), 25),
+        (TimeSpan(NOON + 2 * HOUR, HIGH), 1),
     ]
 
 

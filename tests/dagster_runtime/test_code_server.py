@@ -18,8 +18,8 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._grpc.client import DagsterGrpcClient
 
-from assets.aggregates.periods import floor_hour
 from assets.aggregates.specs import asset_key
+from assets.periods import floor_hour
 from infra.local import ports
 from orchestration import code_version
 from orchestration.dagster_runtime import instance as home

@@ -13,10 +13,13 @@ from typing import Any
 import pytest
 from celery.worker import state as worker_state
 from celery.worker.request import Request
+from dagster import DagsterInstance
 from dagster._cli import api
 from dagster._core.code_pointer import CodePointer
 from dagster._core.definitions.reconstruct import reconstruct_repository_def_from_pointer
 from dagster._core.launcher import RunLauncher
+from dagster._core.remote_representation.code_location import CodeLocation
+from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.workspace.autodiscovery import LoadableTarget, loadable_targets_from_python_module
 from dagster._daemon import sensor
 from dagster._daemon.controller import create_daemons_from_instance, daemon_controller_from_instance
@@ -34,6 +37,10 @@ from orchestration.dagster_runtime.daemon import LOOK_SECONDS, FastSensorDaemon
 
 SENSOR_ITERATION = """workspace_process_context logger threadpool_executor submit_threadpool_executor
     sensor_tick_futures debug_crash_flags instrument_elapsed"""
+
+CREATE_RUN = """self job_name run_id run_config status tags root_run_id parent_run_id step_keys_to_execute
+    execution_plan_snapshot job_snapshot parent_job_snapshot asset_selection asset_check_selection resolved_op_selection
+    op_selection remote_job_origin job_code_origin asset_graph"""
 
 SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (sensor.execute_sensor_iteration, SENSOR_ITERATION),
@@ -56,6 +63,10 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (CeleryRunLauncher.terminate, "self run_id"),
     (CeleryRunLauncher.check_run_worker_health, "self run"),
     (RunLauncher.get_run_worker_debug_info, "self run include_container_logs"),
+    (DagsterInstance.create_run, CREATE_RUN),
+    (CodeLocation.get_job, "self selector"),
+    (CodeLocation.get_execution_plan, "self remote_job run_config step_keys_to_execute known_state instance"),
+    (SqlEventLogStorage.get_asset_check_execution_history, "self check_key limit cursor status partition_filter"),
 ]
 
 

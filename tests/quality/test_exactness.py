@@ -1,13 +1,19 @@
 """The checks: right while ingest runs and events wait, and each of them can fail."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.loader import LoadingContextForTest
 
-from assets.quality.exactness import CHECKS, CheckedHours, CheckResult, disagreements, look, some_days
+from assets.aggregates.specs import key_of
+from assets.periods import TimeSpan, hour_key
+from assets.quality.checks import TABLES, check_key
+from assets.quality.exactness import CHECKS, CheckResult, disagreements, look, some_days
 from orchestration.definitions import build_defs
+from tests.orchestration.test_definitions_assets import definitions
 from tests.support.world import World, encoded, event
 
 NOW = datetime.now(UTC)
@@ -43,7 +49,7 @@ def filled(world: World) -> World:
     return world
 
 
-def failed(world: World, freshness: timedelta = LONG, spans: list[CheckedHours] | None = None) -> list[str]:
+def failed(world: World, freshness: timedelta = LONG, spans: list[TimeSpan] | None = None) -> list[str]:
     found = look(world.worker.postgres, spans, freshness)
     assert [each.check for each in found] == list(CHECKS)
     return [each.check for each in found if not each.passed]
@@ -70,7 +76,7 @@ def test_everything_is_right_while_events_wait_and_when_they_are_taken_in(filled
 def test_sessions_that_cross_an_edge_are_counted_to_the_event(filled: World, edge: int) -> None:
     filled.refresh()
     low = HOUR - timedelta(hours=2) + timedelta(hours=edge - 1)
-    assert failed(filled, spans=[CheckedHours(low, low + timedelta(hours=1))]) == []
+    assert failed(filled, spans=[TimeSpan(low, low + timedelta(hours=1))]) == []
 
 
 @pytest.mark.services
@@ -91,7 +97,7 @@ def test_sessions_that_cross_an_edge_are_counted_to_the_event(filled: World, edg
 def test_a_wrong_table_is_found_by_its_check(filled: World, check: str, damage: str) -> None:
     filled.refresh()
     filled.query(damage)
-    spans = [CheckedHours(HOUR - timedelta(hours=4), HOUR + timedelta(hours=1))]
+    spans = [TimeSpan(HOUR - timedelta(hours=4), HOUR + timedelta(hours=1))]
     assert check in failed(filled, spans=spans)
 
 
@@ -118,8 +124,8 @@ def test_a_disagreement_names_both_figures() -> None:
 
 def test_of_a_long_range_three_days_are_looked_at() -> None:
     low = datetime(2026, 1, 1, tzinfo=UTC)
-    assert some_days((low, low + timedelta(hours=5))) == [CheckedHours(low, low + timedelta(hours=5))]
-    assert len(some_days((low, low + timedelta(days=90)))) == 3
+    assert some_days(TimeSpan(low, low + timedelta(hours=5))) == [TimeSpan(low, low + timedelta(hours=5))]
+    assert len(some_days(TimeSpan(low, low + timedelta(days=90)))) == 3
 
 
 @pytest.fixture
@@ -129,13 +135,62 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.mark.services
-def test_in_dagster_each_check_has_its_verdict_and_its_figures(filled: World, instance: dg.DagsterInstance) -> None:
+def test_in_dagster_each_check_stands_on_its_table_with_its_verdict_and_its_figures(
+    filled: World, instance: dg.DagsterInstance
+) -> None:
     filled.refresh()
     filled.query("update analytics.events_hourly set events = events + 1")
-    job = build_defs(filled.settings, filled.worker, filled.aggregates).resolve_job_def("check_exactness")
-    result = job.execute_in_process(instance=instance)
+    result = check_all(filled, instance)
     assert result.success
-    verdicts = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
-    assert set(verdicts) == set(CHECKS)
-    assert verdicts["hourly_counts_equal_raw"] is False
-    assert verdicts["minute_counts_equal_raw"] is True
+    found = [each for each in result.get_asset_check_evaluations() if each.partition is None]
+    assert {each.check_name: ".".join(each.asset_key.path) for each in found} == TABLES
+    assert [each.check_name for each in found if not each.passed] == ["hourly_counts_equal_raw"]
+    assert all("said" in each.metadata for each in found)
+
+
+@pytest.mark.services
+def test_a_failure_stays_in_view_until_it_is_mended(filled: World, instance: dg.DagsterInstance) -> None:
+    filled.refresh()
+    filled.query("update analytics.events_hourly set events = events + 1 where hour = %s", HOUR - timedelta(hours=1))
+    check_all(filled, instance)
+    refreshed(instance)
+    assert in_view(instance, "hourly_counts_equal_raw") is False
+    assert in_view(instance, "minute_counts_equal_raw") is True
+    rebuild(filled, instance, HOUR - timedelta(hours=3))
+    refreshed(instance)
+    assert in_view(instance, "hourly_counts_equal_raw") is False, "another hour is right, that one is still wrong"
+    rebuild(filled, instance, HOUR - timedelta(hours=1))
+    refreshed(instance)
+    assert in_view(instance, "hourly_counts_equal_raw") is True
+
+
+def check_all(world: World, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    job = build_defs(world.settings, world.worker, world.aggregates).resolve_job_def("check_exactness")
+    return job.execute_in_process(instance=instance)
+
+
+def rebuild(world: World, instance: dg.DagsterInstance, hour: datetime) -> None:
+    job = build_defs(world.settings, world.worker, world.aggregates).resolve_job_def("rebuild_hourly_tables")
+    assert job.execute_in_process(instance=instance, partition_key=hour_key(hour)).success
+
+
+def refreshed(instance: dg.DagsterInstance) -> None:
+    """Every table is materialized as a whole, as each refresh does."""
+    for table in set(TABLES.values()):
+        instance.report_runless_asset_event(dg.AssetMaterialization(key_of(table)))
+
+
+def in_view(instance: dg.DagsterInstance, name: str) -> bool | None:
+    """What the table's page shows of a check: None if it takes the newest evaluation for outdated."""
+    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([check_key(name)])[check_key(name)]
+    newest = asyncio.run(record.targets_latest_materialization(LoadingContextForTest(instance)))
+    return record.evaluation.passed if newest and record.evaluation else None
+
+
+def test_an_ingest_run_looks_at_no_check() -> None:
+    jobs = {name: definitions().resolve_job_def(name) for name in ("ingest", "rebuild_daily_tables", "check_exactness")}
+    assert {name: {node.name for node in job.nodes} for name, job in jobs.items()} == {
+        "ingest": {"ingest_ranges"},
+        "rebuild_daily_tables": {"rebuild_days", "compare_with_raw"},
+        "check_exactness": {"compare_with_raw"},
+    }

@@ -8,8 +8,8 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.aggregates.assets import HOURLY
-from assets.aggregates.periods import HOUR, floor_hour, hour_key
 from assets.aggregates.specs import asset_key
+from assets.periods import HOUR, floor_hour, hour_key
 from orchestration.definitions import build_defs
 from sensors.close_schedules import candidates, closed_in, to_close
 from tests.support.world import World, encoded, event

@@ -42,7 +42,7 @@ _TABLE = table(
     column(
         "position",
         UUID(),
-        "Place in Kafka (topic id, partition, offset) in one value: the order of rows of one time",
+        "Kafka coordinate (topic id, partition, offset) in one value: the order of rows of equal times",
         "raw.events.kafka_topic_id raw.events.kafka_partition raw.events.kafka_offset",
         server_default=func.gen_random_uuid(),
     ),

@@ -28,8 +28,8 @@ _TABLE = table(
     column("ended_at", TIME, "Last event", EVENT_TIME),
     column("events", BigInteger, "Events", EVENT_ID),
     column("page_views", BigInteger, "Page views among them", EVENT_TYPE),
-    column("entry_page", Text, "Page of the first page view; of one time, by place in Kafka", _PAGES, null=True),
-    column("exit_page", Text, "Page of the last page view; of one time, by place in Kafka", _PAGES, null=True),
+    column("entry_page", Text, "Page of the first page view; equal times by Kafka coordinate", _PAGES, null=True),
+    column("exit_page", Text, "Page of the last page view; equal times by Kafka coordinate", _PAGES, null=True),
     column("bounced", Boolean, "One page view and no other event; false for sessions without a page view", EVENT_TYPE),
 )
 Index("sessions_user_id_started_at_idx", _TABLE.c.user_id, _TABLE.c.started_at)

@@ -48,7 +48,7 @@ unreadable_partitions = Table(
     column("topic_id", UUID(), "Kafka's id of the topic: a re-created topic has another one", primary_key=True),
     column("partition", Integer, "Kafka partition", primary_key=True, autoincrement=False),
     column("at_offset", BigInteger, "The next offset to read, which cannot be read"),
-    column("error", Text, "What Kafka or its client said"),
+    column("error", Text, "The error of Kafka or of its client"),
     column("since", TIME, "When it was first met at this offset", server_default=func.now()),
     column("seen_at", TIME, "When it was last met", server_default=func.now()),
     column("run_id", Text, "The Dagster run that met it last"),
@@ -66,7 +66,7 @@ batches = Table(
     column(
         "kind",
         Text,
-        "ingest; replay, redrive, erase, retention (they move no offset and book signed differences); "
+        "ingest; replay, redrive, erase, retention (they move no offset and record signed differences); "
         "closed (a sum of many)",
     ),
     column("path", Text, "copy (straight in), staged (checked against what is stored), none (no rows), closed"),
@@ -163,7 +163,7 @@ dirty_buckets = Table(
     column("marked_at", TIME, "When they were stored", server_default=func.clock_timestamp()),
     CheckConstraint("(batch_id is null) <> (event_ids is null)", name="identified"),
     schema="ops",
-    comment="Events that the aggregates do not hold yet, a mark a transaction and hour. Empty: everything is settled.",
+    comment="Events that the aggregates do not hold yet, one mark for each transaction and hour. Empty: nothing waits.",
 )
 Index("dirty_buckets_hour_idx", dirty_buckets.c.hour)
 
@@ -199,7 +199,7 @@ erasures = Table(
     column("up_to_offset", BigInteger, "Records of the user before this offset stay erased, also in a replay"),
     column("erased_at", TIME, "When it was asked for", server_default=func.now()),
     schema="ops",
-    comment="Who is to stay erased: a replay counts such records as erased instead of bringing them back.",
+    comment="Users who stay erased: a replay counts their records as erased and does not store them again.",
 )
 Index("erasures_coordinates_idx", erasures.c.topic_id, erasures.c.partition, erasures.c.up_to_offset)
 
@@ -220,7 +220,7 @@ claim_key = Table(
     column("key", BYTEA, "Random, 32 bytes, made by the migration"),
     CheckConstraint("one", name="one"),
     schema="ops",
-    comment=("The key of the digests in Redis' claims: who can write to Redis and does not know it can prove nothing."),
+    comment="The key of the digests in claims: write access to Redis alone does not prove that an event is stored.",
 )
 
 audit_log = Table(
@@ -242,7 +242,10 @@ dead_letter_attempts = Table(
     metadata,
     column("entry_id", BigInteger, "Number of the entry", Identity(always=True), primary_key=True),
     column(
-        "dead_letter_id", BigInteger, "The letter", ForeignKey("raw.dead_letters.dead_letter_id", ondelete="CASCADE")
+        "dead_letter_id",
+        BigInteger,
+        "The dead letter",
+        ForeignKey("raw.dead_letters.dead_letter_id", ondelete="CASCADE"),
     ),
     column("attempt", Integer, "Which attempt it was, from 1"),
     column("at", TIME, "When", server_default=func.now()),
@@ -253,7 +256,7 @@ dead_letter_attempts = Table(
     column("reason", Text, "Why it was refused or discarded, for people", null=True),
     column("run_id", Text, "The Dagster run, the redrive or the discard"),
     schema="ops",
-    comment="What became of a dead letter at each attempt. A letter that was tried once only has no entry yet.",
+    comment="What became of a dead letter at each attempt. A dead letter that was tried only once has no entry yet.",
 )
 Index("dead_letter_attempts_dead_letter_id_idx", dead_letter_attempts.c.dead_letter_id)
 
@@ -276,7 +279,7 @@ totals = Table(
     metadata,
     key("metric", Text, "Name of the metric"),
     key("labels", ARRAY(Text), "Values of its labels; of a histogram also the bucket's upper bound, or sum"),
-    key("lane", Integer, "The lane that counted; -1: what no lane does, -2: what was told of ended runs"),
+    key("lane", Integer, "The lane that counted; -1: counted by no lane, -2: ended Dagster runs"),
     column("amount", Double, "The total; it only grows"),
     column("changed_at", TIME, "When it grew last", server_default=func.clock_timestamp()),
     schema="ops",

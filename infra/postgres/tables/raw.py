@@ -39,7 +39,7 @@ Index("events_user_id_occurred_at_idx", events.c.user_id, events.c.occurred_at)
 dead_letters = Table(
     "dead_letters",
     metadata,
-    column("dead_letter_id", BigInteger, "Number of the letter", Identity(always=True), primary_key=True),
+    column("dead_letter_id", BigInteger, "Number of the dead letter", Identity(always=True), primary_key=True),
     column("topic", Text, "Kafka topic"),
     *coordinates(),
     column("kafka_offset", BigInteger, "Kafka offset"),

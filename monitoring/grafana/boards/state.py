@@ -46,7 +46,7 @@ def _waiting() -> Drawn:
 
 def _checks() -> Drawn:
     text = "The newest evaluation of each exactness check: a table against a count over all events. Red: it is wrong."
-    link = links.asset("The checks in Dagster", "quality/exactness?view=checks")
+    link = links.asset("The checks in Dagster", "analytics/events_hourly?view=checks")
     about = About("Exactness", text, units.NoUnit, "MillraceNotExact", [link])
     words = colours.words(good=(1, "exact"), bad=(0, "wrong"))
     return states(about, over_time("min by (check) (millrace_check_passed)", "{{check}}"), mappings=words)
