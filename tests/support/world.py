@@ -29,6 +29,7 @@ from assets.ingest.run import RunResult, ingest
 from assets.ingest.worker import Failpoints, Worker
 from assets.quality.reconcile import PartitionResult, reconcile
 from infra.local.harness import Running
+from infra.postgres.analyst_role import Analysts, give_access
 from infra.postgres.migrate import migrate
 from orchestration.factories import make_aggregates, make_worker
 from orchestration.settings import Settings, load
@@ -229,7 +230,8 @@ def fresh_world(services: Running, directory: Path, partitions: int = 1, **chang
     }
     failpoints = directory / "failpoints"
     failpoints.mkdir()
-    migrate(url)  # rights on a database are not copied with it
+    with psycopg.connect(url, autocommit=True) as connection:
+        give_access(connection, Analysts())  # rights on a database are not copied with it
     world = World(services, load(environment), name, failpoints)
     world.worker.kafka.create_topic(name, partitions)
     try:
