@@ -33,6 +33,7 @@ from orchestration import settings as settings_module
 from orchestration.dagster_resources import resources
 from orchestration.dagster_runtime.broker import DEFAULT_QUEUE
 from orchestration.factories import make_aggregates, make_metrics, make_worker
+from orchestration.hand_jobs import hand_jobs
 from orchestration.settings import Settings
 from sensors.aggregate_history import AggregateHistory, aggregate_history_sensor
 from sensors.close_schedules import CloseJobs, close_schedules
@@ -70,7 +71,7 @@ def build_defs(
     return dg.Definitions(
         assets=[
             *topic_specs(settings.kafka_topics),
-            ingest_asset(settings.kafka_topics),
+            ingest_asset(settings.kafka_topics, settings.asset_owners),
             *aggregate_assets(start, settings.asset_owners),
             *view_specs(Contract(), settings.asset_owners),
             *upkeep_assets(settings.asset_owners),
@@ -99,6 +100,7 @@ def _jobs(settings: Settings) -> list[dg.JobDefinition | UnresolvedAssetJobDefin
         *jobs.rebuild_jobs(),
         jobs.checks_job(),
         *jobs.upkeep_jobs(),
+        *hand_jobs(settings.kafka_topics),
     ]
 
 

@@ -22,6 +22,7 @@ from assets.aggregates.specs import asset_key
 from assets.ingest.asset import DEAD_LETTERS, EVENTS, QUEUE
 from assets.quality import checks
 from assets.upkeep import assets as upkeep
+from orchestration import hand_jobs
 from orchestration.settings import Settings
 from sensors.upkeep_schedules import WHEN
 
@@ -32,7 +33,17 @@ HOURS_JOB, DAYS_JOB, OVERALL_JOB = "rebuild_hourly_tables", "rebuild_daily_table
 CHECKS_JOB = "check_exactness"
 # By the name of the asset that each makes.
 UPKEEP_JOBS: Mapping[str, str] = MappingProxyType({name: f"{upkeep.GROUP}_{name}" for name in upkeep.NAMES})
-NAMES = (INGEST_JOB, REFRESH_JOB, FILL_JOB, CHECKS_JOB, HOURS_JOB, DAYS_JOB, OVERALL_JOB, *UPKEEP_JOBS.values())
+NAMES = (
+    INGEST_JOB,
+    REFRESH_JOB,
+    FILL_JOB,
+    CHECKS_JOB,
+    HOURS_JOB,
+    DAYS_JOB,
+    OVERALL_JOB,
+    *UPKEEP_JOBS.values(),
+    *hand_jobs.NAMES,
+)
 
 
 def ingest_job(settings: Settings) -> UnresolvedAssetJobDefinition:

@@ -4,6 +4,8 @@ What belongs here: its config and what it reports. What does not: the work (`wri
 and when it is requested (`sensors.dirty_buckets`).
 """
 
+import time
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -14,6 +16,7 @@ from assets.aggregates.assets import APPLICATION
 from assets.aggregates.catalog import AGGREGATES
 from assets.aggregates.partition_status import PartitionStatus
 from assets.aggregates.specs import asset_key
+from assets.aggregates.view_specs import view_keys
 from assets.aggregates.writer import AggregateWriter, Refreshed
 from monitoring.metrics.resource import Metrics
 from resources.postgres import Postgres, describe, no_rows_in_errors
@@ -22,6 +25,8 @@ OP_NAME = "merge_new_events"
 QUEUE = "aggregates"
 # What waits on is the next run's: together with the tries of one more transaction this is less than a run may last.
 _WITHIN = 120.0
+_VIEW_SECONDS = 60.0
+_A_VIEW = {"reads": "its tables as they are, at each query; told once a minute while they are refreshed"}
 
 
 class RefreshConfig(dg.Config):
@@ -86,3 +91,12 @@ def _show(
         shown = asset_metadata.current_metadata(connection, AGGREGATES)
     for name, metadata in shown.items():
         context.log_event(dg.AssetMaterialization(asset_key(name), metadata={**metadata, **done}))
+    for key in _views_to_show(context.instance):
+        context.log_event(dg.AssetMaterialization(key, metadata=_A_VIEW))
+
+
+def _views_to_show(instance: dg.DagsterInstance) -> Iterable[dg.AssetKey]:
+    """All of them, when the last time is a minute ago: a view is up to date as long as what it shows is."""
+    keys = view_keys()
+    last = instance.get_latest_materialization_event(keys[0])
+    return keys if last is None or time.time() - last.timestamp >= _VIEW_SECONDS else ()

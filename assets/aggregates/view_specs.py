@@ -4,6 +4,7 @@ What belongs here: their specs, made from the views themselves. What does not: w
 (`infra.postgres.views`).
 """
 
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -19,8 +20,14 @@ _UPSTREAM = {"live": f"{SCHEMA}.events_minutely", "freshness": _EVENTS, "topics"
 _UPSTREAM["dead_letters"] = "raw.dead_letters"
 
 
+@cache
+def view_keys() -> tuple[dg.AssetKey, ...]:
+    """The assets of all views."""
+    return tuple(key_of(f"{SCHEMA}.{view.name}") for view in views(Contract()))
+
+
 def view_specs(contract: Contract, owners: tuple[str, ...]) -> list[dg.AssetSpec]:
-    """All views. Nothing materializes them: they are what their tables are."""
+    """All views. They are what their tables are: a refresh of these reports them once a minute."""
     return [_spec(view, owners) for view in views(contract)]
 
 
