@@ -236,7 +236,7 @@ def _refused(said: str) -> dg.Failure:
 _REDRIVE = """
 Tries dead letters again with today's code and settings, as `millrace dead-letters redrive` does. What is valid now is
 stored, or found to be a duplicate; what is refused again stays open. Begins as a dry run.
-Docs: docs/events.md (the codes), docs/runbook.md (MillraceDeadLetters).
+Docs: docs/events.md (the codes), docs/runbook.md (MillraceDeadLetterStorm).
 """
 _ERASE = """
 Erases a user as `millrace erase` does: events, dead letters, what Kafka holds unread; aggregates are repaired. Begins

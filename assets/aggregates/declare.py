@@ -16,7 +16,7 @@ from infra.postgres.tables import model
 from infra.postgres.tables.model import TIME, metadata
 
 Grain = Literal["minute", "hour", "day", "week", "session", "user", "event"]
-Group = Literal["aggregates", "product", "security"]
+Group = Literal["hourly", "users", "security"]
 
 EVENT_ID, EVENT_TIME, EVENT_TYPE = "raw.events.event_id", "raw.events.occurred_at", "raw.events.type"
 EVENT_USER, EVENT_PAYLOAD = "raw.events.user_id", "raw.events.payload"
@@ -62,7 +62,7 @@ class Aggregate:
     grain: Grain
     time_column: str | None
     preview: PreviewSpec
-    group: Group = "aggregates"
+    group: Group = "hourly"
     version: int = 1
     beside: tuple[str, ...] = ()
     reach: int = 1
@@ -189,7 +189,7 @@ def summed_by_user(name: str, comment: str, *measures: Column[Any], version: int
         grain="user",
         time_column=None,
         preview=PreviewSpec("user_id"),
-        group="product",
+        group="users",
         version=version,
         sums=("days", *(each.name for each in measures)),
     )

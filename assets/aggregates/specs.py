@@ -48,7 +48,8 @@ def _description(aggregate: Aggregate) -> str:
     key = ", ".join(f"`{column}`" for column in aggregate.key)
     return (
         f"{aggregate.relation.comment}\n\n"
-        f"Grain: {aggregate.grain}; one row for each {key}. Table `{aggregate.table}`. All times are UTC."
+        f"Grain: {aggregate.grain}; one row for each {key}. Table `{aggregate.table}`. All times are UTC.\n\n"
+        "How to query it: docs/analysts.md. If it is behind: docs/runbook.md, MillraceAggregatesStale."
     )
 
 

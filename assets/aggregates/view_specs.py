@@ -38,7 +38,8 @@ def _spec(view: View, owners: tuple[str, ...]) -> dg.AssetSpec:
         group_name="views",
         owners=list(owners),
         kinds={"postgres", "view"},
-        description=f"{view.comment}\n\nA view with one row per {view.grain}. All times are UTC.",
+        description=f"{view.comment}\n\nA view with one row per {view.grain}. All times are UTC. "
+        "How to query it: docs/analysts.md.",
         metadata=_metadata(view),
         tags={"grain": view.grain.replace(" ", "_")},
     )

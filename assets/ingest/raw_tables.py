@@ -32,8 +32,10 @@ where
 """
 _FEW = "select count(*) from (select 1 from {table} limit {limit}) as few"
 _MORE: Mapping[str, str] = {
-    "raw.events": "An event is in it exactly once. Partitioned by day; the next days' partitions are made ahead.",
-    "raw.dead_letters": "Each has a code and a reason: `millrace dead-letters list`. Job: `redrive_dead_letters`.",
+    "raw.events": "An event is in it exactly once. Partitioned by day; the next days' partitions are made ahead. "
+    "How to query it: docs/analysts.md.",
+    "raw.dead_letters": "Each has a code and a reason: `millrace dead-letters list`. Job: `redrive_dead_letters`. "
+    "What to do about many: docs/runbook.md, MillraceDeadLetterStorm.",
 }
 
 

@@ -32,6 +32,8 @@ class Application:
     """The programs, with priorities above 0, from the data directory, the ports and all settings."""
     metrics_off: str = ""
     """Why the stack needs no Pushgateway, Prometheus and Alertmanager of its own; empty when it is to have them."""
+    code: str = ""
+    """The version of the programs' code, by which a stack that is up is known to run another one."""
 
 
 def data_directory(path: Path) -> Path:

@@ -82,7 +82,7 @@ class Stack:
         settings |= self._application.environment(self.directory, chosen)
         state.save_environment(self.directory, settings)
         services = self._services(names, chosen, settings)
-        self._launch(services, settings, state.StackState(chosen, metrics_off=off))
+        self._launch(services, settings, state.StackState(chosen, metrics_off=off, code=self._application.code))
         self._run(services, settings, report)
 
     def _complete(self, report: Report, ports: Mapping[str, int]) -> Outcome:

@@ -33,6 +33,8 @@ class StackState:
     """The supervisor's process id; None when the stack was brought down in order."""
     metrics_off: str = ""
     """Why the stack has no Pushgateway, Prometheus and Alertmanager of its own; empty when it has."""
+    code: str = ""
+    """The version of the code that its programs were started with."""
 
 
 def load(directory: Path) -> StackState:

@@ -20,6 +20,7 @@ from infra.local.alertmanager_config import Receivers
 from infra.local.plan import Application
 from infra.local.services import HOST, LocalService, answers_http, answers_tcp, tail
 from infra.postgres import analyst_role
+from orchestration import code_version
 from orchestration import settings as settings_module
 from orchestration.cli import dashboard_program
 from orchestration.dagster_runtime import health, instance
@@ -28,6 +29,7 @@ from orchestration.receivers import receivers
 WEBSERVER, CODE_SERVER, DASHBOARD = "webserver", "code-server", dashboard_program.NAME
 PORTS = {WEBSERVER: 3000, CODE_SERVER: 4266, DASHBOARD: 3001}
 _PUSHGATEWAY, _ALERTS = "MILLRACE_PUSHGATEWAY_URL", "MILLRACE_ALERT_"
+_CAPACITY = "MILLRACE_POSTGRES_CAPACITY_BYTES"  # other at each start
 QUEUES = ("ingest", "aggregates", "default")
 _READY_WITHIN = 120.0  # six processes import Dagster at once, on two cores perhaps
 
@@ -49,7 +51,18 @@ def application() -> Application:
         migrate=_millrace("migrate"),
         programs=_programs,
         metrics_off=f"ours are not needed, {_PUSHGATEWAY} names your own" if settings.pushgateway_url else "",
+        code=code_version.digest(),
     )
+
+
+def differences(application: Application, directory: Path) -> list[str]:
+    """What a stack that is up was started with and this shell and this code would not start it with. No values."""
+    known, there = state.load(directory), state.environment(directory)
+    wanted = application.environment(directory, known.ports)
+    names = {settings_module.variable(field) for field in settings_module.Settings.model_fields}
+    chosen = sorted(names - {*settings_module.PLACES, _PUSHGATEWAY, _CAPACITY})
+    found = [f"the setting {name}" for name in chosen if there.get(name) != wanted.get(name)]
+    return found + (["the code"] if known.code and known.code != application.code else [])
 
 
 def _settings_of_the_caller() -> dict[str, str]:
@@ -78,7 +91,7 @@ def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "MILLRACE_CODE_SERVER_HOST": HOST,
         "MILLRACE_CODE_SERVER_PORT": str(ports[CODE_SERVER]),
         "MILLRACE_KAFKA_CREATE_TOPICS": "true",
-        "MILLRACE_POSTGRES_CAPACITY_BYTES": str(_capacity(directory)),
+        _CAPACITY: str(_capacity(directory)),
         "DAGSTER_HOME": str(directory / "dagster"),
     }
 

@@ -28,15 +28,19 @@ __all__ = ["doctor", "down", "env", "refusals", "running", "status", "up", "with
 @with_data_dir
 @with_ports
 @click.option("--detach", is_flag=True, help="Return when everything is ready, and leave it running.")
-def up(data_dir: Path, ports: dict[str, int], free_ports: bool, detach: bool) -> None:
+@click.option("--restart", is_flag=True, help="Bring a stack that is up down first: for changed settings or code.")
+def up(data_dir: Path, ports: dict[str, int], free_ports: bool, detach: bool, restart: bool) -> None:
     """Start everything on this machine: PostgreSQL, Redis, Kafka, Dagster, its workers, and Prometheus.
 
-    Without --detach it stays, and Ctrl-C brings everything down.
+    Without --detach it stays, and Ctrl-C brings everything down. A stack that is up already is left as it is; if it was
+    started with other settings than this shell's, or with other code, that is said.
     """
     from orchestration.cli import stack_running
 
     console = make_console()
     with refusals():
+        if restart and state.supervisor(data_dir):
+            stack_running.bring_down(console, data_dir)
         if detach:
             stack_running.bring_up(console, data_dir, ports, any_free=free_ports)
             return

@@ -27,12 +27,15 @@ def bring_up(console: Console, data_dir: Path, ports: dict[str, int], *, any_fre
         LocalError: it could not be started; nothing of it runs.
     """
     began = time.monotonic()
-    stack = Stack(data_dir, programs.application())
+    application = programs.application()
+    stack = Stack(data_dir, application)
     with signals.as_ctrl_c(once=True), stack_view.progress(console) as report:
         outcome = stack.up(report, ports=ports, any_free=any_free)
     took = "is up already" if outcome == "was up" else f"is up ({time.monotonic() - began:.1f} s)"
     console.print(f"\nMillrace {took}\n", style="bold green", highlight=False)
     option = "" if data_dir == DEFAULT.resolve() else f" --data-dir {shlex.quote(str(data_dir))}"
+    if outcome != "started" and (other := programs.differences(application, data_dir)):
+        stack_view.differs(console, other, option)
     stack_view.places(console, data_dir, state.load(data_dir), option)
 
 

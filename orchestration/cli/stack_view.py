@@ -4,7 +4,7 @@ What belongs here: printing. What does not: the commands (`stack`) and knowing a
 """
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -149,6 +149,16 @@ def pages(known: StackState) -> dict[str, str]:
         if "dashboards" in found
         else {"dashboards": f"off: {dashboard_program.problem() or 'this stack was started without them'}", **found}
     )
+
+
+def differs(console: Console, found: Sequence[str], option: str) -> None:
+    """Say what a stack that is up was started with, other than this shell would start it with, and what to do."""
+    text = f"It was started with something else than it would be now: {', '.join(found)}."
+    console.print(Text(text, style="yellow"), soft_wrap=True)
+    console.print(f"Take over what is now: {called()} up --restart --detach{option}", highlight=False, soft_wrap=True)
+    if "the code" in found:
+        console.print("Or the code alone: Reload definitions in Dagster's UI (Deployment).", highlight=False)
+    console.print()
 
 
 def metrics(known: StackState) -> dict[str, str]:

@@ -46,7 +46,7 @@ def test_every_table_of_the_contract_is_an_asset_that_says_what_it_is(table: str
     assert "UTC" in (spec.description or "")
     assert list(spec.owners) == ["team:insight", "ann@example.com"]
     assert "postgres" in spec.kinds
-    assert spec.group_name in {"aggregates", "product", "security", "views"}
+    assert spec.group_name in {"hourly", "users", "security", "views"}
     assert spec.metadata["dagster/table_name"] == f"analytics.{table}"
 
 

@@ -23,7 +23,7 @@ DECLARED = Aggregate(
     grain="day",
     time_column="day",
     preview=PreviewSpec("day desc", measure="dau", step=timedelta(days=1), points=28),
-    group="product",
+    group="users",
     beside=("analytics.user_profiles",),  # a user is new on the day of the profile's first event
     reach=28,
 )

@@ -29,5 +29,5 @@ DECLARED = Aggregate(
     grain="day",
     time_column="day",
     preview=PreviewSpec("day desc, step"),
-    group="product",
+    group="users",
 )

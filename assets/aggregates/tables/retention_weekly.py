@@ -18,6 +18,6 @@ DECLARED = Aggregate(
     grain="week",
     time_column="week",
     preview=PreviewSpec("cohort_week desc, week desc"),
-    group="product",
+    group="users",
     beside=("analytics.user_profiles",),  # a user belongs to the week of the profile's first event
 )

@@ -36,5 +36,5 @@ Index("sessions_user_id_started_at_idx", _TABLE.c.user_id, _TABLE.c.started_at)
 Index("sessions_started_at_idx", _TABLE.c.started_at)
 
 DECLARED = Aggregate(
-    _TABLE, grain="session", time_column="started_at", preview=PreviewSpec("started_at desc"), group="product"
+    _TABLE, grain="session", time_column="started_at", preview=PreviewSpec("started_at desc"), group="users"
 )

@@ -41,4 +41,4 @@ _TABLE = table(
 )
 Index("user_days_day_idx", _TABLE.c.day)
 
-DECLARED = Aggregate(_TABLE, grain="day", time_column="day", preview=PreviewSpec("day desc"), group="product")
+DECLARED = Aggregate(_TABLE, grain="day", time_column="day", preview=PreviewSpec("day desc"), group="users")

@@ -45,5 +45,5 @@ DECLARED = Aggregate(
         "last_seen_at desc",
         rows="user_id in (select user_id from analytics.sessions order by started_at desc limit 10)",
     ),
-    group="product",
+    group="users",
 )
