@@ -1,7 +1,11 @@
 """Sessions: a user's events of any type in order of time, cut where a gap is over 30 minutes.
 
-Events of one time follow each other by their coordinates in Kafka (topic id, partition, offset): in one partition that
-is the order in which they were sent, across partitions it is arbitrary and always the same. Never by their ids.
+Events of one time follow each other by their Kafka position (topic id, partition, offset): in one partition that is the
+order in which they were sent, across partitions it is arbitrary and always the same. Never by their ids.
+
+Sessions merge: each keeps when, and at which position, its first and its last page were seen (`entry_at`,
+`entry_position`, `exit_at`, `exit_position`), so that new events join it without its old ones being read. Raw events are
+read only to rebuild, to forget, and once for each session that a release without these columns wrote.
 
 `session_id` is md5(user_id || '/' || started_at in microseconds since 1970) as a UUID: it depends on these two alone.
 `page_views` are the events of type page_view, `entry_page` and `exit_page` the page of the first and the last of them
@@ -28,21 +32,22 @@ from resources.postgres import Connection
 _GAP = timedelta(minutes=30)
 _FIRST_SPAN = timedelta(hours=1)
 _FOREVER_AGO = "-infinity"
+_UNKNOWN_PAGES = """
+select min(started_at), max(ended_at) from session_touched where page_views > 0 and entry_at is null having count(*) > 0
+"""
 _NO_RANGE = {"low": "infinity", "high": "infinity"}
 
 
-def merge(connection: Connection, low: datetime, high: datetime, frontier: datetime | None = None) -> None:
-    """Rebuild the sessions that the events of `arrived` in [low, high) touch.
+def merge(connection: Connection, frontier: datetime | None = None) -> None:
+    """Add the events of `arrived`, each of which no session holds yet, to the sessions of their users.
 
-    Arrived events may have been taken in before, and raw.events may hold others that are still to arrive: each session
-    that is touched becomes what raw.events says.
+    They make small sessions, which merge with the stored ones that they touch: no event of these is read again.
     """
     cursor = _cursor(connection)
-    bounds = {"low": low, "high": high, "frontier": frontier or _FOREVER_AGO}
-    cursor.execute(statement("sessions_stretches"), bounds)
-    for first, last in cursor.execute(statement("sessions_islands")).fetchall():
-        cursor.execute(statement("sessions_read_stretches"), {"low": first, "high": last})
-    cursor.execute(statement("sessions_compute"), _NO_RANGE)
+    cursor.execute(statement("sessions_touched"), {"frontier": frontier or _FOREVER_AGO})
+    if span := cursor.execute(_UNKNOWN_PAGES).fetchone():
+        cursor.execute(statement("sessions_recall"), dict(zip(("low", "high"), span, strict=True)))
+    cursor.execute(statement("sessions_join"))
     _merge(cursor)
 
 

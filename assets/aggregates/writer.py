@@ -298,7 +298,7 @@ class AggregateWriter:
         hourly.merge(connection)
         daily.merge(connection)
         self.failpoint("aggregates_half_way")
-        sessions.merge(connection, taken.low, taken.high, frontier=self.frontier(connection))
+        sessions.merge(connection, self.frontier(connection))
         login_audit.merge(connection, self.audit)
         low, high = _whole_days(taken.low, taken.high)
         user_days.merge(connection, low, high, self.funnel)

@@ -1,25 +1,24 @@
 -- Sessions of the staged events and of all events of [low, high), which is empty where everything is staged.
 insert into session_new (
-    session_id, user_id, started_at, ended_at, events, page_views, entry_page, exit_page, bounced
+    session_id, user_id, started_at, ended_at, events, page_views, entry_page, exit_page, bounced, entry_at,
+    entry_position, exit_at, exit_position
 )
 with gathered as (
     select
         s.user_id,
         s.occurred_at,
-        s.kafka_topic_id,
-        s.kafka_partition,
-        s.kafka_offset,
         s.viewed,
+        s.position,
         s.page
     from session_events as s
     union all
     select
         e.user_id,
         e.occurred_at,
-        e.kafka_topic_id,
-        e.kafka_partition,
-        e.kafka_offset,
         e.type = 'page_view' as viewed,
+        case
+            when e.type = 'page_view' then ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset)
+        end as position,
         case when e.type = 'page_view' then e.payload ->> 'page' end as page
     from raw.events as e
     where
@@ -29,19 +28,11 @@ with gathered as (
 
 marked as (
     select
-        g.user_id,
-        g.occurred_at,
-        g.kafka_topic_id,
-        g.kafka_partition,
-        g.kafka_offset,
-        g.viewed,
-        g.page,
-        row_number() over in_order as position,
-        g.occurred_at - lag(g.occurred_at) over in_order > interval '30 minutes' as begins
+        g.*,
+        g.occurred_at - lag(g.occurred_at) over (
+            partition by g.user_id order by g.occurred_at
+        ) > interval '30 minutes' as begins
     from gathered as g
-    window in_order as (
-        partition by g.user_id order by g.occurred_at, g.kafka_topic_id, g.kafka_partition, g.kafka_offset
-    )
 ),
 
 numbered as (
@@ -51,10 +42,10 @@ numbered as (
         m.viewed,
         -- Of fixed width before the page, so that the first and the last page are a minimum and a maximum: no array
         -- of all pages, whatever the length of a session.
-        (1000000000000 + m.position)::text || m.page collate "C" as page,  -- noqa: RF03
+        (1000000000000000000 + (extract(epoch from m.occurred_at) * 1000000)::bigint)::text
+        || m.position::text || m.page collate "C" as page,  -- noqa: RF03
         count(*) filter (where m.begins) over (
-            partition by m.user_id
-            order by m.occurred_at, m.kafka_topic_id, m.kafka_partition, m.kafka_offset rows unbounded preceding
+            partition by m.user_id order by m.occurred_at rows unbounded preceding
         ) as session
     from marked as m
 )
@@ -66,8 +57,12 @@ select
     max(n.occurred_at) as ended_at,
     count(*) as events,
     count(*) filter (where n.viewed) as page_views,
-    substr(min(n.page), 14) as entry_page,
-    substr(max(n.page), 14) as exit_page,
-    count(*) = 1 and bool_and(n.viewed) as bounced
+    substr(min(n.page), 56) as entry_page,
+    substr(max(n.page), 56) as exit_page,
+    count(*) = 1 and bool_and(n.viewed) as bounced,
+    min(n.occurred_at) filter (where n.viewed) as entry_at,
+    substr(min(n.page), 20, 36)::uuid as entry_position,
+    max(n.occurred_at) filter (where n.viewed) as exit_at,
+    substr(max(n.page), 20, 36)::uuid as exit_position
 from numbered as n
 group by n.user_id, n.session

@@ -32,30 +32,48 @@ with removed as (
     returning 1
 ),
 
+-- A release before this one did not keep when pages were seen: to fill that in is no drift.
+changed as materialized (
+    select
+        n.*,
+        coalesce(
+            (s.ended_at, s.events, s.page_views, s.bounced) <> (n.ended_at, n.events, n.page_views, n.bounced)
+            or (s.entry_page, s.exit_page) is distinct from (n.entry_page, n.exit_page),
+            true
+        ) as drifted
+    from session_new as n
+    left join analytics.sessions as s on n.session_id = s.session_id
+    where
+        s.session_id is null
+        or (
+            s.ended_at, s.events, s.page_views, s.entry_page, s.exit_page, s.bounced, s.entry_at, s.entry_position,
+            s.exit_at, s.exit_position
+        ) is distinct from (
+            n.ended_at, n.events, n.page_views, n.entry_page, n.exit_page, n.bounced, n.entry_at, n.entry_position,
+            n.exit_at, n.exit_position
+        )
+),
+
 written as (
     insert into analytics.sessions as s (
-        session_id, user_id, started_at, ended_at, events, page_views, entry_page, exit_page, bounced
+        session_id, user_id, started_at, ended_at, events, page_views, entry_page, exit_page, bounced, entry_at,
+        entry_position, exit_at, exit_position
     )
     select
-        n.session_id,
-        n.user_id,
-        n.started_at,
-        n.ended_at,
-        n.events,
-        n.page_views,
-        n.entry_page,
-        n.exit_page,
-        n.bounced
-    from session_new as n
-    where
-        not exists (
-            select 1 from analytics.sessions as same
-            where
-                same.session_id = n.session_id
-                and (same.ended_at, same.events, same.page_views, same.bounced)
-                = (n.ended_at, n.events, n.page_views, n.bounced)
-                and (same.entry_page, same.exit_page) is not distinct from (n.entry_page, n.exit_page)
-        )
+        c.session_id,
+        c.user_id,
+        c.started_at,
+        c.ended_at,
+        c.events,
+        c.page_views,
+        c.entry_page,
+        c.exit_page,
+        c.bounced,
+        c.entry_at,
+        c.entry_position,
+        c.exit_at,
+        c.exit_position
+    from changed as c
     on conflict (session_id) do update
         set
             ended_at = excluded.ended_at,
@@ -63,10 +81,17 @@ written as (
             page_views = excluded.page_views,
             entry_page = excluded.entry_page,
             exit_page = excluded.exit_page,
-            bounced = excluded.bounced
-    returning 1
+            bounced = excluded.bounced,
+            entry_at = excluded.entry_at,
+            entry_position = excluded.entry_position,
+            exit_at = excluded.exit_at,
+            exit_position = excluded.exit_position
 )
 
 select
     (select count(*) from session_new) as all_rows,
-    (select count(*) from removed) + (select count(*) from written) as drift
+    (select count(*) from removed)
+    + (
+        select count(*) from changed as c
+        where c.drifted
+    ) as drift

@@ -6,16 +6,14 @@ select
 from analytics.sessions as s
 where s.user_id = any(%(users)s::text[]);
 
-insert into session_events (
-    user_id, occurred_at, kafka_topic_id, kafka_partition, kafka_offset, viewed, page
-)
+insert into session_events (user_id, occurred_at, viewed, position, page)
 select
     e.user_id,
     e.occurred_at,
-    e.kafka_topic_id,
-    e.kafka_partition,
-    e.kafka_offset,
     e.type = 'page_view' as viewed,
+    case
+        when e.type = 'page_view' then ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset)
+    end as position,
     case when e.type = 'page_view' then e.payload ->> 'page' end as page
 from raw.events as e
 where e.user_id = any(%(users)s::text[]) and e.occurred_at >= %(frontier)s::timestamptz

@@ -25,16 +25,14 @@ cross join
     ) as f
 where f.ended_at >= %(low)s;
 
-insert into session_events (
-    user_id, occurred_at, kafka_topic_id, kafka_partition, kafka_offset, viewed, page
-)
+insert into session_events (user_id, occurred_at, viewed, position, page)
 select
     e.user_id,
     e.occurred_at,
-    e.kafka_topic_id,
-    e.kafka_partition,
-    e.kafka_offset,
     e.type = 'page_view' as viewed,
+    case
+        when e.type = 'page_view' then ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset)
+    end as position,
     case when e.type = 'page_view' then e.payload ->> 'page' end as page
 from session_frozen as f
 inner join raw.events as e on f.user_id = e.user_id and f.ended_at < e.occurred_at

@@ -1,10 +1,20 @@
--- What sessions are rebuilt with: made once a connection, emptied by every COMMIT and before each use.
-create temporary table if not exists session_stretches (
+-- What sessions are made with: made once a connection, emptied by every COMMIT and before each use.
+-- What arrived, as sessions of its own, and the sessions that it touches.
+create temporary table if not exists session_items (
     user_id text not null,
-    low timestamptz not null,
-    high timestamptz not null,
-    floor timestamptz not null
+    started_at timestamptz not null,
+    ended_at timestamptz not null,
+    events bigint not null,
+    page_views bigint not null,
+    entry_at timestamptz,
+    entry_position uuid,
+    entry_page text,
+    exit_at timestamptz,
+    exit_position uuid,
+    exit_page text
 ) on commit delete rows;
+
+create temporary table if not exists session_touched (like analytics.sessions) on commit delete rows;
 
 -- Users whose sessions may cross a bound of the rebuilt range, and how far their session has been followed.
 create temporary table if not exists session_edges (
@@ -18,10 +28,8 @@ create temporary table if not exists session_edges (
 create temporary table if not exists session_events (
     user_id text not null,
     occurred_at timestamptz not null,
-    kafka_topic_id uuid not null,
-    kafka_partition integer not null,
-    kafka_offset bigint not null,
     viewed boolean not null,
+    position uuid,
     page text
 ) on commit delete rows;
 
@@ -44,7 +52,8 @@ create temporary table if not exists session_changes (
     change bigint not null
 ) on commit delete rows;
 
-delete from session_stretches;
+delete from session_items;
+delete from session_touched;
 delete from session_edges;
 delete from session_events;
 delete from session_frozen;

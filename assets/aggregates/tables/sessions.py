@@ -17,6 +17,7 @@ from assets.aggregates.declare import (
 )
 from infra.postgres.tables.model import TIME
 
+_POSITION = "raw.events.kafka_topic_id raw.events.kafka_partition raw.events.kafka_offset"
 _PAGES = f"{EVENT_PAYLOAD} {EVENT_TIME}"
 
 _TABLE = table(
@@ -31,6 +32,23 @@ _TABLE = table(
     column("entry_page", Text, "Page of the first page view; equal times by Kafka coordinate", _PAGES, null=True),
     column("exit_page", Text, "Page of the last page view; equal times by Kafka coordinate", _PAGES, null=True),
     column("bounced", Boolean, "One page view and no other event; false for sessions without a page view", EVENT_TYPE),
+    # What a session is merged with others by, without reading its events.
+    column("entry_at", TIME, "When the entry page was seen", EVENT_TIME, null=True),
+    column(
+        "entry_position",
+        UUID(),
+        "Kafka position of the entry page's event: the order of equal times",
+        _POSITION,
+        null=True,
+    ),
+    column("exit_at", TIME, "When the exit page was seen", EVENT_TIME, null=True),
+    column(
+        "exit_position",
+        UUID(),
+        "Kafka position of the exit page's event: the order of equal times",
+        _POSITION,
+        null=True,
+    ),
 )
 Index("sessions_user_id_started_at_idx", _TABLE.c.user_id, _TABLE.c.started_at)
 Index("sessions_started_at_idx", _TABLE.c.started_at)

@@ -1,0 +1,50 @@
+-- When and in which order the first and the last page of touched sessions were seen, of sessions that a release before
+-- this one wrote: read once from their events, without those of marks that wait, which the sessions do not hold yet.
+update session_touched as t
+set
+    entry_at = f.entry_at,
+    entry_position = f.entry_position,
+    exit_at = f.exit_at,
+    exit_position = f.exit_position
+from (
+    select
+        s.session_id,
+        min(e.occurred_at) as entry_at,
+        substr(min(e.place), 20)::uuid as entry_position,
+        max(e.occurred_at) as exit_at,
+        substr(max(e.place), 20)::uuid as exit_position
+    from session_touched as s
+    cross join
+        lateral (
+            select
+                r.occurred_at,
+                (
+                    (1000000000000000000 + (extract(epoch from r.occurred_at) * 1000000)::bigint)::text
+                    || ops.kafka_position(r.kafka_topic_id, r.kafka_partition, r.kafka_offset)::text
+                ) collate "C" as place  -- noqa: RF03
+            from raw.events as r
+            where
+                r.user_id = s.user_id and r.type = 'page_view'
+                and r.occurred_at >= s.started_at and r.occurred_at <= s.ended_at
+                and r.occurred_at >= %(low)s and r.occurred_at <= %(high)s
+                and not exists (
+                    select 1 from ops.dirty_buckets as d
+                    where
+                        d.hour = date_trunc('hour', r.occurred_at, 'UTC')
+                        and (
+                            r.event_id = any(d.event_ids)
+                            or exists (
+                                select 1 from ops.batch_ranges as b
+                                where
+                                    b.batch_id = d.batch_id and b.topic_id = r.kafka_topic_id
+                                    and b.partition = r.kafka_partition
+                                    and b.start_offset <= r.kafka_offset and b.end_offset > r.kafka_offset
+                            )
+                        )
+                )
+            offset 0  -- noqa: AM09
+        ) as e
+    where s.page_views > 0 and s.entry_at is null
+    group by s.session_id
+) as f
+where t.session_id = f.session_id
