@@ -1,17 +1,23 @@
 """Tables that count facts by hour: events, pages, referrers, buttons, forms; events of a kind and distinct users.
 
 A table's `.sql` says what its facts are: hour, key and user of each event that counts. What belongs here: the three
-things that are done with facts, the same for every table. What does not: what a fact is.
+things that are done with facts, the same for every table, and who is counted already. What does not: what a fact is.
+
+Who is counted already in hours of recent days says ops.hour_members: a row for each hour, table, key and user, inserted
+`on conflict do nothing`; what was really inserted is by how much `users` grows, whatever the hour holds. An hour is
+tracked from its first event on, or not at all: then the users' other events in it are read from raw.events.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
 
 from assets.aggregates.catalog import COUNTED, Aggregate
 from assets.aggregates.drift import Drift
-from assets.aggregates.plans import joined_by_hash
+from assets.aggregates.plans import bounded, joined_by_hash
+from assets.aggregates.sql import statement
 from assets.aggregates.tables import facts
 from resources.postgres import Connection
 
@@ -20,24 +26,55 @@ _RAW = """
     from raw.events as r where r.occurred_at >= {low} and r.occurred_at < {high}
 """
 _ADD = """
-with old as (select distinct {keys}, user_id from (with events as (select * from earlier) {facts}) as f),
-new as (select {keys}, user_id, count(*) as n from (with events as (select * from arrived) {facts}) as f
-    group by {keys}, user_id)
+with new as materialized (
+    select f.*, h.slot, h.number, h.tracked, {member} as member
+    from (
+        select {keys}, user_id, count(*) as n from (with events as (select * from arrived) {facts}) as e
+        group by {keys}, user_id
+    ) as f inner join arrived_hours as h on f.hour = h.hour
+),
+first as (
+    insert into ops.hour_members (slot, hour, member)
+    select slot, number, member from new where tracked order by slot, number, member
+    on conflict do nothing returning hour, member
+),
+old as (select distinct {keys}, user_id from (with events as (select * from earlier) {facts}) as e)
 insert into {table} as t ({keys}, {count}, users)
-select {new_keys}, sum(new.n), count(*) filter (where old.user_id is null)
-from new left join old on {same_user} group by {new_keys} order by {new_keys}
+select {new_keys}, sum(new.n),
+    count(*) filter (where first.member is not null or not new.tracked and old.user_id is null)
+from new left join first on new.number = first.hour and new.member = first.member left join old on {same_user}
+group by {new_keys} order by {new_keys}
 on conflict ({keys}) do update set {count} = t.{count} + excluded.{count}, users = t.users + excluded.users
 """
 _SUBTRACT = """
-with old as (select distinct {keys}, user_id from (with events as (select * from earlier) {facts}) as f),
+with old as (select distinct {keys}, user_id from (with events as (select * from earlier) {facts}) as e),
 new as (select {keys}, user_id, count(*) as n from (with events as (select * from gone where hour >= {low}) {facts})
-    as f group by {keys}, user_id),
+    as e group by {keys}, user_id),
 less as (select {new_keys}, sum(new.n) as n, count(*) filter (where old.user_id is null) as users
     from new left join old on {same_user} group by {new_keys})
 update {table} as t set {count} = t.{count} - less.n, users = t.users - less.users
 from less where {same_row}
 """
+_FORGET = """
+with old as (select distinct {keys}, user_id from (with events as (select * from earlier) {facts}) as e),
+new as (select distinct {keys}, user_id from (with events as (select * from gone) {facts}) as e),
+less as (
+    select (extract(epoch from f.hour) / 3600)::integer as number, {member} as member
+    from (select new.* from new left join old on {same_user} where old.user_id is null) as f
+)
+delete from ops.hour_members as m using less
+where m.slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[]) and m.hour = less.number and m.member = less.member
+"""
 _DELETE_EMPTY = "delete from {table} where {count} = 0 and hour in (select hour from gone)"
+# Members say how the table grows; where it was wrong they may be, too: late events read raw.events from now on.
+_UNTRACK = """
+delete from ops.hour_members where slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[])
+and hour >= (extract(epoch from {low}::timestamptz) / 3600)::integer
+and hour < (extract(epoch from {high}::timestamptz) / 3600)::integer
+"""
+_FULL_SLOTS = "select distinct slot from arrived_hours where begins and other_day"
+_TAKE_SLOT = "update arrived_hours set tracked = false where slot = %(slot)s"
+_LEAVE_SLOT = "update arrived_hours set begins = false where slot = %(slot)s"
 _REBUILD = """
 with fresh as materialized (
     select {keys}, sum(n)::bigint as {count}, count(*) as users
@@ -58,17 +95,53 @@ select (select count(*) from fresh), (select count(*) from stale) + (select coun
 """
 
 
-def merge(connection: Connection) -> None:
-    """Add what arrived to every table; `earlier` tells which users were counted before."""
+def merge(connection: Connection, low: datetime, high: datetime) -> None:
+    """Add what arrived, which lies in [low, high), to every table."""
+    if not _track_hours(connection):
+        _find_earlier(connection, low, high)
     with joined_by_hash(connection):
         for each in COUNTED:
             connection.execute(_filled(_ADD, each))
+
+
+def _track_hours(connection: Connection) -> bool:
+    """Find out which hours are tracked, and begin with those that have no event yet; whether all are tracked then."""
+    connection.execute(statement("hours_tracked"))
+    for (slot,) in connection.execute(_FULL_SLOTS).fetchall():
+        change = _TAKE_SLOT if _emptied(connection, slot) else _LEAVE_SLOT
+        connection.execute(change, {"slot": slot})
+    connection.execute(statement("hours_begun"))
+    connection.execute("update arrived_hours set tracked = true where begins")
+    [[rest]] = connection.execute("select count(*) from arrived_hours where not tracked").fetchall()
+    return not rest
+
+
+def _emptied(connection: Connection, slot: int) -> bool:
+    """Empty a slot; not if somebody reads it, a backup say: then the hours of the new day are not tracked yet."""
+    table = sql.Identifier("ops", f"hour_members_{slot}")
+    try:
+        with connection.transaction():
+            connection.execute("set local lock_timeout = '200ms'")
+            connection.execute(sql.SQL("truncate {}").format(table))
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
+
+
+def _find_earlier(connection: Connection, low: datetime, high: datetime) -> None:
+    """Fill `earlier`: what the tables hold already of the users in `arrived`, in hours that are not tracked."""
+    start = low.replace(minute=0, second=0, microsecond=0)
+    with joined_by_hash(connection):
+        connection.execute(bounded("earlier", start, high + timedelta(hours=1)))
+    connection.execute("analyze earlier")
 
 
 def rebuild(connection: Connection, table: Aggregate, low: datetime, high: datetime) -> Drift:
     """Make the hours of [low, high) what raw.events says, rows that are right untouched."""
     bounds = {"low": sql.Literal(low.isoformat()), "high": sql.Literal(high.isoformat())}
     [[rows, drift]] = connection.execute(_filled(_REBUILD, table, **bounds)).fetchall()
+    if drift:
+        connection.execute(sql.SQL(_UNTRACK).format(**bounds))
     return Drift(rows, drift)
 
 
@@ -76,6 +149,7 @@ def forget(connection: Connection, frontier: datetime) -> None:
     """Subtract what is gone; `earlier` tells which users still count. Hours before the frontier are frozen."""
     for each in COUNTED:
         connection.execute(_filled(_SUBTRACT, each, low=sql.Literal(frontier.isoformat())))
+        connection.execute(_filled(_FORGET, each))
         connection.execute(_filled(_DELETE_EMPTY, each))
 
 
@@ -90,8 +164,16 @@ def _filled(text: LiteralString, table: Aggregate, **bounds: sql.Composable) -> 
         keys=sql.SQL(", ").join(keys),
         new_keys=sql.SQL(", ").join(sql.SQL("new.{}").format(k) for k in keys),
         facts=facts(table.name),
+        member=_member(table),
         same_user=pairs.join(sql.SQL("old.{0} = new.{0}").format(k) for k in [*keys, sql.Identifier("user_id")]),
         same_row=pairs.join(sql.SQL("less.{0} = t.{0}").format(k) for k in keys),
         raw=raw,
         **bounds,
     )
+
+
+def _member(table: Aggregate) -> sql.Composed:
+    """The digest of a fact `f`: lengths stand before the keys, so that no two facts have one text."""
+    keys = [sql.SQL("f.{}::text").format(sql.Identifier(name)) for name in table.key[1:]]
+    parts = [sql.Literal(table.name), *(sql.SQL("':' || length({})").format(key) for key in keys), sql.Literal(":")]
+    return sql.SQL("md5({})::uuid").format(sql.SQL(" || ").join([*parts, *keys, sql.SQL("f.user_id")]))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from psycopg import sql
 
 from assets.aggregates.pace import Bounds
-from assets.aggregates.plans import joined_by_hash
+from assets.aggregates.plans import bounded, joined_by_hash
 from assets.aggregates.sql import statement
 from resources.postgres import Connection
 
@@ -104,9 +104,8 @@ def take(
         connection.execute(statement("spans"))
     connection.execute("analyze spans; analyze listed")
     high += timedelta(microseconds=1)
-    bounds = {"low": sql.Literal(low.isoformat()), "high": sql.Literal(high.isoformat())}
     with joined_by_hash(connection):
-        events = connection.execute(_bound("arrived", bounds)).rowcount
+        events = connection.execute(bounded("arrived", low, high)).rowcount
     connection.execute("analyze arrived")
     return NewEvents(count, events, frozenset(hours), low, high)
 
@@ -127,25 +126,6 @@ def _of(days: Collection[date] | None) -> sql.Composable:
     return sql.SQL("(hour at time zone 'UTC')::date = any({})").format([*days])
 
 
-def find_earlier(connection: Connection, low: datetime, high: datetime) -> None:
-    """Fill `earlier`: what the hourly tables hold already of the users and hours in `arrived`."""
-    whole_hours = {
-        "low": sql.Literal(low.replace(minute=0, second=0, microsecond=0).isoformat()),
-        "high": sql.Literal((high + timedelta(hours=1)).isoformat()),
-    }
-    with joined_by_hash(connection):
-        connection.execute(_bound("earlier", whole_hours))
-    connection.execute("analyze earlier")
-
-
 def settle(connection: Connection) -> None:
     """Delete the marks that were taken."""
     connection.execute("delete from ops.dirty_buckets as m using taken as t where m.mark_id = t.mark_id")
-
-
-def _bound(name: str, bounds: dict[str, sql.Literal]) -> sql.Composed:
-    """A statement with its bounds as literals, so that the planner leaves partitions out."""
-    text = statement(name).decode()
-    for each in bounds:
-        text = text.replace(f"%({each})s", f"{{{each}}}")
-    return sql.SQL(text).format(**bounds)  # pyright: ignore[reportArgumentType] - a file of ours

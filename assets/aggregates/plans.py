@@ -1,12 +1,16 @@
 """Plans that do not depend on luck: what keeps a wrong estimate from making a statement quadratic.
 
-What belongs here: settings for one statement of a transaction. What does not: the statements, whose lookups are
-laterals with `offset 0` (one index range a row, whatever the planner believes) and whose other joins are by equality.
+What belongs here: settings for one statement of a transaction, bounds that a planner sees. What does not: the
+statements, whose lookups are laterals with `offset 0` (one index range a row, whatever the planner believes) and whose other joins are by equality.
 """
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import datetime
 
+from psycopg import sql
+
+from assets.aggregates.sql import statement
 from resources.postgres import Connection
 
 
@@ -20,3 +24,12 @@ def joined_by_hash(connection: Connection) -> Generator[None]:
     connection.execute("set local enable_nestloop = off")
     yield  # after an error the transaction is over, and the setting with it
     connection.execute("set local enable_nestloop = on")
+
+
+def bounded(name: str, low: datetime, high: datetime) -> sql.Composed:
+    """A statement with its bounds, `low` and `high`, as literals, so that the planner leaves partitions out."""
+    bounds = {"low": sql.Literal(low.isoformat()), "high": sql.Literal(high.isoformat())}
+    text = statement(name).decode()
+    for each in bounds:
+        text = text.replace(f"%({each})s", f"{{{each}}}")
+    return sql.SQL(text).format(**bounds)  # pyright: ignore[reportArgumentType] - a file of ours

@@ -294,8 +294,7 @@ class AggregateWriter:
         return taken
 
     def _merge_new_events(self, connection: Connection, taken: NewEvents) -> None:
-        marks.find_earlier(connection, taken.low, taken.high)
-        hourly.merge(connection)
+        hourly.merge(connection, taken.low, taken.high)
         daily.merge(connection)
         self.failpoint("aggregates_half_way")
         sessions.merge(connection, self.frontier(connection))

@@ -1,5 +1,5 @@
--- What the hourly tables hold already of the users who came: their other events in these hours, without those of marks
--- that wait. An hour without rows in events_hourly, which is whole, holds nothing. Each user and hour is one index range (`offset 0`
+-- What the hourly tables hold already of the users who came in hours that are not tracked: their other events in these
+-- hours, without those of marks that wait. An hour without rows in events_hourly, which is whole, holds nothing. Each user and hour is one index range (`offset 0`
 -- keeps the lookup a lookup): joined by the user alone, one who has half of all events would be all hours' times all.
 insert into earlier (hour, type, user_id, payload)
 select
@@ -16,15 +16,22 @@ from (
             a.hour,
             a.user_id
         from arrived as a
-        where a.hour in (
-            select h.hour from analytics.events_hourly as h
-            where h.hour >= %(low)s and h.hour < %(high)s
-        )
-        -- But for days that events_hourly itself lacks: what the other tables hold of these is looked up always.
-        or a.day <@ any(
-            select g.missing from ops.aggregate_history as g
-            where g.name = 'events_hourly'
-        )
+        where
+            a.hour not in (
+                select t.hour from arrived_hours as t
+                where t.tracked
+            )
+            and (
+                a.hour in (
+                    select h.hour from analytics.events_hourly as h
+                    where h.hour >= %(low)s and h.hour < %(high)s
+                )
+                -- But for days that events_hourly itself lacks: what the other tables hold of these is looked up always.
+                or a.day <@ any(
+                    select g.missing from ops.aggregate_history as g
+                    where g.name = 'events_hourly'
+                )
+            )
     ) as u
     cross join
         lateral (

@@ -39,7 +39,18 @@ create temporary table if not exists arrived (
 -- Events that were deleted from raw.events by an erasure.
 create temporary table if not exists gone (like arrived) on commit delete rows;
 
--- What the aggregates hold already of the users and hours that something arrived for.
+-- The hours of what arrived, and how their users are told apart (see hours_tracked.sql). `other_day`: the slot holds the
+-- members of a day before.
+create temporary table if not exists arrived_hours (
+    hour timestamptz primary key,
+    slot smallint not null,
+    number integer not null,
+    tracked boolean not null,
+    begins boolean not null,
+    other_day boolean not null
+) on commit delete rows;
+
+-- What the hourly tables hold already of the users who came in hours that are not tracked.
 create temporary table if not exists earlier (
     hour timestamptz not null,
     type text not null,

@@ -53,7 +53,12 @@ wanted (step, change, target) as (
         5 as step,
         format(
             'grant %%s on %%%%2$s to %%%%1$I',
-            case r.relkind when 'v' then 'select' else coalesce(l.rights, 'select, insert, update, delete') end
+            case
+                when r.relkind = 'v' then 'select'
+                -- A new day empties its slot.
+                when r.relation like 'ops.hour\_members%%' then 'select, insert, delete, truncate'
+                else coalesce(l.rights, 'select, insert, update, delete')
+            end
         ) as change,
         r.relation as target
     from relations as r left join less as l on r.relation = l.relation

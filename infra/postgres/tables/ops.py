@@ -12,6 +12,8 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     func,
@@ -166,6 +168,19 @@ dirty_buckets = Table(
     comment="Events that the aggregates do not hold yet, one mark for each transaction and hour. Empty: nothing waits.",
 )
 Index("dirty_buckets_hour_idx", dirty_buckets.c.hour)
+
+hour_members = Table(
+    "hour_members",
+    metadata,
+    column("slot", SmallInteger, "The day since 1970, UTC, modulo 8: a new day empties the slot of the one before"),
+    column("hour", Integer, "Hours since 1970, UTC"),
+    column("member", UUID(), "Digest of table, key and user; only zeros: all members of the hour are here"),
+    schema="ops",
+    comment="Who is counted in the hourly tables, for hours of recent days; a late event in another hour reads "
+    "raw.events.",
+    postgresql_partition_by="LIST (slot)",
+)
+hour_members.append_constraint(PrimaryKeyConstraint("slot", "hour", "member"))
 
 aggregate_history = Table(
     "aggregate_history",

@@ -18,6 +18,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Forget the state."""
     op.execute(
-        "alter table analytics.sessions drop column entry_at, drop column entry_position, drop column exit_at,"
+        "drop table ops.hour_members; alter table analytics.sessions drop column entry_at, drop column entry_position, drop column exit_at,"
         " drop column exit_position"
     )

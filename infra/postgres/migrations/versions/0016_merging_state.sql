@@ -9,3 +9,24 @@ comment on column analytics.sessions.entry_position is
 comment on column analytics.sessions.exit_at is 'When the exit page was seen';
 comment on column analytics.sessions.exit_position is
 'Kafka position of the exit page''s event: the order of equal times';
+
+create table ops.hour_members (
+    slot smallint not null,
+    hour integer not null,
+    member uuid not null,
+    constraint hour_members_pkey primary key (slot, hour, member)
+) partition by list (slot);
+comment on table ops.hour_members is
+'Who is counted in the hourly tables, for hours of recent days; a late event in another hour reads raw.events.';
+comment on column ops.hour_members.slot is 'The day since 1970, UTC, modulo 8: a new day empties the slot of the one before';
+comment on column ops.hour_members.hour is 'Hours since 1970, UTC';
+comment on column ops.hour_members.member is
+'Digest of table, key and user; only zeros: all members of the hour are here';
+create table ops.hour_members_0 partition of ops.hour_members for values in (0);
+create table ops.hour_members_1 partition of ops.hour_members for values in (1);
+create table ops.hour_members_2 partition of ops.hour_members for values in (2);
+create table ops.hour_members_3 partition of ops.hour_members for values in (3);
+create table ops.hour_members_4 partition of ops.hour_members for values in (4);
+create table ops.hour_members_5 partition of ops.hour_members for values in (5);
+create table ops.hour_members_6 partition of ops.hour_members for values in (6);
+create table ops.hour_members_7 partition of ops.hour_members for values in (7);
