@@ -24,6 +24,20 @@ _TAKEN = "select count(*), min(low), max(high), array_agg(distinct hour) from ta
 _WAITING = """
 select exists (select 1 from ops.dirty_buckets where mark_id <= {last} and {days})
 """
+WAITS = """
+exists (
+    select 1 from ops.dirty_buckets as d
+    where d.hour = date_trunc('hour', r.occurred_at, 'UTC') and (
+        r.event_id = any(d.event_ids)
+        or exists (
+            select 1 from ops.batch_ranges as b
+            where b.batch_id = d.batch_id and b.topic_id = r.kafka_topic_id and b.partition = r.kafka_partition
+                and b.start_offset <= r.kafka_offset and b.end_offset > r.kafka_offset
+        )
+    )
+)
+"""
+"""Whether event `r` of raw.events waits: a condition, for few events."""
 _WHICH = "where {days} order by {order} limit {marks}"
 
 

@@ -1,7 +1,8 @@
 """Plans that do not depend on luck: what keeps a wrong estimate from making a statement quadratic.
 
-What belongs here: settings for one statement of a transaction, bounds that a planner sees. What does not: the
-statements, whose lookups are laterals with `offset 0` (one index range a row, whatever the planner believes) and whose other joins are by equality.
+What belongs here: settings for one statement of a transaction, and bounds that the planner sees. What does not: the
+statements, whose lookups are laterals with `offset 0` (one index range a row, whatever the planner believes) and whose
+other joins are by equality.
 """
 
 from collections.abc import Generator

@@ -4,8 +4,8 @@ Events of one time follow each other by their Kafka position (topic id, partitio
 order in which they were sent, across partitions it is arbitrary and always the same. Never by their ids.
 
 Sessions merge: each keeps when, and at which position, its first and its last page were seen (`entry_at`,
-`entry_position`, `exit_at`, `exit_position`), so that new events join it without its old ones being read. Raw events are
-read only to rebuild, to forget, and once for each session that a release without these columns wrote.
+`entry_position`, `exit_at`, `exit_position`), so that new events join it without its old ones being read. Raw events
+are read only to rebuild, to forget, and once for each session that a release without these columns wrote.
 
 `session_id` is md5(user_id || '/' || started_at in microseconds since 1970) as a UUID: it depends on these two alone.
 `page_views` are the events of type page_view, `entry_page` and `exit_page` the page of the first and the last of them

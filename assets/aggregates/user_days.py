@@ -4,11 +4,13 @@ What belongs here: filling `changes` and `trait_changes`, and writing them to op
 not: what follows from the changes (`rollups`).
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from psycopg import sql
 
+from assets.aggregates import marks
 from assets.aggregates.funnel import Funnel
 from assets.aggregates.plans import joined_by_hash
 from assets.aggregates.sql import statement
@@ -19,22 +21,37 @@ _CAME_FURTHER = """
 update changes as c set funnel_steps = f.steps from ({furthest}) as f
 where c.user_id = f.user_id and c.day = f.day and f.steps > c.funnel_steps
 """
-# Only users who are not through the funnel yet, and who took some step just now, can have come further. Their days are
-# looked up one by one (`offset 0`): joined by the user alone, one with many days would be all days times all events.
+# Only users who are not through the funnel yet, and who took some step just now, can have come further. Where all new
+# steps come after everything else of the day, the steps before are as good as taken before all times, and no old event
+# is read. Where one is late, the day's events are read: looked up day by day (`offset 0`), or one with many days would
+# be all days times all events. Events of marks that wait are left out: no table holds them yet.
 _CANDIDATES = """
-select c.user_id, c.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
-from (
-    select t.user_id, t.day from changes as t
-    where t.funnel_steps < {most}
-        and (t.user_id, t.day) in (select e.user_id, e.day from arrived as e where {any_step})
-) as c
+with stepped as materialized (
+    select c.user_id, c.day, c.funnel_steps,
+        c.old_last_at is null or min(e.occurred_at) > c.old_last_at as in_order
+    from changes as c inner join arrived as e on c.user_id = e.user_id and c.day = e.day
+    where c.funnel_steps < {most} and {any_step}
+    group by c.user_id, c.day, c.funnel_steps, c.old_last_at
+)
+select s.user_id, s.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
+from stepped as s inner join arrived as e on s.user_id = e.user_id and s.day = e.day
+where s.in_order and {any_step}
+union all
+select s.user_id, s.day, timestamptz '4000-01-01 BC' + t.n * interval '1 second', '{nowhere}'::uuid, 0, t.n, t.type,
+    t.payload
+from stepped as s inner join (values {steps}) as t (n, type, payload) on t.n <= s.funnel_steps
+where s.in_order
+union all
+select s.user_id, s.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
+from stepped as s
 cross join lateral (
     select r.occurred_at, r.kafka_topic_id, r.kafka_partition, r.kafka_offset, r.type, r.payload from raw.events as r
-    where r.user_id = c.user_id and r.occurred_at >= c.day::timestamp at time zone 'UTC'
-        and r.occurred_at < (c.day + 1)::timestamp at time zone 'UTC'
-        and r.occurred_at >= {low} and r.occurred_at < {high}
+    where r.user_id = s.user_id and r.occurred_at >= s.day::timestamp at time zone 'UTC'
+        and r.occurred_at < (s.day + 1)::timestamp at time zone 'UTC'
+        and r.occurred_at >= {low} and r.occurred_at < {high} and not {waits}
     offset 0
 ) as e
+where not s.in_order
 """
 _EVENTS = """
 select r.user_id, (r.occurred_at at time zone 'UTC')::date as day, r.occurred_at, r.kafka_topic_id,
@@ -90,10 +107,26 @@ def merge(connection: Connection, low: datetime, high: datetime, funnel: Funnel)
     connection.execute(statement("changes_arrived"))
     connection.execute(_ANALYZE)
     bounds = {"low": _literal(low), "high": _literal(high)}
-    candidates = sql.SQL(_CANDIDATES).format(most=len(funnel.steps), any_step=funnel.any_step, **bounds)
     with joined_by_hash(connection):
-        connection.execute(sql.SQL(_CAME_FURTHER).format(furthest=funnel.furthest(candidates)))
+        connection.execute(sql.SQL(_CAME_FURTHER).format(furthest=funnel.furthest(_candidates(funnel, **bounds))))
     connection.execute(statement("write_user_days"))
+
+
+def _candidates(funnel: Funnel, **bounds: sql.Literal) -> sql.Composed:
+    steps = [
+        sql.SQL("({}, {}, {}::jsonb)").format(
+            sql.Literal(n), sql.Literal(step.type), sql.Literal(json.dumps(step.payload))
+        )
+        for n, step in enumerate(funnel.steps, 1)
+    ]
+    return sql.SQL(_CANDIDATES).format(
+        most=len(funnel.steps),
+        any_step=funnel.any_step,
+        steps=sql.SQL(", ").join(steps),
+        waits=sql.SQL(marks.WAITS),
+        nowhere=sql.SQL("00000000-0000-0000-0000-000000000000"),
+        **bounds,
+    )
 
 
 def rebuild(connection: Connection, low: datetime, high: datetime, funnel: Funnel) -> None:

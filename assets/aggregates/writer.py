@@ -289,8 +289,8 @@ class AggregateWriter:
     ) -> NewEvents | None:
         taken = marks.take(connection, days, most, newest_first=newest_first)
         if taken is not None:
+            marks.settle(connection)  # first: what waits from here on is what no table is to hold after COMMIT
             self._merge_new_events(connection, taken)
-            marks.settle(connection)
         return taken
 
     def _merge_new_events(self, connection: Connection, taken: NewEvents) -> None:

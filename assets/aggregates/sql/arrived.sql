@@ -1,14 +1,22 @@
 -- The events of the marks that are taken. The bounds are there for the planner: it leaves partitions out by them.
--- Each hour is one index range (`offset 0` keeps the lookup a lookup), and what an hour's marks name is found by
--- equality: the cost is that of the events in these ranges, however many hours there are.
-insert into arrived (event_id, occurred_at, hour, day, type, user_id, payload, position)
+-- Each window is one index range (`offset 0` keeps the lookup a lookup), and what an hour's marks name is found by
+-- equality: the cost is that of the events in the windows, however many hours there are and whatever they hold beside.
+insert into arrived (
+    event_id, occurred_at, hour, day, type, user_id, payload, position, kafka_topic_id, kafka_partition, kafka_offset
+)
 with windows as materialized (
     select
-        t.hour,
-        min(t.low) as low,
-        max(t.high) as high
-    from taken as t
-    group by t.hour
+        m.hour,
+        lower(w.times) as low,
+        upper(w.times) as high
+    from (
+        select
+            t.hour,
+            range_agg(coalesce(t.windows, tstzmultirange(tstzrange(t.low, t.high, '[]')))) as times
+        from taken as t
+        group by t.hour
+    ) as m
+    cross join unnest(m.times) as w (times)
 ),
 
 there as (
@@ -52,7 +60,10 @@ select
     e.type,
     e.user_id,
     e.payload,
-    ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as position
+    ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as position,
+    e.kafka_topic_id,
+    e.kafka_partition,
+    e.kafka_offset
 from there as e
 left join spans as s
     on

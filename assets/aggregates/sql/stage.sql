@@ -5,7 +5,8 @@ create temporary table if not exists taken (
     low timestamptz not null,
     high timestamptz not null,
     batch_id bigint,
-    event_ids uuid[]
+    event_ids uuid[],
+    windows tstzmultirange
 ) on commit delete rows;
 
 -- Offsets of batches, by hour and Kafka partition: of the marks that are taken, or that stay.
@@ -33,7 +34,10 @@ create temporary table if not exists arrived (
     type text not null,
     user_id text not null,
     payload jsonb not null,
-    position uuid
+    position uuid,
+    kafka_topic_id uuid,
+    kafka_partition integer,
+    kafka_offset bigint
 ) on commit delete rows;
 
 -- Events that were deleted from raw.events by an erasure.

@@ -19,7 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, DATEMULTIRANGE, JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, DATEMULTIRANGE, JSONB, TSTZMULTIRANGE, UUID
 
 from infra.postgres.tables.model import TIME, column, coordinates, key, metadata
 
@@ -163,6 +163,12 @@ dirty_buckets = Table(
     column("batch_id", BigInteger, "The batch of the ledger whose offsets identify them", null=True),
     column("event_ids", ARRAY(UUID()), "Their ids, where the offsets of a batch do not identify them", null=True),
     column("marked_at", TIME, "When they were stored", server_default=func.clock_timestamp()),
+    column(
+        "windows",
+        TSTZMULTIRANGE,
+        "Times between low and high in which all of them lie, for reading no others; null: anywhere between",
+        null=True,
+    ),
     CheckConstraint("(batch_id is null) <> (event_ids is null)", name="identified"),
     schema="ops",
     comment="Events that the aggregates do not hold yet, one mark for each transaction and hour. Empty: nothing waits.",

@@ -17,7 +17,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Forget the state."""
+    op.execute("drop table ops.hour_members")
+    op.execute("alter table ops.dirty_buckets drop column windows")
     op.execute(
-        "drop table ops.hour_members; alter table analytics.sessions drop column entry_at, drop column entry_position, drop column exit_at,"
+        "alter table analytics.sessions drop column entry_at, drop column entry_position, drop column exit_at,"
         " drop column exit_position"
     )

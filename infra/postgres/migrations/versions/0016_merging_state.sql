@@ -30,3 +30,7 @@ create table ops.hour_members_4 partition of ops.hour_members for values in (4);
 create table ops.hour_members_5 partition of ops.hour_members for values in (5);
 create table ops.hour_members_6 partition of ops.hour_members for values in (6);
 create table ops.hour_members_7 partition of ops.hour_members for values in (7);
+
+alter table ops.dirty_buckets add column windows tstzmultirange;
+comment on column ops.dirty_buckets.windows is
+'Times between low and high in which all of them lie, for reading no others; null: anywhere between';
