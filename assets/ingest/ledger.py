@@ -23,6 +23,7 @@ from resources.postgres import Connection
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = 3_600 * 1_000_000
+_APART = 10_000  # microseconds between events from which on they are read one by one, not with what lies between
 
 
 class Author(NamedTuple):
@@ -178,10 +179,20 @@ def mark_hours(connection: Connection, stored: pd.DataFrame, batch_id: int, *, b
                     "events": end - first,
                     "batch_id": batch_id if ids is None else None,
                     "event_ids": None if ids is None else [UUID(bytes=i) for i in ids[first:end]],
+                    **_windows(times[first:end]),
                 }
                 for hour, first, end in zip(hours.tolist(), firsts.tolist(), ends, strict=True)
             ],
         )
+
+
+def _windows(times: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> dict[str, list[datetime] | None]:
+    """Where the events lie, from `lows` to `highs`: with late ones among them, what lies between is not read."""
+    cuts = np.flatnonzero(np.diff(times) > _APART)
+    if not cuts.size:
+        return {"lows": None, "highs": None}
+    lows, highs = times[np.concatenate(([0], cuts + 1))], times[np.concatenate((cuts, [len(times) - 1]))]
+    return {"lows": [*map(_time, lows.tolist())], "highs": [*map(_time, highs.tolist())]}
 
 
 def _time(micros: int) -> datetime:

@@ -1,6 +1,7 @@
 -- What the hourly tables hold already of the users who came in hours that are not tracked: their other events in these
--- hours, without those of marks that wait. An hour without rows in events_hourly, which is whole, holds nothing. Each user and hour is one index range (`offset 0`
--- keeps the lookup a lookup): joined by the user alone, one who has half of all events would be all hours' times all.
+-- hours, without those of marks that wait. An hour without rows in events_hourly, which is whole, holds nothing. Each user
+-- and hour is one index range (`offset 0` keeps the lookup a lookup): joined by the user alone, one who has half of all
+-- events would be all hours' times all.
 insert into earlier (hour, type, user_id, payload)
 select
     e.hour,

@@ -40,7 +40,7 @@ held as (
 known as (
     select
         n.*,
-        exists (
+        exists(
             select 1 from ops.hour_members as m
             where m.slot = n.slot and m.hour = n.number and m.member = '00000000-0000-0000-0000-000000000000'
         ) as tracked

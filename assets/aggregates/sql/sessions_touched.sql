@@ -76,7 +76,7 @@ from numbered as n
 group by n.user_id, n.cluster;
 
 insert into session_touched
-select distinct on (s.session_id) s.*
+select distinct on (s.session_id) s.*  -- noqa: AM04
 from session_items as c
 cross join
     lateral (
