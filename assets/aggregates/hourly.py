@@ -65,6 +65,22 @@ less as (
 delete from ops.hour_members as m using less
 where m.slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[]) and m.hour = less.number and m.member = less.member
 """
+# How many events an hour has when all its members are here: where it has others, a release that knows no members has
+# changed it.
+_HOUR_EVENTS = """
+select (extract(epoch from e.hour) / 3600)::integer as number, sum(e.events) as events
+from analytics.events_hourly as e where e.hour in (select hour from {hours}) group by e.hour
+"""
+_NOTE_EVENTS = """
+update ops.hour_members as m set events = h.events from ({hour_events}) as h
+where m.slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[]) and m.hour = h.number and m.member = {whole}
+"""
+_DROP_OUTDATED = """
+delete from ops.hour_members as m using ({hour_events}) as h inner join ops.hour_members as w
+on w.slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[]) and w.hour = h.number and w.member = {whole}
+where m.slot = w.slot and m.hour = w.hour and w.events is distinct from h.events
+"""
+_WHOLE = sql.SQL("'00000000-0000-0000-0000-000000000000'::uuid")
 _DELETE_EMPTY = "delete from {table} where {count} = 0 and hour in (select hour from gone)"
 # Members say how the table grows; where it was wrong they may be, too: late events read raw.events from now on.
 _UNTRACK = """
@@ -102,6 +118,7 @@ def merge(connection: Connection, low: datetime, high: datetime) -> None:
     with joined_by_hash(connection):
         for each in COUNTED:
             connection.execute(_filled(_ADD, each))
+    connection.execute(_of_hours(_NOTE_EVENTS, "(select hour from arrived_hours where tracked) as t"))
 
 
 def _track_hours(connection: Connection) -> bool:
@@ -147,10 +164,16 @@ def rebuild(connection: Connection, table: Aggregate, low: datetime, high: datet
 
 def forget(connection: Connection, frontier: datetime) -> None:
     """Subtract what is gone; `earlier` tells which users still count. Hours before the frontier are frozen."""
+    connection.execute(_of_hours(_DROP_OUTDATED, "gone"))
     for each in COUNTED:
         connection.execute(_filled(_SUBTRACT, each, low=sql.Literal(frontier.isoformat())))
         connection.execute(_filled(_FORGET, each))
         connection.execute(_filled(_DELETE_EMPTY, each))
+    connection.execute(_of_hours(_NOTE_EVENTS, "gone"))
+
+
+def _of_hours(text: LiteralString, hours: LiteralString) -> sql.Composed:
+    return sql.SQL(text).format(hour_events=sql.SQL(_HOUR_EVENTS).format(hours=sql.SQL(hours)), whole=_WHOLE)
 
 
 def _filled(text: LiteralString, table: Aggregate, **bounds: sql.Composable) -> sql.Composed:

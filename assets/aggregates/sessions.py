@@ -5,7 +5,8 @@ order in which they were sent, across partitions it is arbitrary and always the 
 
 Sessions merge: each keeps when, and at which position, its first and its last page were seen (`entry_at`,
 `entry_position`, `exit_at`, `exit_position`), so that new events join it without its old ones being read. Raw events
-are read only to rebuild, to forget, and once for each session that a release without these columns wrote.
+are read only to rebuild, to forget, and once for each session that a release without these columns wrote or changed:
+its `merged_events` are not its `events`.
 
 `session_id` is md5(user_id || '/' || started_at in microseconds since 1970) as a UUID: it depends on these two alone.
 `page_views` are the events of type page_view, `entry_page` and `exit_page` the page of the first and the last of them
@@ -33,7 +34,8 @@ _GAP = timedelta(minutes=30)
 _FIRST_SPAN = timedelta(hours=1)
 _FOREVER_AGO = "-infinity"
 _UNKNOWN_PAGES = """
-select min(started_at), max(ended_at) from session_touched where page_views > 0 and entry_at is null having count(*) > 0
+select min(started_at), max(ended_at) from session_touched
+where merged_events is distinct from events having count(*) > 0
 """
 _NO_RANGE = {"low": "infinity", "high": "infinity"}
 

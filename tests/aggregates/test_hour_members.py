@@ -107,7 +107,6 @@ def test_a_table_that_was_made_anew_counts_who_came_before_once(stage: Stage) ->
     stage.send(*views("ann", "bob"))
     stage.world.refresh()
     stage.world.query("truncate analytics.referrers_hourly")
-    stage.world.query("delete from ops.hour_members where member <> '00000000-0000-0000-0000-000000000000'")
     stage.send(*views("ann", minute=1))
     stage.world.refresh()
     stage.rebuild()
@@ -125,4 +124,19 @@ def test_late_events_among_those_of_now_name_the_times_in_which_they_lie(stage: 
     assert stage.settled() == []
     stage.send(at(f"{DAY}T10:01:30", "bob"))
     assert stage.world.one("select windows from ops.dirty_buckets") is None
+    assert stage.settled() == []
+
+
+def test_what_a_release_that_knows_no_members_added_is_counted_once(stage: Stage) -> None:
+    """As after a roll-back: it adds to the tables, and to no members."""
+    stage.send(*views("ann"))
+    stage.world.refresh()
+    members = stage.world.query("select * from ops.hour_members")
+    stage.send(*views("bob", "cleo", minute=1))
+    stage.world.refresh()
+    stage.world.query("truncate ops.hour_members")
+    for row in members:
+        values = ", ".join("null" if value is None else f"'{value}'" for value in row)
+        stage.world.query(f"insert into ops.hour_members values ({values})")
+    stage.send(*views("ann", "bob", "dora", minute=2))
     assert stage.settled() == []

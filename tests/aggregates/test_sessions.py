@@ -47,7 +47,8 @@ from analytics.sessions order by user_id, started_at
 """
 STATE = "select entry_at, entry_position, exit_at, exit_position from analytics.sessions"
 FORGET_STATE = """
-update analytics.sessions set entry_at = null, entry_position = null, exit_at = null, exit_position = null
+update analytics.sessions
+set entry_at = null, entry_position = null, exit_at = null, exit_position = null, merged_events = null
 """
 
 
@@ -259,6 +260,17 @@ def test_a_session_that_an_older_release_wrote_is_extended_and_then_knows_when_i
     site.connection.execute(FORGET_STATE)
     assert site.rebuild(TODAY, TODAY + timedelta(days=6)) == Drift(1, 0)
     assert site.connection.execute(STATE).fetchone() != (None,) * 4
+
+
+def test_a_session_that_an_older_release_changed_is_read_again(site: Site) -> None:
+    """As after a roll-back: it extends the session, and leaves alone what it does not know."""
+    site.add([event(NOON, "/1", number=3)])
+    older = [event(NOON + GAP, "/2", number=4)]
+    site.store(older)
+    site.connection.execute("update analytics.sessions set ended_at = %s, events = 2, page_views = 2", (older[0].at,))
+    site.connection.execute("update analytics.sessions set exit_page = '/2', bounced = false")
+    site.add([event(NOON + GAP / 2, "/3", number=5)])
+    assert site.rows() == expected(site.known)
 
 
 def test_an_event_of_a_long_session_reads_none_of_its_old_events(site: Site) -> None:

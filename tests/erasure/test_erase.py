@@ -220,7 +220,8 @@ def test_erasing_while_the_ingest_runs_leaves_nothing_behind(world: World) -> No
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(traffic)
-        time.sleep(0.5)
+        while not world.one("select count(*) from raw.events where user_id = %s", SECRET) and not running.done():
+            time.sleep(0.05)
         removed = erase(world).events
         stop.set()
         running.result()

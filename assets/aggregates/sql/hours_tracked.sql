@@ -40,10 +40,16 @@ held as (
 known as (
     select
         n.*,
-        exists(
-            select 1 from ops.hour_members as m
+        -- A release that knows no members may have added events since, as after a roll-back: then they are not all here.
+        coalesce((
+            select
+                m.events = (
+                    select sum(e.events) from analytics.events_hourly as e
+                    where e.hour = n.hour
+                )
+            from ops.hour_members as m
             where m.slot = n.slot and m.hour = n.number and m.member = '00000000-0000-0000-0000-000000000000'
-        ) as tracked
+        ), false) as tracked
     from numbered as n
 )
 

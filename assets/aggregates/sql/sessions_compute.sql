@@ -1,7 +1,7 @@
 -- Sessions of the staged events and of all events of [low, high), which is empty where everything is staged.
 insert into session_new (
     session_id, user_id, started_at, ended_at, events, page_views, entry_page, exit_page, bounced, entry_at,
-    entry_position, exit_at, exit_position
+    entry_position, exit_at, exit_position, merged_events
 )
 with gathered as (
     select
@@ -63,6 +63,7 @@ select
     min(n.occurred_at) filter (where n.viewed) as entry_at,
     substr(min(n.page), 20, 36)::uuid as entry_position,
     max(n.occurred_at) filter (where n.viewed) as exit_at,
-    substr(max(n.page), 20, 36)::uuid as exit_position
+    substr(max(n.page), 20, 36)::uuid as exit_position,
+    count(*) as merged_events
 from numbered as n
 group by n.user_id, n.session

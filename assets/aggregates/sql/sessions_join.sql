@@ -7,7 +7,7 @@ from session_touched as t;
 
 insert into session_new (
     session_id, user_id, started_at, ended_at, events, page_views, entry_page, exit_page, bounced, entry_at,
-    entry_position, exit_at, exit_position
+    entry_position, exit_at, exit_position, merged_events
 )
 with items as (
     select
@@ -78,6 +78,7 @@ select
     min(n.entry_at) as entry_at,
     substr(min(n.entry), 20, 36)::uuid as entry_position,
     max(n.exit_at) as exit_at,
-    substr(max(n.exit), 20, 36)::uuid as exit_position
+    substr(max(n.exit), 20, 36)::uuid as exit_position,
+    sum(n.events) as merged_events
 from numbered as n
 group by n.user_id, n.session

@@ -47,17 +47,17 @@ changed as materialized (
         s.session_id is null
         or (
             s.ended_at, s.events, s.page_views, s.entry_page, s.exit_page, s.bounced, s.entry_at, s.entry_position,
-            s.exit_at, s.exit_position
+            s.exit_at, s.exit_position, s.merged_events
         ) is distinct from (
             n.ended_at, n.events, n.page_views, n.entry_page, n.exit_page, n.bounced, n.entry_at, n.entry_position,
-            n.exit_at, n.exit_position
+            n.exit_at, n.exit_position, n.merged_events
         )
 ),
 
 written as (
     insert into analytics.sessions as s (
         session_id, user_id, started_at, ended_at, events, page_views, entry_page, exit_page, bounced, entry_at,
-        entry_position, exit_at, exit_position
+        entry_position, exit_at, exit_position, merged_events
     )
     select
         c.session_id,
@@ -72,7 +72,8 @@ written as (
         c.entry_at,
         c.entry_position,
         c.exit_at,
-        c.exit_position
+        c.exit_position,
+        c.merged_events
     from changed as c
     on conflict (session_id) do update
         set
@@ -85,7 +86,8 @@ written as (
             entry_at = excluded.entry_at,
             entry_position = excluded.entry_position,
             exit_at = excluded.exit_at,
-            exit_position = excluded.exit_position
+            exit_position = excluded.exit_position,
+            merged_events = excluded.merged_events
 )
 
 select

@@ -1,5 +1,5 @@
 -- When and in which order the first and the last page of touched sessions were seen, of sessions that a release before
--- this one wrote: read once from their events, without those of marks that wait, which the sessions do not hold yet.
+-- this one wrote or changed: read once from their events, without those of marks that wait, which they do not hold yet.
 update session_touched as t
 set
     entry_at = f.entry_at,
@@ -44,7 +44,7 @@ from (
                 )
             offset 0  -- noqa: AM09
         ) as e
-    where s.page_views > 0 and s.entry_at is null
+    where s.merged_events is distinct from s.events
     group by s.session_id
 ) as f
 where t.session_id = f.session_id

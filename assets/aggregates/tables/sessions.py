@@ -49,6 +49,13 @@ _TABLE = table(
         _POSITION,
         null=True,
     ),
+    column(
+        "merged_events",
+        BigInteger,
+        "Events when these four were noted; others than events: they are out of date",
+        EVENT_ID,
+        null=True,
+    ),
 )
 Index("sessions_user_id_started_at_idx", _TABLE.c.user_id, _TABLE.c.started_at)
 Index("sessions_started_at_idx", _TABLE.c.started_at)

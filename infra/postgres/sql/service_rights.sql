@@ -56,7 +56,7 @@ wanted (step, change, target) as (
             case
                 when r.relkind = 'v' then 'select'
                 -- A new day empties its slot.
-                when r.relation like 'ops.hour\_members%%' then 'select, insert, delete, truncate'
+                when r.relation like 'ops.hour\_members%%' then 'select, insert, update, delete, truncate'
                 else coalesce(l.rights, 'select, insert, update, delete')
             end
         ) as change,

@@ -181,6 +181,12 @@ hour_members = Table(
     column("slot", SmallInteger, "The day since 1970, UTC, modulo 8: a new day empties the slot of the one before"),
     column("hour", Integer, "Hours since 1970, UTC"),
     column("member", UUID(), "Digest of table, key and user; only zeros: all members of the hour are here"),
+    column(
+        "events",
+        BigInteger,
+        "Beside only zeros: events of the hour that are counted; others in events_hourly: the members are not all here",
+        null=True,
+    ),
     schema="ops",
     comment="Who is counted in the hourly tables, for hours of recent days; a late event in another hour reads "
     "raw.events.",

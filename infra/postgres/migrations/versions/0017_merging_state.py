@@ -21,5 +21,5 @@ def downgrade() -> None:
     op.execute("alter table ops.dirty_buckets drop column windows")
     op.execute(
         "alter table analytics.sessions drop column entry_at, drop column entry_position, drop column exit_at,"
-        " drop column exit_position"
+        " drop column exit_position, drop column merged_events"
     )

@@ -2,7 +2,10 @@ alter table analytics.sessions
 add column entry_at timestamptz,
 add column entry_position uuid,
 add column exit_at timestamptz,
-add column exit_position uuid;
+add column exit_position uuid,
+add column merged_events bigint;
+comment on column analytics.sessions.merged_events is
+'Events when these four were noted; others than events: they are out of date';
 comment on column analytics.sessions.entry_at is 'When the entry page was seen';
 comment on column analytics.sessions.entry_position is
 'Kafka position of the entry page''s event: the order of equal times';
@@ -14,6 +17,7 @@ create table ops.hour_members (
     slot smallint not null,
     hour integer not null,
     member uuid not null,
+    events bigint,
     constraint hour_members_pkey primary key (slot, hour, member)
 ) partition by list (slot);
 comment on table ops.hour_members is
@@ -22,6 +26,8 @@ comment on column ops.hour_members.slot is 'The day since 1970, UTC, modulo 8: a
 comment on column ops.hour_members.hour is 'Hours since 1970, UTC';
 comment on column ops.hour_members.member is
 'Digest of table, key and user; only zeros: all members of the hour are here';
+comment on column ops.hour_members.events is
+'Beside only zeros: events of the hour that are counted; others in events_hourly: the members are not all here';
 create table ops.hour_members_0 partition of ops.hour_members for values in (0);
 create table ops.hour_members_1 partition of ops.hour_members for values in (1);
 create table ops.hour_members_2 partition of ops.hour_members for values in (2);
