@@ -40,3 +40,10 @@ create table ops.hour_members_7 partition of ops.hour_members for values in (7);
 alter table ops.dirty_buckets add column windows tstzmultirange;
 comment on column ops.dirty_buckets.windows is
 'Times between low and high in which all of them lie, for reading no others; null: anywhere between';
+
+-- Rows that are updated again and again find room in their pages, so that their indexes are left alone.
+alter table analytics.sessions set (fillfactor = 75);
+alter table analytics.user_profiles set (fillfactor = 75);
+alter table ops.user_days set (fillfactor = 75);
+alter table ops.user_day_traits set (fillfactor = 75);
+alter table ops.user_traits set (fillfactor = 75);
