@@ -54,4 +54,5 @@ def test_the_owner_is_the_one_of_the_settings_and_no_argument_holds_a_password(o
 def test_a_stack_that_is_named_and_not_up_is_said(open_world: World) -> None:
     answer = psql(open_world, "--data-dir", "/nowhere", "-qAtc", "select 1")
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert "no stack is up in /nowhere; start one: millrace up --detach" in answer.stderr
+    assert "no stack is up in /nowhere; start one: " in answer.stderr
+    assert "millrace up --data-dir /nowhere --detach" in answer.stderr

@@ -13,7 +13,19 @@ import pytest
 from infra.local import processes, state
 from orchestration import cli
 
-NEEDS_NONE = {"up", "down", "status", "env", "doctor", "demo", "bench", "init", "alertmanager-config", "validate"}
+NEEDS_NONE = {
+    "up",
+    "down",
+    "status",
+    "env",
+    "doctor",
+    "demo",
+    "bench",
+    "init",
+    "alertmanager-config",
+    "validate",
+    "dashboard",
+}
 ARGUMENTS = {
     "dead-letters": ("list",),
     "gaps": ("list",),
