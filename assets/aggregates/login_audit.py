@@ -26,7 +26,7 @@ What belongs here: the order of the steps; each is a `sql/login_audit_*.sql`. Wh
 all of this is inside the transaction of a caller who is the only writer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,16 +40,18 @@ from monitoring.metrics.totals import NO_LANE, Totals
 from resources.postgres import Connection
 
 _HOUR = timedelta(hours=1)
-_LATER = "select exists (select 1 from analytics.login_audit where occurred_at >= %s)"
-_DENSE = 16  # from so many affected logins of a user or address in one stretch, one pass is cheaper than a look at each
+_NO_RANGE: Mapping[str, datetime | None] = {"low": None, "high": None}
+_FEW = 16  # so many logins before a stretch are read of a user before its addresses are looked up one by one
 
 
 def merge(connection: Connection, rules: AuditRules) -> None:
     """Add the logins and logouts of the temporary table `arrived`, and repair all flags and hours that they change."""
     connection.execute(statement("login_audit_stage"))
     if _run(connection, "login_audit_take_in"):
-        _repair(connection, rules)
-        _count_touched_hours(connection)
+        _analyze(connection, "audit_changed")
+        _run(connection, "login_audit_reach", {**_parameters(rules), **_NO_RANGE})
+        _judge(connection, rules)
+        _add_to_hours(connection, _NO_RANGE)
 
 
 def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditRules) -> dict[str, Drift]:
@@ -68,15 +70,13 @@ def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditR
     if differences:
         _analyze(connection, "audit_changed")
         _run(connection, "login_audit_merge")
-    _run(connection, "login_audit_range", bounds)
-    # A history that is filled day by day has nothing behind the day at hand that its rows could change.
-    [[later]] = connection.execute(_LATER, [high]).fetchall()
-    _repair(connection, rules, reaching=later)
+    _run(connection, "login_audit_reach", {**_parameters(rules), **bounds})
+    _judge(connection, rules)
     [audit] = connection.execute(statement("login_audit_drift"), bounds).fetchall()
     hours = {"low": _hour(low), "high": _hour(high - timedelta.resolution) + _HOUR}
     _run(connection, "logins_hourly_range", hours)
     hourly = _count_hours(connection)
-    _count_touched_hours(connection, hours)
+    _add_to_hours(connection, hours)
     return {"login_audit": Drift(*audit), "logins_hourly": hourly}
 
 
@@ -86,51 +86,27 @@ def forget(connection: Connection, users: Sequence[str], rules: AuditRules) -> N
     The flags of what stays, of others who came from the same addresses, and the hours, follow. Uncounted.
     """
     connection.execute(statement("login_audit_stage"))
-    connection.execute(statement("login_audit_stage_own"))
     with psycopg.ClientCursor(connection) as cursor:  # several statements
-        cursor.execute(statement("login_audit_forget"), {"users": list(users)})
-    parameters = _parameters(rules)
-    if _run(connection, "login_audit_neighbours", {"audit_window": rules.window}):
-        _judge(connection, parameters)
-    connection.execute("truncate audit_affected, audit_dense")
-    if _run(connection, "login_audit_own"):
-        _judge(connection, parameters, own=True)
-    _run(connection, "login_audit_repair")
-    _count_touched_hours(connection)
+        cursor.execute(statement("login_audit_forget"), {**_parameters(rules), "users": list(users)})
+    _judge(connection, rules, counted=False)
+    _add_to_hours(connection, _NO_RANGE)
 
 
-def _repair(connection: Connection, rules: AuditRules, *, reaching: bool = True) -> None:
-    """Judge the rows that the changed ones affect, beside those in `audit_affected` already; write what differs.
-
-    Without `reaching` only those that are in `audit_affected` already: the changed ones affect no other.
-    """
-    parameters = _parameters(rules)
-    if reaching:
-        _analyze(connection, "audit_changed")
-        _run(connection, "login_audit_affected", parameters)
-    if _judge(connection, parameters):
-        _count_new_flags(connection)
+def _judge(connection: Connection, rules: AuditRules, *, counted: bool = True) -> None:
+    """Judge the rows in the stretches of `audit_reach`, and write the flags that differ."""
+    _analyze(connection, "audit_reach")
+    _run(connection, "login_audit_judge_users", _parameters(rules))
+    _analyze(connection, "audit_by_user")
+    if _run(connection, "login_audit_judge", _parameters(rules)):
+        _analyze(connection, "audit_judged")
+        if counted:
+            _count_new_flags(connection)
         _run(connection, "login_audit_repair")
 
 
-def _judge(connection: Connection, parameters: dict[str, Any], *, own: bool = False) -> int:
-    """Judge the rows in `audit_affected`; how many are to have other flags.
-
-    With `own` they are rows that erased users keep, all of which stand in `audit_own`: their users are looked up there,
-    and every count by address is made in one pass, for in login_audit a look at either walks over all that is gone.
-    """
-    _analyze(connection, "audit_affected")
-    if _run(connection, "login_audit_dense", {**parameters, "dense": 1 if own else _DENSE}):
-        _analyze(connection, "audit_dense")
-    text = statement("login_audit_judge")
-    text = text.replace(b"analytics.login_audit", b"audit_own") if own else text
-    judged = connection.execute(text, parameters).rowcount
-    _analyze(connection, "audit_judged")
-    return judged
-
-
 def _parameters(rules: AuditRules) -> dict[str, Any]:
-    return {f"audit_{name}": value for name, value in asdict(rules).items()}
+    few = max(_FEW, rules.burst_logins)
+    return {"audit_few": few, **{f"audit_{name}": value for name, value in asdict(rules).items()}}
 
 
 def _count_new_flags(connection: Connection) -> None:
@@ -141,9 +117,12 @@ def _count_new_flags(connection: Connection) -> None:
     totals.write(connection, NO_LANE)
 
 
-def _count_touched_hours(connection: Connection, beside: dict[str, datetime] | None = None) -> None:
+def _add_to_hours(connection: Connection, beside: Mapping[str, datetime | None]) -> None:
+    """Add to the hours outside a range what changed in them; those that have no row are counted."""
     connection.execute("truncate audit_hours")
-    if _run(connection, "logins_hourly_touched", beside or {"low": None, "high": None}):
+    missing = _run(connection, "logins_hourly_touched", beside)
+    _run(connection, "logins_hourly_add", beside)
+    if missing:
         _count_hours(connection)
 
 
@@ -153,7 +132,7 @@ def _count_hours(connection: Connection) -> Drift:
     return Drift(rows, differed)
 
 
-def _run(connection: Connection, name: str, parameters: dict[str, Any] | None = None) -> int:
+def _run(connection: Connection, name: str, parameters: Mapping[str, Any] | None = None) -> int:
     """How many rows the statement wrote."""
     return connection.execute(statement(name), parameters).rowcount
 

@@ -21,7 +21,7 @@ paired as (
         or t.tied and l.position <> t.position
 )
 
-insert into audit_changed (occurred_at, event_id, position, user_id, action, ip, address, device)
+insert into audit_changed (occurred_at, event_id, position, user_id, action, ip, address, device, flags, change)
 select
     (p.have).occurred_at as occurred_at,
     (p.have).event_id as event_id,
@@ -30,7 +30,9 @@ select
     (p.have).action as action,
     (p.have).ip as ip,
     (p.have).address as address,
-    (p.have).device as device
+    (p.have).device as device,
+    (p.have).flags as flags,
+    -1 as change
 from paired as p
 where (p.have).event_id is not null
 union all
@@ -42,6 +44,8 @@ select
     (p.want).action as action,
     (p.want).ip as ip,
     (p.want).address as address,
-    (p.want).device as device
+    (p.want).device as device,
+    '{}' as flags,
+    1 as change
 from paired as p
 where (p.want).event_id is not null

@@ -4,7 +4,6 @@ select
     case when j.occurred_at > now() - interval '1 hour' then 'recent' else 'late' end as age,
     count(*) as newly
 from audit_judged as j
-inner join audit_affected as a on j.occurred_at = a.occurred_at and j.event_id = a.event_id
 cross join unnest(j.flags) as f (flag)
-where f.flag <> all(a.flags)
+where f.flag <> all(j.before)
 group by f.flag, age

@@ -17,7 +17,7 @@ with inserted as (
     returning l.occurred_at, l.event_id, l.position, l.user_id, l.action, l.ip, l.address, l.device
 )
 
-insert into audit_changed (occurred_at, event_id, position, user_id, action, ip, address, device)
+insert into audit_changed (occurred_at, event_id, position, user_id, action, ip, address, device, flags, change)
 select
     i.occurred_at,
     i.event_id,
@@ -26,5 +26,7 @@ select
     i.action,
     i.ip,
     i.address,
-    i.device
+    i.device,
+    '{}' as flags,
+    1 as change
 from inserted as i

@@ -1,4 +1,4 @@
--- The hours whose rows or flags changed, outside a range that is counted anyway.
+-- Hours that something changed in, and that have no row to add to.
 insert into audit_hours (hour)
 select t.hour
 from (
@@ -6,4 +6,9 @@ from (
     union
     select date_trunc('hour', j.occurred_at, 'UTC') as hour from audit_judged as j
 ) as t
-where %(low)s::timestamptz is null or t.hour < %(low)s or t.hour >= %(high)s
+where
+    not exists (
+        select 1 from analytics.logins_hourly as g
+        where g.hour = t.hour
+    )
+    and (%(low)s::timestamptz is null or t.hour < %(low)s or t.hour >= %(high)s)
