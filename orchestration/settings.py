@@ -280,7 +280,7 @@ class Settings(BaseSettings):
     dedup_window: Duration = Field(
         default=timedelta(hours=1),
         gt=timedelta(0),
-        description="How long Redis remembers an event id (about 180 bytes each).",
+        description="How long Redis remembers an event id at least; at most twice as long (about 111 bytes each).",
         examples=["1h"],
     )
     sensor_interval: Duration = Field(

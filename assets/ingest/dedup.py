@@ -1,45 +1,20 @@
 """Asks Redis which event ids were seen before. A claim is a hint that makes storing fast, never the truth.
 
-What belongs here: packing claims, the Lua call, and the judgement of what was found. What does not: PostgreSQL's say
-on what Redis leaves undecided (`store`).
-
-A claim is the coordinate of the record that first showed an id, when it says it occurred, and a digest of its bytes
-and its coordinate. The digest is keyed: who can write to Redis has not the key, which PostgreSQL holds, so he can
-neither make up the claim of a record nor move a true one to an offset that is committed.
+What belongs here: asking without ever failing, and the judgement of what was found. What does not: the bytes of claims
+and how Redis keeps them (`claims`), PostgreSQL's say on what Redis leaves undecided (`store`).
 """
 
-import hashlib
-import struct
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from importlib import resources
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
-from assets.ingest.model import Accepted, Chunk, Decoded, Deduplicated
+from assets.ingest import claims
+from assets.ingest.claims import Claim
+from assets.ingest.model import Decoded, Deduplicated
 from assets.ingest.plan import TopicIdPartition
 from resources.redis import Redis, RedisUnavailable
-
-# One script call blocks Redis for everybody: 2,000 ids take about 10 ms.
-_IDS_PER_CALL = 2_000
-_PREFIX = b"mr:"
-_DIGEST_SIZE = 8
-_TOPIC_PARTITION = struct.Struct(">16si")
-_OFFSET_AND_TIME = struct.Struct(">qq")
-_CLAIM = struct.Struct(">16siqq8s")
-_SCRIPT = resources.files("assets.ingest").joinpath("claim.lua").read_bytes()
-_SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # Redis names scripts so
-
-
-class Claim(NamedTuple):
-    """Who showed an id first."""
-
-    topic_partition: TopicIdPartition
-    offset: int
-    occurred_at: int
-    digest: bytes
 
 
 class ClaimVerdict(Enum):
@@ -65,7 +40,7 @@ class CommittedOffsets:
 
 
 def judge_claim(
-    mine: Claim, found: Claim, earlier: Collection[tuple[TopicIdPartition, int]], committed: CommittedOffsets
+    mine: Claim, found: Claim, earlier: Container[tuple[TopicIdPartition, int]], committed: CommittedOffsets
 ) -> ClaimVerdict:
     """What the claim found under an id means for the record `mine`.
 
@@ -83,12 +58,24 @@ def judge_claim(
 
 
 class RedisAnswer(NamedTuple):
-    """What Redis answered: the claims that were made, and those that others held, by index; None without an answer."""
+    """What Redis answered: the claims of the events, one after the other, and those that were there, by index.
 
-    claims: list[bytes]
+    `found` is None without an answer.
+    """
+
+    claims: bytes
     found: dict[int, bytes] | None
     seconds: float
     key: bytes
+
+    def mine(self, index: int) -> bytes:
+        """The claim of an event."""
+        return self.claims[index * claims.SIZE : (index + 1) * claims.SIZE]
+
+    def places(self) -> dict[bytes, int]:
+        """The indexes of the events, by their coordinates as `claims.place_of` has them."""
+        mine = self.claims
+        return {mine[at : at + claims.PLACE]: at // claims.SIZE for at in range(0, len(mine), claims.SIZE)}
 
 
 def claim_ids(redis: Redis, decoded: Decoded, window_ms: int, key: bytes) -> RedisAnswer:
@@ -97,35 +84,31 @@ def claim_ids(redis: Redis, decoded: Decoded, window_ms: int, key: bytes) -> Red
     Args:
         redis: down, hung or empty is fine.
         decoded: the chunk.
-        window_ms: how long an id is remembered.
+        window_ms: how long an id is remembered at least.
         key: of the digests, `ledger_queries.claim_key`.
     """
-    began = time.monotonic()
-    claims = _pack(decoded, key)
-    found: dict[int, bytes] | None = {}
-    if claims:
-        try:
-            found = redis.call(lambda client: _ask(client, decoded.accepted, claims, window_ms))
-        except RedisUnavailable:
-            found = None
-    return RedisAnswer(claims, found, time.monotonic() - began, key)
+    return _ask(redis, decoded, window_ms, key, look_only=False)
 
 
-def read_claims(redis: Redis, decoded: Decoded, key: bytes) -> RedisAnswer:
+def read_claims(redis: Redis, decoded: Decoded, window_ms: int, key: bytes) -> RedisAnswer:
     """What is claimed of a chunk's ids, without claiming any.
 
     For records whose offsets are committed already: a claim of theirs would be believed before they are stored.
     """
+    return _ask(redis, decoded, window_ms, key, look_only=True)
+
+
+def _ask(redis: Redis, decoded: Decoded, window_ms: int, key: bytes, *, look_only: bool) -> RedisAnswer:
     began = time.monotonic()
-    ids = [_PREFIX + accepted.event.event_id for accepted in decoded.accepted]
+    packed = claims.pack(decoded, key)
+    ids = [event.event_id for _, event in decoded.accepted]
     found: dict[int, bytes] | None = {}
-    try:
-        for first in range(0, len(ids), _IDS_PER_CALL):
-            answer = redis.call(lambda client, some=ids[first : first + _IDS_PER_CALL]: client.mget(some))
-            found.update((first + i, claim) for i, claim in enumerate(answer) if claim is not None)
-    except RedisUnavailable:
-        found = None
-    return RedisAnswer(_pack(decoded, key), found, time.monotonic() - began, key)
+    if ids:
+        try:
+            found = redis.call(lambda client: claims.ask(client, ids, b"" if look_only else packed, window_ms))
+        except RedisUnavailable:
+            found = None
+    return RedisAnswer(packed, found, time.monotonic() - began, key)
 
 
 def deduplicate(decoded: Decoded, answer: RedisAnswer, committed: Callable[[], CommittedOffsets]) -> Deduplicated:
@@ -139,95 +122,35 @@ def deduplicate(decoded: Decoded, answer: RedisAnswer, committed: Callable[[], C
     if answer.found is None:
         return Deduplicated(decoded.accepted, [], {}, degraded=True, claim_seconds=answer.seconds)
     began = time.monotonic()
-    rows, duplicates, undecided = _sort(decoded.chunk, decoded.accepted, answer, committed)
+    duplicates, undecided = _judge(decoded, answer, committed)
+    rows = decoded.accepted
+    if duplicates:
+        gone = set(duplicates)
+        rows = [accepted for accepted in rows if accepted.position not in gone]
     seconds = answer.seconds + time.monotonic() - began
     return Deduplicated(rows, duplicates, undecided, degraded=False, claim_seconds=seconds)
 
 
-def _digest(key: bytes, value: bytes, place: bytes, offset: bytes) -> bytes:
-    """Of a record's bytes at its place (topic id, partition) and offset, each as it is packed.
-
-    The coordinate goes into BLAKE2b's own parameters, which costs nothing and copies no value.
-    """
-    return hashlib.blake2b(
-        value, digest_size=_DIGEST_SIZE, key=key, salt=place[:16], person=place[16:] + offset
-    ).digest()
-
-
-def _pack(decoded: Decoded, key: bytes) -> list[bytes]:
-    chunk = decoded.chunk
-    prefixes = [
-        _TOPIC_PARTITION.pack(r.topic_partition.topic_id.bytes, r.topic_partition.partition) for r in chunk.ranges
-    ]
-    records, sources, pack = chunk.records, chunk.sources, _OFFSET_AND_TIME.pack
-    claims: list[bytes] = []
-    for i, event in decoded.accepted:
-        record, place = records[i], prefixes[sources[i]]
-        offset_and_time = pack(record.offset(), event.occurred_at)
-        claims.append(place + offset_and_time + _digest(key, record.value() or b"", place, offset_and_time[:8]))
-    return claims
-
-
-def _as_if_there(key: bytes, value: bytes, mine: bytes, found: bytes) -> Claim:
-    """The record's own claim, with the digest that its bytes have at the coordinate that `found` names."""
-    size = _TOPIC_PARTITION.size
-    return _unpack(mine)._replace(digest=_digest(key, value, found[:size], found[size : size + 8]))
-
-
-def _unpack(packed: bytes) -> Claim:
-    topic_id, partition, offset, occurred_at, digest = _CLAIM.unpack(packed)
-    return Claim(TopicIdPartition(UUID(bytes=topic_id), partition), offset, occurred_at, digest)
-
-
-def _ask(client: Any, events: Sequence[Accepted], claims: Sequence[bytes], window_ms: int) -> dict[int, bytes]:
-    """Claims that others hold, by index into `events`."""
-    found: dict[int, bytes] = {}
-    for first in range(0, len(events), _IDS_PER_CALL):
-        ids = b"".join([e.event.event_id for e in events[first : first + _IDS_PER_CALL]])
-        blob = b"".join(claims[first : first + _IDS_PER_CALL])
-        arguments = (_PREFIX, window_ms, ids, blob, _CLAIM.size)
-        answer = _evaluate(client, arguments)
-        found.update((first + answer[i], answer[i + 1]) for i in range(0, len(answer), 2))
-    return found
-
-
-def _evaluate(client: Any, arguments: tuple[Any, ...]) -> list[Any]:
-    from redis.exceptions import NoScriptError
-
-    try:
-        return client.evalsha(_SCRIPT_SHA, 0, *arguments)
-    except NoScriptError:  # a new or restarted Redis
-        return client.eval(_SCRIPT, 0, *arguments)
-
-
-def _sort(
-    chunk: Chunk,
-    events: Sequence[Accepted],
-    answer: RedisAnswer,
-    committed: Callable[[], CommittedOffsets],
-) -> tuple[list[Accepted], list[int], dict[int, int]]:
-    claims, found = answer.claims, answer.found or {}
-    others = {i: packed for i, packed in found.items() if packed != claims[i] and len(packed) == _CLAIM.size}
+def _judge(
+    decoded: Decoded, answer: RedisAnswer, committed: Callable[[], CommittedOffsets]
+) -> tuple[list[int], dict[int, int]]:
+    """Positions of the duplicates; and of what is undecided, with the time that the claim names."""
+    chunk, found = decoded.chunk, answer.found or {}
+    others = {i: found[i] for i in sorted(found) if found[i] != answer.mine(i) and len(found[i]) == claims.SIZE}
     if not others:
-        return list(events), [], {}
-    known = committed()
-    rows: list[Accepted] = []
+        return [], {}
+    known, places = committed(), answer.places()
     duplicates: list[int] = []
     undecided: dict[int, int] = {}
-    earlier: set[tuple[TopicIdPartition, int]] = set()
-    for i, event in enumerate(events):
-        packed = others.get(i)
-        if packed is not None:
-            theirs = _unpack(packed)
-            mine = _as_if_there(answer.key, chunk.records[event.position].value() or b"", claims[i], packed)
-            verdict = judge_claim(mine, theirs, earlier, known)
-            if verdict is ClaimVerdict.DUPLICATE:
-                duplicates.append(event.position)
-                continue
-            if verdict is ClaimVerdict.UNDECIDED:
-                undecided[event.position] = theirs.occurred_at
-        rows.append(event)
-        if packed is None:
-            topic_partition = chunk.ranges[chunk.sources[event.position]].topic_partition
-            earlier.add((topic_partition, chunk.records[event.position].offset()))
-    return rows, duplicates, undecided
+    for i, packed in others.items():
+        position = decoded.accepted[i].position
+        theirs = claims.unpack(packed)
+        mine = claims.as_if_there(answer.key, chunk.records[position].value() or b"", answer.mine(i), packed)
+        at = places.get(claims.place_of(packed), i)
+        earlier = [(theirs.topic_partition, theirs.offset)] if at < i and at not in others else []
+        verdict = judge_claim(mine, theirs, earlier, known)
+        if verdict is ClaimVerdict.DUPLICATE:
+            duplicates.append(position)
+        elif verdict is ClaimVerdict.UNDECIDED:
+            undecided[position] = theirs.occurred_at
+    return duplicates, undecided

@@ -18,6 +18,7 @@ batches
   has no latency. One that finds everything as it was adds nothing at all, but its retries.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -154,7 +155,11 @@ def _events(totals: Totals, decoded: Decoded, outcome: str, positions: Collectio
     if not positions:
         return
     wanted = set(positions)
-    types = Counter(event.type for position, event in decoded.accepted if position in wanted)
+    accepted = decoded.accepted  # in the order of positions, and few of them are asked for
+    found = ((position, bisect_left(accepted, (position,))) for position in wanted)
+    types = Counter(
+        accepted[at].event.type for position, at in found if at < len(accepted) and accepted[at].position == position
+    )
     for kind, number in types.items():
         totals.count("millrace_events_total", outcome, kind, by=number)
     totals.count("millrace_events_total", outcome, NONE, by=len(wanted) - types.total())

@@ -20,7 +20,7 @@ from assets.ingest.worker import Worker
 def prepare(worker: Worker, decoded: Decoded) -> Prepared:
     """Ready to store."""
     run.read_claim_key(worker)
-    asked = read_claims(worker.redis, decoded, worker.claim_key)
+    asked = read_claims(worker.redis, decoded, run.window_ms(worker), worker.claim_key)
     claimed = replace(
         deduplicate(decoded, asked, lambda: CommittedOffsets({}, {})), rows=decoded.accepted, duplicates=[]
     )

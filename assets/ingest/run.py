@@ -118,7 +118,12 @@ def _tuned_interpreter() -> Generator[None]:
 
 def claim(worker: Worker, decoded: Decoded) -> RedisAnswer:
     """Claim the ids of a chunk."""
-    return claim_ids(worker.redis, decoded, worker.limits.dedup_window // _MILLISECOND, worker.claim_key)
+    return claim_ids(worker.redis, decoded, window_ms(worker), worker.claim_key)
+
+
+def window_ms(worker: Worker) -> int:
+    """How long an id is remembered at least."""
+    return worker.limits.dedup_window // _MILLISECOND
 
 
 def read_claim_key(worker: Worker) -> None:

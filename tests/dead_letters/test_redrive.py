@@ -19,6 +19,7 @@ from contract.contract import Contract
 from contract.decoder import Decoder
 from orchestration.factories import make_worker
 from tests.dead_letters.support import TODAY, answer, history, ids, letters, new_thing, redriven
+from tests.support import claims
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -169,8 +170,7 @@ def test_a_dry_run_says_what_would_become_of_letters_and_changes_nothing(world: 
     would = {"unknown_type": {"stored": 1, "duplicate": 1, "refused": 1}, **conflict}
     assert done.by_code == would
     assert everything(world) == before
-    claimed = world.worker.redis.call(lambda client: client.exists(b"mr:" + uuid.UUID(ahead["eventId"]).bytes))
-    assert not claimed
+    assert claims.find(world, uuid.UUID(ahead["eventId"]).bytes) is None
     assert redriven(world, max_future=timedelta(days=60)).by_code == would
 
 

@@ -22,6 +22,7 @@ from contract.identity import Identity, identity
 from orchestration.factories import make_worker
 from tests.dead_letters.support import TODAY, new_thing, redriven
 from tests.erasure.support import erase, of, retain
+from tests.support import claims
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -224,8 +225,7 @@ def world_value(world: World) -> Iterable[bytes]:
 
 def forget(world: World, *events: dict[str, Any]) -> None:
     """Redis loses the claims of events."""
-    keys = [b"mr:" + uuid.UUID(each["eventId"]).bytes for each in events]
-    world.worker.redis.call(lambda client: client.delete(*keys))
+    claims.forget(world, *(uuid.UUID(each["eventId"]).bytes for each in events))
 
 
 @pytest.mark.parametrize("apart", [0, 30, 3600])
@@ -253,16 +253,16 @@ def test_a_replay_claims_no_id_before_it_is_stored(world: World) -> None:
     ranges = ingested(world, one)
     forget(world, one)
     world.query("delete from raw.events")
-    key = b"mr:" + uuid.UUID(one["eventId"]).bytes
-    worker, found = world.another_worker(), list[int]()
+    event_id = uuid.UUID(one["eventId"]).bytes
+    worker, found = world.another_worker(), list[bool]()
 
     def look(name: str) -> None:
         if name == "before_commit":
-            found.append(worker.redis.call(lambda client: client.exists(key)))
+            found.append(claims.find(world, event_id) is not None)
 
     worker.failpoint = look
     replay(worker, (), ranges, world.author("replay"), LOG)
-    assert [*found, worker.redis.call(lambda client: client.exists(key))] == [0, 1]
+    assert [*found, claims.find(world, event_id) is not None] == [False, True]
     worker.close()
 
 
