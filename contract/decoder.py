@@ -117,6 +117,9 @@ def _certain(value: bytes, payload: bytes, cut: Shortcut, fields: Payload) -> bo
     for getter in cut.addresses:
         if isinstance(text := getter(fields), str) and not is_ip_address(text):
             return False
+    for getter, holds in cut.inner_formats:
+        if not holds(getter(fields)):
+            return False
     escapes = _BACKSLASH in value
     if (escapes or not value.isascii()) and not _texts_fit(value, cut, fields):
         return False
@@ -181,4 +184,4 @@ def _texts_fit(value: bytes, cut: Shortcut, fields: Payload) -> bool:
     value.decode()
     return all(
         len(text.encode()) <= max_bytes for getter, max_bytes in cut.texts if isinstance(text := getter(fields), str)
-    )
+    ) and all(holds(getter(fields)) for getter, holds in cut.inner_texts)

@@ -42,6 +42,8 @@ LATEST = (date.max.toordinal() + 1 - _EPOCH_DAY) * _DAY - 1
 
 _MILLISECONDS = {f"{part:03}": part * 1000 for part in range(1000)}
 _MICROSECONDS = {f"{part:03}": part for part in range(1000)}
+_CLOCK = {f"T{at // 60:02}:{at % 60:02}": at * _MINUTE for at in range(24 * 60)}
+_SECONDS = {f":{part:02}": part * _SECOND for part in range(60)}
 
 
 def uuid_bytes(text: str) -> bytes | None:
@@ -127,7 +129,19 @@ def quick_timestamp(text: str) -> int | None:
 @lru_cache(maxsize=16_384)  # events of the same seconds come together
 def _second(text: str) -> int:
     """The moment of text such as `2025-05-18T14:00:00`; with these 19 characters, nothing is missing but the offset."""
-    moment = parse_timestamp(text + "Z")
+    clock = _CLOCK.get(text[10:16])
+    if clock is not None:
+        return _day(text[:10]) + clock + _SECONDS[text[16:]]
+    moment = parse_timestamp(text + "Z")  # a `t` or a space, if it is a moment
+    if moment is None:
+        raise ValueError
+    return moment
+
+
+@lru_cache(maxsize=16_384)
+def _day(text: str) -> int:
+    """The beginning of a day such as `2025-05-18` in UTC."""
+    moment = parse_timestamp(text + "T00:00:00Z")
     if moment is None:
         raise ValueError
     return moment

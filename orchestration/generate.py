@@ -16,6 +16,7 @@ from contract.digits import MAX_DIGITS
 from contract.identity import MAX_ID_CHARACTERS
 from contract.model import MAX_DEPTH
 from contract.schema import SUFFIX, render
+from contract.shortcuts import obstacle
 from orchestration.reference import metrics, tables
 from orchestration.settings import Settings, variable
 from resources import kafka_options
@@ -151,6 +152,14 @@ def main(root: Path) -> None:
     for stale in (root / "schemas").glob(f"*{SUFFIX}"):
         if f"schemas/{stale.name}" not in documents():
             stale.unlink()
+    for line in slow_types(Contract()):
+        sys.stderr.write(f"{line}\n")
+
+
+def slow_types(contract: Contract) -> list[str]:
+    """The types whose events have no short cut, and why: the one who adds such a type wants to know."""
+    found = {each.name: obstacle(each) for each in contract.values()}
+    return [f"{name}: decoded several times slower than others, because {why}" for name, why in found.items() if why]
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from contract.constraints import IpAddress, Page
 from contract.decoder import Decoder, fast_path
 from contract.model import Event, Rejection
 from contract.types import Payload
+from orchestration.generate import slow_types
 from tests.contract.cases import SIMPLE
 from tests.contract.making import CONTRACT, DECODER, NOW_US, anything, events, spoil, storable, write
 
@@ -92,11 +93,20 @@ class Everything(Payload):
     extra: Any = None
 
 
+class Item(msgspec.Struct):
+    """What a list may hold."""
+
+    page: Page
+    ip: IpAddress | None = None
+
+
 class Nested(Payload):
-    """A type with a constraint of our own inside a list, which the short cut leaves to the reference."""
+    """A type with constraints of our own inside lists, objects and structs."""
 
     pages: list[Page]
     inner: Everything | UnsetType = UNSET
+    items: list[Item] | None = None
+    by_name: dict[str, Page | int] | UnsetType = UNSET
 
 
 class Place(msgspec.Struct):
@@ -144,6 +154,37 @@ def test_types_added_at_run_time_are_decided_alike(name: str, data: st.DataObjec
     agree(text, LARGER)
     for _ in range(5):
         agree(spoil(text, rng), LARGER)
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_event"),
+    [
+        ({}, True),
+        ({"pages": ["ü" * 1000]}, True),
+        ({"pages": ["/", "ü" * 1001]}, False),
+        ({"items": [{"page": "ü" * 1000, "ip": "::1"}]}, True),
+        ({"items": [{"page": "/"}, {"page": "ü" * 1001}]}, False),
+        ({"items": [{"page": "/", "ip": "no address"}]}, False),
+        ({"byName": {"a": "ü" * 1000, "b": 7}}, True),
+        ({"byName": {"a": "ü" * 1001}}, False),
+        ({"inner": {"userId": "ü" * 101, "count": 1, "price": 1.5, "sure": True, "plan": "free"}}, False),
+    ],
+)
+def test_bounds_inside_lists_objects_and_structs_are_held_by_the_short_cut(
+    payload: dict[str, Any], is_event: bool
+) -> None:
+    event = LARGER.contract["nested"].example()
+    event["payload"] |= payload
+    value = json.dumps(event, ensure_ascii=False).encode()
+    assert isinstance(agree(value, LARGER), Event) == is_event
+    quick = fast_path(LARGER.contract, LARGER.limits)(value, NOW_US)
+    assert (quick is not None) == is_event
+
+
+def test_a_type_without_a_short_cut_is_named_with_the_reason() -> None:
+    [line] = slow_types(LARGER.contract)
+    assert line.startswith("bounds: ")
+    assert "code has a pattern with a $" in line
 
 
 def _variants(name: str) -> list[dict[str, Any]]:

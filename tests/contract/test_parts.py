@@ -124,3 +124,20 @@ def test_nesting_is_counted_outside_strings(depth: int, text: str):
     inside = text.replace("\\", "\\\\").replace('"', '\\"')
     value = f'{{"{inside}":' + "[" * (depth - 1) + f'"{inside}"' + "]" * (depth - 1) + "}"
     assert too_deep(value.encode()) == (depth > 64)
+
+
+def test_timestamps_that_do_not_repeat_are_read_without_the_exact_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a day of the calendar is enough: a backlog of months has as many seconds as events."""
+    exact, read = identity.parse_timestamp, list[str]()
+
+    def counted(text: str) -> int | None:
+        read.append(text)
+        return exact(text)
+
+    monkeypatch.setattr(identity, "parse_timestamp", counted)
+    begin = datetime(1921, 3, 1, tzinfo=UTC)
+    for number in range(20_000):
+        moment = begin + timedelta(seconds=127 * number)
+        text = moment.isoformat().replace("+00:00", "Z")
+        assert identity.quick_timestamp(text) == (moment - EPOCH) // MICROSECOND
+    assert len(read) <= 31
