@@ -8,6 +8,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from assets.ingest.plan import OffsetRange, TopicIdPartition
@@ -74,6 +75,11 @@ class Chunk:
     sources: list[int]
     gaps: tuple[Gap, ...] = ()
     pull_seconds: float = 0.0
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        """The offset of each record, asked for once: several steps need them."""
+        return [record.offset() for record in self.records]
 
     @property
     def moves(self) -> bool:
