@@ -12,9 +12,7 @@ from pathlib import Path
 import click
 
 from infra.local import state
-from orchestration.settings import SettingsError
 
-_PROMETHEUS, _ANALYST = "MILLRACE_PROMETHEUS_URL", "MILLRACE_ANALYST_URL"
 _HOST = "127.0.0.1"  # it knows no login
 
 
@@ -35,8 +33,6 @@ def dashboard(port: int, dagster: str, scrape: int) -> None:
     `millrace env`, or your own. It knows no login, listens on loopback alone, and refuses what pages of other sites
     make a browser ask for, as `millrace webserver` does.
     """
-    if not any(os.environ.get(name) for name in (_PROMETHEUS, _ANALYST)):
-        raise SettingsError(f"{_ANALYST}: is not set, nor is {_PROMETHEUS}: there is nothing to show")
     if importlib.util.find_spec("nicegui") is None:
         click.echo("the dashboards need NiceGUI: pip install 'millrace[dashboard]'", err=True)
         sys.exit(1)
@@ -47,8 +43,8 @@ def dashboard(port: int, dagster: str, scrape: int) -> None:
     from orchestration.dagster_runtime.webserver import Guarded
 
     book = {"runbook": "/runbook"} if server.has_runbook() else {}
-    prometheus = Prometheus(os.environ.get(_PROMETHEUS), _why_not())
-    database = Database(os.environ.get(_ANALYST))
+    prometheus = Prometheus(os.environ.get("MILLRACE_PROMETHEUS_URL"), _why_not())
+    database = Database(os.environ.get("MILLRACE_ANALYST_URL"))
     asking = Asking(prometheus, database, {"dagster": dagster, **book}, scrape)
     server.serve(asking, lambda app: Guarded(app, Rules(())), _HOST, port)
 
