@@ -41,12 +41,12 @@ def _fill(
     context: dg.OpExecutionContext, aggregates: AggregateWriter, partitions: PartitionStatus, postgres: Postgres
 ) -> None:
     with no_rows_in_errors():
-        pieces = aggregates.fill(_WITHIN, RebuildProgress(context.log.info))
+        steps = aggregates.fill(_WITHIN, RebuildProgress(context.log.info))
         left = history.describe(aggregates.history())
-    for piece in pieces:
-        context.log.info("rebuilt %s from %s to %s", ", ".join(sorted(piece.tables)), piece.first, piece.last)
+    for step in steps:
+        context.log.info("rebuilt %s from %s to %s", ", ".join(sorted(step.tables)), step.first, step.last)
     context.log.info(left or "every table is whole")
-    names = sorted({name for piece in pieces for name in piece.tables})
+    names = sorted({name for step in steps for name in step.tables})
     with postgres.connect(APPLICATION, statement_timeout_seconds=10) as connection:
         partitions.tell(context.instance, connection, datetime.now(UTC))
         shown = asset_metadata.current_metadata(connection, names)

@@ -48,7 +48,7 @@ where h.missing && daterange(null, %(day)s)
 """
 
 
-class Piece(NamedTuple):
+class FillStep(NamedTuple):
     """What is filled at once: tables, and days, both included."""
 
     tables: frozenset[str]
@@ -56,7 +56,7 @@ class Piece(NamedTuple):
     last: date
 
 
-class Known(NamedTuple):
+class TableHistory(NamedTuple):
     """A row of ops.aggregate_history."""
 
     definition: str
@@ -84,13 +84,13 @@ def definitions(funnel: Funnel) -> dict[str, str]:
     return made
 
 
-def read(connection: Connection) -> dict[str, Known]:
+def read(connection: Connection) -> dict[str, TableHistory]:
     """What is known of each table."""
     found: Any = connection.execute(_READ).fetchall()
-    return {name: Known(text, _ranges(missing), since) for name, text, missing, since in found}
+    return {name: TableHistory(text, _ranges(missing), since) for name, text, missing, since in found}
 
 
-def stale(known: Mapping[str, Known], funnel: Funnel) -> dict[str, str]:
+def stale(known: Mapping[str, TableHistory], funnel: Funnel) -> dict[str, str]:
     """The definitions of tables that are made by another one now, or of which nothing is known, and what they reach."""
     wanted = definitions(funnel)
     other = {name for name, text in wanted.items() if name not in known or known[name].definition != text}
@@ -126,14 +126,16 @@ def follow(connection: Connection, funnel: Funnel) -> None:
         connection.execute(_TRIM, {"day": frontier})
 
 
-def _only_the_funnel_changed(known: Mapping[str, Known], other: Mapping[str, str]) -> bool:
+def _only_the_funnel_changed(known: Mapping[str, TableHistory], other: Mapping[str, str]) -> bool:
     """Then the rows themselves say which days another one made; not so where user_days lacks days, too."""
     found, text = known.get("funnel_daily"), other["funnel_daily"]
     same = found is not None and found.definition.partition(_FUNNEL)[0] == text.partition(_FUNNEL)[0]
     return same and not needs("funnel_daily") & other.keys()
 
 
-def made(connection: Connection, known: Mapping[str, Known], names: Iterable[str], first: date, last: date) -> None:
+def made(
+    connection: Connection, known: Mapping[str, TableHistory], names: Iterable[str], first: date, last: date
+) -> None:
     """Note that tables are whole on these days, unless one that they are made of is not, or they were forgotten since.
 
     Args:
@@ -150,7 +152,7 @@ def made(connection: Connection, known: Mapping[str, Known], names: Iterable[str
         connection.execute(_MADE, values)
 
 
-def missing(known: Mapping[str, Known]) -> Missing:
+def missing(known: Mapping[str, TableHistory]) -> Missing:
     """What tables lack, without those that lack nothing."""
     return {name: each.missing for name, each in known.items() if each.missing and name in FILLED}
 
@@ -160,7 +162,7 @@ def count(ranges: Iterable[tuple[date, date]]) -> int:
     return sum((last - first).days + 1 for first, last in ranges)
 
 
-def lacking_tables(known: Mapping[str, Known]) -> list[str]:
+def lacking_tables(known: Mapping[str, TableHistory]) -> list[str]:
     """Which tables lack how many days, a text each; those of which nothing is known first."""
     unknown = [f"nothing is known of {name}" for name in FILLED if name not in known]
     return unknown + [
@@ -169,24 +171,24 @@ def lacking_tables(known: Mapping[str, Known]) -> list[str]:
     ]
 
 
-def describe(known: Mapping[str, Known]) -> str:
+def describe(known: Mapping[str, TableHistory]) -> str:
     """All of them in one text; empty where no table lacks a day."""
     return "; ".join(lacking_tables(known))
 
 
-def next_piece(lacking: Missing) -> Piece | None:
+def next_step(lacking: Missing) -> FillStep | None:
     """A week, or what is missing of it, of the tables whose sources are whole: the newest; profiles all at once."""
     ready = [name for name in lacking if name in _AT_ONCE or not needs(name) & lacking.keys()]
     if not ready:
         return None
     if "user_profiles" in ready:
-        return Piece(frozenset({"user_profiles"}), lacking["user_profiles"][0][0], lacking["user_profiles"][-1][1])
+        return FillStep(frozenset({"user_profiles"}), lacking["user_profiles"][0][0], lacking["user_profiles"][-1][1])
     back = [name for name in ready if name not in _OLDEST_FIRST]
     at = max(lacking[name][-1][1] for name in back) if back else min(lacking[name][0][0] for name in ready)
     monday = at - at.weekday() * _DAY
     tables = frozenset(name for name in back or ready if _within(lacking[name], monday))
     days = [day for name in tables for day in _within(lacking[name], monday)]
-    return Piece(tables, min(days), max(days))
+    return FillStep(tables, min(days), max(days))
 
 
 def _within(ranges: Sequence[tuple[date, date]], monday: date) -> list[date]:

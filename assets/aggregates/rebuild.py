@@ -17,7 +17,7 @@ from sqlalchemy import Date
 from assets.aggregates import daily, hourly, login_audit, per_user, rollups, sessions, user_days
 from assets.aggregates.catalog import AGGREGATES, COUNTED, COUNTED_BY_DAY, REBUILDABLE, SUMMED_BY_USER
 from assets.aggregates.drift import Drift
-from assets.aggregates.history import Known
+from assets.aggregates.history import TableHistory
 from assets.aggregates.marks import DaysBetween
 from assets.aggregates.sql import statement
 from assets.periods import DAY, HOUR, TimeSpan, floor_hour
@@ -120,7 +120,7 @@ class _Work:
     high: datetime
     progress: Progress
     found: dict[str, Drift] = field(default_factory=dict[str, Drift])
-    known: Mapping[str, Known] = field(default_factory=dict[str, Known])
+    known: Mapping[str, TableHistory] = field(default_factory=dict[str, TableHistory])
 
     def run(self) -> None:
         """Day by day what is made of raw events; then what is made of these, for the whole range."""

@@ -20,7 +20,7 @@ from assets.aggregates import daily, history, hourly, login_audit, marks, rollup
 from assets.aggregates.audit_rules import AuditRules
 from assets.aggregates.funnel import Funnel
 from assets.aggregates.funnel_file import read
-from assets.aggregates.history import Known, Piece
+from assets.aggregates.history import FillStep, TableHistory
 from assets.aggregates.marks import NewEvents, Pending
 from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED, Bounds, Pace, ended_after
 from assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
@@ -126,7 +126,7 @@ class AggregateWriter:
         """
         return rebuild(self, low, high, tables, progress)
 
-    def fill(self, within: float = float("inf"), progress: Progress = lambda _done, _total: None) -> list[Piece]:
+    def fill(self, within: float = float("inf"), progress: Progress = lambda _done, _total: None) -> list[FillStep]:
         """Rebuild the days that tables lack, a week at a time, the newest first, and say which.
 
         Args:
@@ -136,22 +136,22 @@ class AggregateWriter:
         Raises:
             psycopg.Error: the database failed, also when it was tried again; what was committed stays, and is noted.
         """
-        began, done = time.monotonic(), list[Piece]()
-        while time.monotonic() - began < within and (piece := self.lacking()):
-            self.rebuild(_midnight(piece.first), _midnight(piece.last) + timedelta(days=1), piece.tables, progress)
-            done.append(piece)
+        began, done = time.monotonic(), list[FillStep]()
+        while time.monotonic() - began < within and (step := self.lacking()):
+            self.rebuild(_midnight(step.first), _midnight(step.last) + timedelta(days=1), step.tables, progress)
+            done.append(step)
         return done
 
-    def lacking(self) -> Piece | None:
+    def lacking(self) -> FillStep | None:
         """What is filled next, behind the frontier of now nothing; None: every table is whole."""
         self._follow_definitions()
-        return history.next_piece(history.missing(self.history()))
+        return history.next_step(history.missing(self.history()))
 
-    def history(self) -> dict[str, Known]:
+    def history(self) -> dict[str, TableHistory]:
         """For which days tables are whole."""
         return self._warm.read(history.read)
 
-    def note_made(self, known: Mapping[str, Known], names: Collection[str], first: date, last: date) -> None:
+    def note_made(self, known: Mapping[str, TableHistory], names: Collection[str], first: date, last: date) -> None:
         """Note that these days were rebuilt; `known` is what `history` said before they were."""
 
         def work(connection: Connection) -> None:

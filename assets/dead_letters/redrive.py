@@ -94,7 +94,7 @@ class Redrive:
                 return
             except ConcurrentChange:
                 done.add(letters, self._committed(letters))
-        raise RuntimeError("letters change faster than they can be tried")
+        raise RuntimeError("dead letters change faster than they can be tried")
 
     def _try(self, letters: Sequence[DeadLetter]) -> dict[int, AttemptEntry]:
         decoded = decode(self.worker.decoder, dead_letter.chunk_of(letters))

@@ -51,7 +51,7 @@ class Selection:
         """For the audit: numbers (the first twenty) or conditions; a key and an id may be a person's, so not which."""
         if self.ids is not None:
             listed = ", ".join(map(str, self.ids[:20]))
-            return f"letters {listed}" + (f" and {len(self.ids) - 20} more" if len(self.ids) > 20 else "")
+            return f"dead letters {listed}" + (f" and {len(self.ids) - 20} more" if len(self.ids) > 20 else "")
         said = [
             f"code {', '.join(self.codes)}" if self.codes else "",
             f"topic {self.topic}" if self.topic else "",

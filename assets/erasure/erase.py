@@ -20,7 +20,7 @@ import psycopg
 from assets import audit
 from assets.aggregates.writer import NEVER, AggregateWriter
 from assets.audit import AuditedCall
-from assets.erasure import erasure_offsets, groups, letters, previews
+from assets.erasure import dead_letters, erasure_offsets, groups, previews
 from assets.erasure.sql import statement
 from assets.ingest import corrections
 from assets.ingest.ledger import Author
@@ -77,7 +77,7 @@ class Eraser:
         with self.postgres.connect(APPLICATION) as connection:
             connection.execute("begin isolation level repeatable read read only")
             events, sessions = _count(connection, user_id)
-            return UserFootprint(events, sessions, len(letters.naming(connection, [user_id]).get(user_id, [])))
+            return UserFootprint(events, sessions, len(dead_letters.naming(connection, [user_id]).get(user_id, [])))
 
     def erase(self, user_id: str, *, offline: bool = False, progress: Progress = lambda _: None) -> Erased:
         """Erase what was sent of the user up to now, and keep it away.
@@ -132,7 +132,7 @@ class Eraser:
             The users of one transaction, each with what was removed; None where new events kept it from being done.
         """
         with self.postgres.connect(APPLICATION) as connection, connection.transaction():
-            naming = letters.naming(connection, users)
+            naming = dead_letters.naming(connection, users)
             events = dict(connection.execute(statement("count_events"), {"users": list(users)}).fetchall())
         for number, group in enumerate(groups.grouped(list(users), events)):
             hashes = {user: users[user] for user in group}
@@ -141,7 +141,7 @@ class Eraser:
             yield [(u, Erased(h.hex(), *gone[u], took) if gone is not None else None) for u, h in hashes.items()]
 
     def _insist(
-        self, users: Mapping[str, bytes], naming: letters.Naming, progress: Progress, *, refresh: bool
+        self, users: Mapping[str, bytes], naming: dead_letters.Naming, progress: Progress, *, refresh: bool
     ) -> dict[str, UserFootprint] | None:
         """Try until nothing comes in between; None if it always did."""
         for tries in range(_TRIES):
@@ -164,7 +164,7 @@ class Eraser:
                 yield
 
     def _try(
-        self, users: Mapping[str, bytes], naming: letters.Naming, progress: Progress, *, refresh: bool
+        self, users: Mapping[str, bytes], naming: dead_letters.Naming, progress: Progress, *, refresh: bool
     ) -> dict[str, UserFootprint] | None:
         """None if something came in between."""
         if refresh:
@@ -189,7 +189,7 @@ class Eraser:
             return None
 
     def _delete_stored(
-        self, connection: Connection, users: Mapping[str, bytes], naming: letters.Naming
+        self, connection: Connection, users: Mapping[str, bytes], naming: dead_letters.Naming
     ) -> dict[str, UserFootprint]:
         """Everything of the users, in the order of locks: events, dead letters, aggregates, minutes, totals."""
         who = {"user_ids": list(users), "keys": list(users.values())}

@@ -19,7 +19,7 @@ _KNOWN = "select distinct topic from ops.offsets where replaced_at is null and t
 _EVERY_SECONDS = 60.0
 
 
-class Known(NamedTuple):
+class KnownTopics(NamedTuple):
     """Topics that were ingested and are not in the settings, and what is committed."""
 
     topics: list[str]
@@ -42,7 +42,7 @@ class LeftOut:
         """Whether the answer is too old."""
         return self._asked_at is None or self.clock() - self._asked_at >= self.every_seconds
 
-    def known(self, connection: Connection) -> Known | None:
+    def known(self, connection: Connection) -> KnownTopics | None:
         """What PostgreSQL says; None where the last answer still holds.
 
         Raises:
@@ -50,7 +50,7 @@ class LeftOut:
         """
         return known(connection, self.topics) if self.is_due else None
 
-    def unread(self, known: Known | None) -> Mapping[str, int]:
+    def unread(self, known: KnownTopics | None) -> Mapping[str, int]:
         """How many records of each such topic were never read; the last answer where Kafka does not answer now."""
         if known is not None:
             self._asked_at = self.clock()
@@ -72,17 +72,17 @@ def unread_records(kafka: Kafka, connection: Connection, topics: tuple[str, ...]
     return count(kafka, known(connection, topics))
 
 
-def known(connection: Connection, topics: tuple[str, ...]) -> Known:
+def known(connection: Connection, topics: tuple[str, ...]) -> KnownTopics:
     """What PostgreSQL says.
 
     Raises:
         psycopg.Error: PostgreSQL cannot be asked.
     """
     found = sorted(topic for (topic,) in connection.execute(_KNOWN, (list(topics),)))
-    return Known(found, ledger_queries.committed_offsets(connection) if found else {})
+    return KnownTopics(found, ledger_queries.committed_offsets(connection) if found else {})
 
 
-def count(kafka: Kafka, known: Known) -> dict[str, int]:
+def count(kafka: Kafka, known: KnownTopics) -> dict[str, int]:
     """How many records of each were never read; of a topic that Kafka does not describe, nothing.
 
     Raises:

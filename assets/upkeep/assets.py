@@ -144,7 +144,7 @@ _PIECES: Mapping[str, _Piece] = MappingProxyType(
         "ledger": _Piece(
             "The ledger's batches that are older than `MILLRACE_LEDGER_DAYS` are folded into a sum an hour, and after "
             "three more months into one; the sums stay the same. Settled dead letters and audit entries are forgotten "
-            "after `MILLRACE_DEAD_LETTER_DAYS` and `MILLRACE_AUDIT_DAYS`; open letters never.",
+            "after `MILLRACE_DEAD_LETTER_DAYS` and `MILLRACE_AUDIT_DAYS`; open dead letters never.",
             _ledger,
         ),
         "reused_ids": _Piece(

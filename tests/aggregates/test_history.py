@@ -12,7 +12,7 @@ from alembic import command
 
 from assets.aggregates.catalog import FILLED, REBUILDABLE
 from assets.aggregates.funnel import Funnel, FunnelStep
-from assets.aggregates.history import Missing, Piece, next_piece
+from assets.aggregates.history import FillStep, Missing, next_step
 from assets.aggregates.sql import statement
 from contract.contract import Contract
 from infra.postgres.migrate import config, engine, migrate
@@ -81,8 +81,8 @@ def week(*days: int) -> list[tuple[date, date]]:
 def test_the_newest_week_of_the_tables_whose_sources_are_whole_is_next(
     missing: Missing, tables: Collection[str], first: int, last: int
 ) -> None:
-    assert next_piece(missing) == Piece(frozenset(tables), date(2026, 7, first), date(2026, 7, last))
-    assert next_piece({}) is None
+    assert next_step(missing) == FillStep(frozenset(tables), date(2026, 7, first), date(2026, 7, last))
+    assert next_step({}) is None
 
 
 @services

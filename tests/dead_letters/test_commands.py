@@ -155,7 +155,7 @@ def test_redrive_ends_with_0_when_all_are_resolved_and_with_1_when_some_are_refu
     assert f"letter {large} is resolved already" in command(world, "redrive", str(large)).stderr
     found = world.query("select actor, action, subject, details from ops.audit_log order by audit_id")
     assert [(a, b, c) for a, b, c, _ in found] == [
-        (getpass.getuser(), "redrive", f"letters {large}"),
+        (getpass.getuser(), "redrive", f"dead letters {large}"),
         (getpass.getuser(), "redrive", "code unknown_type"),
     ]
     assert found[0][3]["by_code"] == {"too_large": {"stored": 1}}
