@@ -59,27 +59,32 @@ _FORGET = """
 with old as (select distinct {keys}, user_id from (with events as (select * from earlier) {facts}) as e),
 new as (select distinct {keys}, user_id from (with events as (select * from gone) {facts}) as e),
 less as (
-    select (extract(epoch from f.hour) / 3600)::integer as number, {member} as member
+    select {slot} as slot, {number} as number, {member} as member
     from (select new.* from new left join old on {same_user} where old.user_id is null) as f
 )
 delete from ops.hour_members as m using less
-where m.slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[]) and m.hour = less.number and m.member = less.member
+where m.slot = less.slot and m.hour = less.number and m.member = less.member
 """
 # How many events an hour has when all its members are here: where it has others, a release that knows no members has
-# changed it.
+# changed it. One hour at a time, by the key: no plan could read all members.
 _HOUR_EVENTS = """
-select (extract(epoch from e.hour) / 3600)::integer as number, sum(e.events) as events
-from analytics.events_hourly as e where e.hour in (select hour from {hours}) group by e.hour
+select f.slot, f.number, (select sum(e.events) from analytics.events_hourly as e where e.hour = f.hour)
+from (select {slot} as slot, {number} as number, f.hour from (select distinct hour from {hours}) as f) as f
+inner join lateral (
+    select 1 from ops.hour_members as m where m.slot = f.slot and m.hour = f.number and m.member = {whole} offset 0
+) as m on true
 """
-_NOTE_EVENTS = """
-update ops.hour_members as m set events = h.events from ({hour_events}) as h
-where m.slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[]) and m.hour = h.number and m.member = {whole}
-"""
+_NOTE_EVENTS = (
+    "update ops.hour_members set events = {events} where slot = {slot} and hour = {hour} and member = {whole}"
+)
 _DROP_OUTDATED = """
-delete from ops.hour_members as m using ({hour_events}) as h inner join ops.hour_members as w
-on w.slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[]) and w.hour = h.number and w.member = {whole}
-where m.slot = w.slot and m.hour = w.hour and w.events is distinct from h.events
+delete from ops.hour_members where slot = {slot} and hour = {hour} and exists (
+    select 1 from ops.hour_members as w
+    where w.slot = {slot} and w.hour = {hour} and w.member = {whole} and w.events is distinct from {events}
+)
 """
+_NUMBER = sql.SQL("(extract(epoch from f.hour) / 3600)::integer")
+_SLOT = sql.SQL("((floor(extract(epoch from f.hour) / 86400)::integer % 8 + 8) % 8)::smallint")
 _WHOLE = sql.SQL("'00000000-0000-0000-0000-000000000000'::uuid")
 _DELETE_EMPTY = "delete from {table} where {count} = 0 and hour in (select hour from gone)"
 # Members say how the table grows; where it was wrong they may be, too: late events read raw.events from now on.
@@ -118,7 +123,7 @@ def merge(connection: Connection, low: datetime, high: datetime) -> None:
     with joined_by_hash(connection):
         for each in COUNTED:
             connection.execute(_filled(_ADD, each))
-    connection.execute(_of_hours(_NOTE_EVENTS, "(select hour from arrived_hours where tracked) as t"))
+    _of_hours(connection, _NOTE_EVENTS, "(select hour from arrived_hours where tracked) as t")
 
 
 def _track_hours(connection: Connection) -> bool:
@@ -164,16 +169,19 @@ def rebuild(connection: Connection, table: Aggregate, low: datetime, high: datet
 
 def forget(connection: Connection, frontier: datetime) -> None:
     """Subtract what is gone; `earlier` tells which users still count. Hours before the frontier are frozen."""
-    connection.execute(_of_hours(_DROP_OUTDATED, "gone"))
+    _of_hours(connection, _DROP_OUTDATED, "gone")
     for each in COUNTED:
         connection.execute(_filled(_SUBTRACT, each, low=sql.Literal(frontier.isoformat())))
         connection.execute(_filled(_FORGET, each))
         connection.execute(_filled(_DELETE_EMPTY, each))
-    connection.execute(_of_hours(_NOTE_EVENTS, "gone"))
+    _of_hours(connection, _NOTE_EVENTS, "gone")
 
 
-def _of_hours(text: LiteralString, hours: LiteralString) -> sql.Composed:
-    return sql.SQL(text).format(hour_events=sql.SQL(_HOUR_EVENTS).format(hours=sql.SQL(hours)), whole=_WHOLE)
+def _of_hours(connection: Connection, change: LiteralString, hours: LiteralString) -> None:
+    """Change the members of each hour that is tracked: those of eight days at most."""
+    there = sql.SQL(_HOUR_EVENTS).format(slot=_SLOT, number=_NUMBER, hours=sql.SQL(hours), whole=_WHOLE)
+    for slot, hour, events in connection.execute(there).fetchall():
+        connection.execute(sql.SQL(change).format(slot=slot, hour=hour, events=events, whole=_WHOLE))
 
 
 def _filled(text: LiteralString, table: Aggregate, **bounds: sql.Composable) -> sql.Composed:
@@ -188,6 +196,8 @@ def _filled(text: LiteralString, table: Aggregate, **bounds: sql.Composable) -> 
         new_keys=sql.SQL(", ").join(sql.SQL("new.{}").format(k) for k in keys),
         facts=facts(table.name),
         member=_member(table),
+        slot=_SLOT,
+        number=_NUMBER,
         same_user=pairs.join(sql.SQL("old.{0} = new.{0}").format(k) for k in [*keys, sql.Identifier("user_id")]),
         same_row=pairs.join(sql.SQL("less.{0} = t.{0}").format(k) for k in keys),
         raw=raw,
