@@ -1,6 +1,7 @@
 """One whole stack for the tests of this folder."""
 
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,5 +12,7 @@ from tests.system.system import System, system
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Generator[System]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MILLRACE_METRICS_INTERVAL", "1s")  # alerts are watched in a hurry
+        # Backfills are begun for days before the first event, too.
+        patch.setenv("MILLRACE_HISTORY_START", f"{datetime.now(UTC) - timedelta(days=7):%Y-%m-%d}")
         with system(tmp_path_factory.mktemp("system")) as made:
             yield made

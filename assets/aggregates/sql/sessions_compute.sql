@@ -42,7 +42,7 @@ numbered as (
         m.viewed,
         -- Of fixed width before the page, so that the first and the last page are a minimum and a maximum: no array
         -- of all pages, whatever the length of a session.
-        (1000000000000000000 + (extract(epoch from m.occurred_at) * 1000000)::bigint)::text
+        (4000000000000000000 + (extract(epoch from m.occurred_at) * 1000000)::bigint)::text
         || m.position::text || m.page collate "C" as page,  -- noqa: RF03
         count(*) filter (where m.begins) over (
             partition by m.user_id order by m.occurred_at rows unbounded preceding

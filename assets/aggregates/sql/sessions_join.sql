@@ -43,11 +43,11 @@ marked as (
     select
         i.*,
         (
-            (1000000000000000000 + (extract(epoch from i.entry_at) * 1000000)::bigint)::text
+            (4000000000000000000 + (extract(epoch from i.entry_at) * 1000000)::bigint)::text
             || i.entry_position::text || i.entry_page
         ) collate "C" as entry,  -- noqa: RF03
         (
-            (1000000000000000000 + (extract(epoch from i.exit_at) * 1000000)::bigint)::text
+            (4000000000000000000 + (extract(epoch from i.exit_at) * 1000000)::bigint)::text
             || i.exit_position::text || i.exit_page
         ) collate "C" as exit,  -- noqa: RF03
         i.started_at - max(i.ended_at) over (

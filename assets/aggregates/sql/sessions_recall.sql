@@ -19,7 +19,7 @@ from (
             select
                 r.occurred_at,
                 (
-                    (1000000000000000000 + (extract(epoch from r.occurred_at) * 1000000)::bigint)::text
+                    (4000000000000000000 + (extract(epoch from r.occurred_at) * 1000000)::bigint)::text
                     || ops.kafka_position(r.kafka_topic_id, r.kafka_partition, r.kafka_offset)::text
                 ) collate "C" as place  -- noqa: RF03
             from raw.events as r

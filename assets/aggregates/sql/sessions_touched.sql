@@ -37,7 +37,7 @@ marked as (
         case
             when a.type = 'page_view'
                 then
-                    (1000000000000000000 + (extract(epoch from a.occurred_at) * 1000000)::bigint)::text
+                    (4000000000000000000 + (extract(epoch from a.occurred_at) * 1000000)::bigint)::text
                     || a.position::text || (a.payload ->> 'page') collate "C"  -- noqa: RF03
         end as page,
         a.occurred_at - lag(a.occurred_at) over in_order > interval '30 minutes' as far
@@ -84,16 +84,26 @@ cross join
         from analytics.sessions as o
         where
             o.user_id = c.user_id
-            and o.started_at <= c.ended_at + interval '30 minutes'
+            and (o.user_id, o.started_at) <= (c.user_id, c.ended_at + interval '30 minutes')
             and o.ended_at >= c.started_at - interval '30 minutes'
-            and o.started_at >= %(frontier)s::timestamptz
-            -- Sessions of a user do not overlap: of those that began earlier only the last can reach so far.
-            and o.started_at >= coalesce(
-                (
-                    select max(b.started_at) from analytics.sessions as b
-                    where b.user_id = c.user_id and b.started_at < c.started_at - interval '30 minutes'
-                ),
-                '-infinity'
+            -- Sessions of a user do not overlap: of those that began earlier only the last can reach so far. By rows, so
+            -- that no other index than the one by user and start can be taken, whoever has most sessions.
+            and (o.user_id, o.started_at) >= (
+                c.user_id,
+                greatest(
+                    (
+                        select case when p.user_id = c.user_id then p.started_at end
+                        from (
+                            select
+                                b.user_id,
+                                b.started_at
+                            from analytics.sessions as b
+                            where (b.user_id, b.started_at) < (c.user_id, c.started_at - interval '30 minutes')
+                            order by b.user_id desc, b.started_at desc limit 1
+                        ) as p
+                    ),
+                    %(frontier)s::timestamptz
+                )
             )
         offset 0  -- noqa: AM09
     ) as s
