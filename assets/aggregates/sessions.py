@@ -27,6 +27,7 @@ from typing import Any
 import psycopg
 
 from assets.aggregates.drift import Drift
+from assets.aggregates.marks import WAITS
 from assets.aggregates.sql import statement
 from resources.postgres import Connection
 
@@ -48,7 +49,7 @@ def merge(connection: Connection, frontier: datetime | None = None) -> None:
     cursor = _cursor(connection)
     cursor.execute(statement("sessions_touched"), {"frontier": frontier or _FOREVER_AGO})
     if span := cursor.execute(_UNKNOWN_PAGES).fetchone():
-        cursor.execute(statement("sessions_recall"), dict(zip(("low", "high"), span, strict=True)))
+        cursor.execute(_settled("sessions_recall"), dict(zip(("low", "high"), span, strict=True)))
     cursor.execute(statement("sessions_join"))
     _merge(cursor)
 
@@ -82,6 +83,11 @@ def _cursor(connection: Connection) -> psycopg.ClientCursor[Any]:
     return cursor
 
 
+def _settled(name: str) -> bytes:
+    """A statement that reads raw.events as `r`, and leaves out the events of marks that wait."""
+    return statement(name).replace(b"-- and not waiting", f"and not {WAITS}".encode())
+
+
 def _follow(
     cursor: psycopg.ClientCursor[Any], bound: datetime, near: datetime, frontier: datetime | None, *, backward: bool
 ) -> None:
@@ -92,7 +98,7 @@ def _follow(
     open_edges = cursor.rowcount
     while open_edges and (far := _further(edge, -span if backward else span, frontier)) != edge:
         window = {**way, "low": min(edge, far), "high": max(edge, far)}
-        cursor.execute(statement("sessions_read_edges"), window)
+        cursor.execute(_settled("sessions_read_edges"), window)
         _reach(cursor, window)
         cursor.execute(statement("sessions_close_edges"), window)
         open_edges -= cursor.rowcount

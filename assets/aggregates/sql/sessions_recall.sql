@@ -27,21 +27,7 @@ from (
                 r.user_id = s.user_id and r.type = 'page_view'
                 and r.occurred_at >= s.started_at and r.occurred_at <= s.ended_at
                 and r.occurred_at >= %(low)s and r.occurred_at <= %(high)s
-                and not exists (
-                    select 1 from ops.dirty_buckets as d
-                    where
-                        d.hour = date_trunc('hour', r.occurred_at, 'UTC')
-                        and (
-                            r.event_id = any(d.event_ids)
-                            or exists (
-                                select 1 from ops.batch_ranges as b
-                                where
-                                    b.batch_id = d.batch_id and b.topic_id = r.kafka_topic_id
-                                    and b.partition = r.kafka_partition
-                                    and b.start_offset <= r.kafka_offset and b.end_offset > r.kafka_offset
-                            )
-                        )
-                )
+                -- and not waiting
             offset 0  -- noqa: AM09
         ) as e
     where s.merged_events is distinct from s.events
