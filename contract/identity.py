@@ -1,15 +1,14 @@
 """What identifies an event: its id and its time, and how a producer's text becomes 16 bytes and microseconds.
 
-What belongs here: the one rule about ids, the exact reading of timestamps (ISO 8601 with an offset), quick ways that
-agree with both, and the identity of a value that was accepted when the rules were other ones. What does not: the rules
-(`strict`: how far ahead of the clock an event may be), and whether an id was seen before (`assets.ingest`).
+What belongs here: the one rule about ids, the exact reading of timestamps (ISO 8601 with an offset), and the identity
+of a value that was accepted when the rules were other ones. What does not: quick ways that agree with both (`decoder`),
+the rules (`strict`: how far ahead of the clock an event may be), whether an id was seen before (`assets.ingest`).
 """
 
 import json
 import re
 from binascii import unhexlify
 from datetime import date
-from functools import lru_cache
 from hashlib import sha1
 from typing import Any, NamedTuple, cast
 from uuid import UUID
@@ -32,18 +31,13 @@ TIMESTAMP_PATTERN = (
 )
 _ISO = re.compile(TIMESTAMP_PATTERN)
 
-_SECOND = 1_000_000
-_MINUTE = 60 * _SECOND
-_HOUR = 60 * _MINUTE
-_DAY = 24 * _HOUR
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+_HOUR = 60 * MINUTE
+DAY = 24 * _HOUR
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-EARLIEST = (date.min.toordinal() - _EPOCH_DAY) * _DAY
-LATEST = (date.max.toordinal() + 1 - _EPOCH_DAY) * _DAY - 1
-
-_MILLISECONDS = {f"{part:03}": part * 1000 for part in range(1000)}
-_MICROSECONDS = {f"{part:03}": part for part in range(1000)}
-_CLOCK = {f"T{at // 60:02}:{at % 60:02}": at * _MINUTE for at in range(24 * 60)}
-_SECONDS = {f":{part:02}": part * _SECOND for part in range(60)}
+EARLIEST = (date.min.toordinal() - _EPOCH_DAY) * DAY
+LATEST = (date.max.toordinal() + 1 - _EPOCH_DAY) * DAY - 1
 
 
 def uuid_bytes(text: str) -> bytes | None:
@@ -67,23 +61,6 @@ def name_bytes(text: str) -> bytes:
     return bytes(digest)
 
 
-def quick_uuid(text: str) -> bytes | None:
-    """The same as `uuid_bytes`, faster for the usual form; None only where `name_bytes` is right.
-
-    Raises:
-        ValueError: the text looks like a UUID and is none, or is no id at all; the exact functions say which.
-    """
-    if len(text) == 36 and text[8:24:5] == "----":
-        found = unhexlify(text.replace("-", ""))
-    else:
-        found = uuid_bytes(text)
-        if found is None and is_name(text):
-            return None
-    if found is None or len(found) != 16:
-        raise ValueError(text)
-    return found
-
-
 def parse_timestamp(text: str) -> int | None:
     """Microseconds since the epoch, digits beyond them cut off; None where the text is no timestamp.
 
@@ -100,60 +77,10 @@ def parse_timestamp(text: str) -> int | None:
         days = date(int(year), int(month), int(day)).toordinal() - _EPOCH_DAY
     except ValueError:
         return None
-    local = days * _DAY + clock[0] * _HOUR + clock[1] * _MINUTE + clock[2] * _SECOND + int(fraction[:6].ljust(6, "0"))
-    ahead = clock[3] * _HOUR + clock[4] * _MINUTE
+    local = days * DAY + clock[0] * _HOUR + clock[1] * MINUTE + clock[2] * SECOND + int(fraction[:6].ljust(6, "0"))
+    ahead = clock[3] * _HOUR + clock[4] * MINUTE
     moment = local + ahead if sign == "-" else local - ahead
     return moment if EARLIEST <= moment <= LATEST else None
-
-
-def quick_timestamp(text: str) -> int | None:
-    """The same as `parse_timestamp`, faster for the usual forms: 0, 3 or 6 decimals, and `Z` or `+02:00`."""
-    length = len(text)
-    try:
-        if length == 24 and text[19] == "." and text[23] == "Z":
-            return _second(text[:19]) + _MILLISECONDS[text[20:23]]
-        if length == 27 and text[19] == "." and text[26] == "Z":
-            fraction = _MILLISECONDS[text[20:23]] + _MICROSECONDS[text[23:26]]
-            return _second(text[:19]) + fraction
-        if length == 20 and text[19] == "Z":
-            return _second(text[:19])
-        if length in (25, 29, 32) and text[-6] in "+-":
-            local = quick_timestamp(text[:-6] + "Z")
-            moment = LATEST + 1 if local is None else local - _ahead(text[-6:])
-            return moment if EARLIEST <= moment <= LATEST else None
-    except (KeyError, ValueError):  # not digits; no such second
-        return None
-    return parse_timestamp(text)
-
-
-@lru_cache(maxsize=16_384)  # events of the same seconds come together
-def _second(text: str) -> int:
-    """The moment of text such as `2025-05-18T14:00:00`; with these 19 characters, nothing is missing but the offset."""
-    clock = _CLOCK.get(text[10:16])
-    if clock is not None:
-        return _day(text[:10]) + clock + _SECONDS[text[16:]]
-    moment = parse_timestamp(text + "Z")  # a `t` or a space, if it is a moment
-    if moment is None:
-        raise ValueError
-    return moment
-
-
-@lru_cache(maxsize=16_384)
-def _day(text: str) -> int:
-    """The beginning of a day such as `2025-05-18` in UTC."""
-    moment = parse_timestamp(text + "T00:00:00Z")
-    if moment is None:
-        raise ValueError
-    return moment
-
-
-@lru_cache(maxsize=1024)  # there are fewer that somebody lives by
-def _ahead(offset: str) -> int:
-    """How far an offset such as `+02:00` is ahead of UTC; with these six characters, it is written in full."""
-    moment = parse_timestamp("1970-01-02T00:00:00" + offset)
-    if moment is None:
-        raise ValueError
-    return _DAY - moment
 
 
 class Identity(NamedTuple):

@@ -11,7 +11,7 @@ from json import JSONDecoder
 from typing import NamedTuple, NoReturn, cast
 
 from contract.codes import RejectionCode
-from contract.digits import fits
+from contract.json_limits import fits
 from contract.reasons import InvalidEvent
 
 Step = str | int

@@ -21,11 +21,10 @@ from typing import cast
 from contract.checks import missing
 from contract.codes import RejectionCode
 from contract.contract import Contract
-from contract.digits import MAX_DIGITS
 from contract.document import Document, Member, read
 from contract.identity import MAX_ID_CHARACTERS, is_name, name_bytes, parse_timestamp, uuid_bytes
+from contract.json_limits import MAX_DIGITS, too_deep
 from contract.model import MAX_DEPTH, DecodeLimits, Event, Rejection
-from contract.nesting import too_deep
 from contract.reader import Unfit, find
 from contract.reasons import InvalidEvent, join, path_of, show
 from contract.scalars import wrong_type

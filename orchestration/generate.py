@@ -12,8 +12,8 @@ from pathlib import Path
 from contract.codes import RejectionCode
 from contract.contract import Contract
 from contract.described import described
-from contract.digits import MAX_DIGITS
 from contract.identity import MAX_ID_CHARACTERS
+from contract.json_limits import MAX_DIGITS
 from contract.model import MAX_DEPTH
 from contract.schema import SUFFIX, render
 from contract.shortcuts import obstacle

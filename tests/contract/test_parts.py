@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from contract import identity
 from contract.addresses import is_ip_address
-from contract.digits import fits
-from contract.nesting import too_deep
+from contract.decoder import quick_timestamp, quick_uuid
+from contract.json_limits import fits, too_deep
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -22,7 +22,7 @@ moments = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=offs
 
 def both(text: str) -> int | None:
     exact = identity.parse_timestamp(text)
-    assert identity.quick_timestamp(text) == exact, text
+    assert quick_timestamp(text) == exact, text
     return exact
 
 
@@ -72,7 +72,7 @@ def test_timestamps_from_year_1_to_9999_are_read(text: str, micros: int):
 )
 def test_the_quick_reading_of_an_id_agrees_with_the_exact_one(text: str):
     try:
-        quick = identity.quick_uuid(text)
+        quick = quick_uuid(text)
     except ValueError:
         return
     assert quick == identity.uuid_bytes(text)
@@ -82,7 +82,7 @@ def test_the_quick_reading_of_an_id_agrees_with_the_exact_one(text: str):
 @given(st.uuids())
 def test_uuids_are_themselves(one: uuid.UUID):
     for text in (str(one), one.hex, str(one).upper(), one.hex.upper()):
-        assert identity.uuid_bytes(text) == identity.quick_uuid(text) == one.bytes
+        assert identity.uuid_bytes(text) == quick_uuid(text) == one.bytes
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=200))
@@ -139,5 +139,5 @@ def test_timestamps_that_do_not_repeat_are_read_without_the_exact_reader(monkeyp
     for number in range(20_000):
         moment = begin + timedelta(seconds=127 * number)
         text = moment.isoformat().replace("+00:00", "Z")
-        assert identity.quick_timestamp(text) == (moment - EPOCH) // MICROSECOND
+        assert quick_timestamp(text) == (moment - EPOCH) // MICROSECOND
     assert len(read) <= 31
