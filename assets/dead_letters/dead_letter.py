@@ -77,11 +77,11 @@ class DeadLetter:
 def read(connection: Connection, ids: Collection[int], statuses: Collection[str], run_id: str) -> list[DeadLetter]:
     """Those of the dead letters that have one of the statuses and that this run has not tried, by coordinate."""
     wanted = {"ids": list(ids), "statuses": list(statuses), "by": run_id}
-    return [DeadLetter(*row) for row in connection.execute(statement("read_letters"), wanted)]
+    return [DeadLetter(*row) for row in connection.execute(statement("read_dead_letters"), wanted)]
 
 
-def chunk_of(letters: Sequence[DeadLetter]) -> Chunk:
+def chunk_of(dead_letters: Sequence[DeadLetter]) -> Chunk:
     """A chunk of these records and of the ranges that they are counted in."""
-    ranges = list(dict.fromkeys(letter.range() for letter in letters))
+    ranges = list(dict.fromkeys(dead_letter.range() for dead_letter in dead_letters))
     at = {r: source for source, r in enumerate(ranges)}
-    return Chunk(tuple(ranges), list(letters), [at[letter.range()] for letter in letters])
+    return Chunk(tuple(ranges), list(dead_letters), [at[dead_letter.range()] for dead_letter in dead_letters])

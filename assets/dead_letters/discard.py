@@ -15,7 +15,7 @@ from assets.ingest import dead_letter_history
 from assets.ingest.dead_letter_history import AttemptEntry
 from resources.postgres import Connection, Postgres, commit
 
-_LETTERS = 5_000
+_DEAD_LETTERS = 5_000
 _LOCK_TIMEOUT = "30s"  # an ingest that moves these partitions holds them for about a second
 
 
@@ -31,7 +31,7 @@ def discard(
     call = audit.AuditedCall(run, audit.actor(), "discard", str(choice))
     with postgres.connect("millrace-discard") as connection:
         found, last = choices.count(connection, choice)
-        for page in choices.pages(lambda: connection, choice, last, most=_LETTERS, most_bytes=1 << 62):
+        for page in choices.pages(lambda: connection, choice, last, most=_DEAD_LETTERS, most_bytes=1 << 62):
             counted += _discard(connection, page, reason, call)
             done += len(page)
             progress(min(done, found), found)
@@ -42,11 +42,11 @@ def _discard(connection: Connection, page: list[int], reason: str, call: audit.A
     connection.execute("begin")
     connection.execute("select set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
     connection.execute(statement("hold_places"), {"ids": page})
-    locked = [r[0] for r in connection.execute(statement("lock_letters"), {"ids": page, "statuses": ["open"]})]
+    locked = [r[0] for r in connection.execute(statement("lock_dead_letters"), {"ids": page, "statuses": ["open"]})]
     dead_letter_history.begin(connection, locked)
-    rows = connection.execute(statement("discard_letters"), {"ids": locked}).fetchall()
+    rows = connection.execute(statement("discard_dead_letters"), {"ids": locked}).fetchall()
     dead_letter_history.write(
-        connection, [AttemptEntry(letter, "discarded", code, reason) for letter, code in rows], call.run
+        connection, [AttemptEntry(dead_letter, "discarded", code, reason) for dead_letter, code in rows], call.run
     )
     counted = Counter[str](code for _, code in rows)
     if rows:

@@ -76,23 +76,30 @@ class DeadLetterDetail(NamedTuple):
 def groups(connection: Connection, choice: Selection, contract: Contract) -> list[Group]:
     """The chosen dead letters by code and declared field, the most frequent first."""
     asked = {**choice.parameters(), "place": contract.declared_place}
-    return [Group(*row) for row in connection.execute(statement("summarize_letters"), asked)]
+    return [Group(*row) for row in connection.execute(statement("summarize_dead_letters"), asked)]
 
 
 def newest(connection: Connection, choice: Selection, most: int) -> list[DeadLetterRow]:
     """The chosen dead letters that came last."""
-    rows = connection.execute(statement("list_letters"), {**choice.parameters(), "most": most})
+    rows = connection.execute(statement("list_dead_letters"), {**choice.parameters(), "most": most})
     return [DeadLetterRow(*row) for row in rows]
 
 
 def details(connection: Connection, ids: tuple[int, ...]) -> list[tuple[DeadLetterDetail, list[AttemptRow]]]:
     """Dead letters and their histories; a dead letter that was tried once only has a history of that."""
     histories: defaultdict[int, list[AttemptRow]] = defaultdict(list)
-    for letter, *rest in connection.execute(statement("show_history"), {"ids": list(ids)}).fetchall():
-        histories[letter].append(AttemptRow(*rest))
-    found = [DeadLetterDetail(*row) for row in connection.execute(statement("show_letters"), {"ids": list(ids)})]
-    return [(letter, histories[letter.id] or [_first(letter)]) for letter in found]
+    for dead_letter, *rest in connection.execute(statement("show_history"), {"ids": list(ids)}).fetchall():
+        histories[dead_letter].append(AttemptRow(*rest))
+    found = [DeadLetterDetail(*row) for row in connection.execute(statement("show_dead_letters"), {"ids": list(ids)})]
+    return [(dead_letter, histories[dead_letter.id] or [_first(dead_letter)]) for dead_letter in found]
 
 
-def _first(letter: DeadLetterDetail) -> AttemptRow:
-    return AttemptRow(letter.attempts, letter.last_attempt_at, "refused", letter.code, letter.reason, letter.run_id)
+def _first(dead_letter: DeadLetterDetail) -> AttemptRow:
+    return AttemptRow(
+        dead_letter.attempts,
+        dead_letter.last_attempt_at,
+        "refused",
+        dead_letter.code,
+        dead_letter.reason,
+        dead_letter.run_id,
+    )

@@ -27,7 +27,7 @@ from assets.ingest.store import Store
 from assets.ingest.worker import Worker
 from monitoring.metrics.totals import NO_LANE
 
-_LETTERS, _BYTES = 2_000, 32 * 1024 * 1024
+_DEAD_LETTERS, _BYTES = 2_000, 32 * 1024 * 1024
 _MOST_OVERTAKEN = 100
 
 Progress = Callable[[int, int], None]
@@ -42,9 +42,9 @@ class Redriven:
     chosen: int = 0
     by_code: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
-    def add(self, letters: Sequence[DeadLetter], became: dict[int, AttemptEntry]) -> None:
+    def add(self, dead_letters: Sequence[DeadLetter], became: dict[int, AttemptEntry]) -> None:
         """Count what became of dead letters."""
-        self.by_code = audit.merged(self.by_code, outcome_counts(letters, became)["by_code"])
+        self.by_code = audit.merged(self.by_code, outcome_counts(dead_letters, became)["by_code"])
 
     def total(self, outcome: str) -> int:
         """How many ended so: stored, duplicate, refused, erased or expired."""
@@ -76,7 +76,7 @@ class Redrive:
         found, last = self.worker.database.read(lambda kept: choices.count(kept, self.choice))
         done, tried = Redriven(self.run, found), 0
         try:
-            for page in choices.pages(connection, self.choice, last, most=_LETTERS, most_bytes=_BYTES):
+            for page in choices.pages(connection, self.choice, last, most=_DEAD_LETTERS, most_bytes=_BYTES):
                 self._try_page(page, done)
                 tried += len(page)
                 progress(min(tried, found), found)
@@ -86,18 +86,18 @@ class Redrive:
 
     def _try_page(self, page: list[int], done: Redriven) -> None:
         for _ in range(_MOST_OVERTAKEN):
-            letters = read(self.worker, lambda c: dead_letter.read(c, page, self.choice.statuses, self.run))
-            if not letters:
+            dead_letters = read(self.worker, lambda c: dead_letter.read(c, page, self.choice.statuses, self.run))
+            if not dead_letters:
                 return
             try:
-                done.add(letters, self._try(letters))
+                done.add(dead_letters, self._try(dead_letters))
                 return
             except ConcurrentChange:
-                done.add(letters, self._committed(letters))
+                done.add(dead_letters, self._committed(dead_letters))
         raise RuntimeError("dead letters change faster than they can be tried")
 
-    def _try(self, letters: Sequence[DeadLetter]) -> dict[int, AttemptEntry]:
-        decoded = decode(self.worker.decoder, dead_letter.chunk_of(letters))
+    def _try(self, dead_letters: Sequence[DeadLetter]) -> dict[int, AttemptEntry]:
+        decoded = decode(self.worker.decoder, dead_letter.chunk_of(dead_letters))
         prepared, limits = reprocess.prepare(self.worker, decoded), self.worker.limits
         until = time.monotonic() + limits.budget_seconds
         author = Author(self.run, 0, "redrive")
@@ -111,15 +111,15 @@ class Redrive:
             reprocess.claim(worker, decoded, stored)
         return became
 
-    def _committed(self, letters: Sequence[DeadLetter]) -> dict[int, AttemptEntry]:
+    def _committed(self, dead_letters: Sequence[DeadLetter]) -> dict[int, AttemptEntry]:
         """What this redrive itself made of dead letters when the connection died during COMMIT, and it did commit."""
-        asked = {"ids": [x.dead_letter_id for x in letters], "by": self.run}
+        asked = {"ids": [x.dead_letter_id for x in dead_letters], "by": self.run}
         rows: list[tuple[Any, ...]] = read(
             self.worker, lambda connection: connection.execute(statement("done_by_run"), asked).fetchall()
         )
         outcomes: dict[int, str] = dict(rows)
         return {
             position: AttemptEntry(x.dead_letter_id, outcomes[x.dead_letter_id])
-            for position, x in enumerate(letters)
+            for position, x in enumerate(dead_letters)
             if x.dead_letter_id in outcomes
         }

@@ -1,7 +1,7 @@
 """One chunk of dead letters tried again, in one transaction: as the ingest stores, but no offset moves.
 
 What belongs here: what a redrive does in its transaction beside what `ingest.store` does. What does not: which dead
-letters (`redrive`). The order of locks is that of the ingest: fences by partition, events by key, dead letters by
+dead_letters (`redrive`). The order of locks is that of the ingest: fences by partition, events by key, dead letters by
 coordinate, counts by minute.
 """
 
@@ -50,28 +50,28 @@ class RedriveStore:
                 COMMIT.
         """
         began = time.monotonic()
-        letters = cast("Sequence[DeadLetter]", prepared.chunk.records)
+        dead_letters = cast("Sequence[DeadLetter]", prepared.chunk.records)
         chosen = {
-            "ids": [x.dead_letter_id for x in letters],
+            "ids": [x.dead_letter_id for x in dead_letters],
             "statuses": list(self.statuses),
             "by": self.store.author.run_id,
         }
         rules = self._begin(connection, prepared)
         self.store.lock_ranges(connection, prepared.chunk)
-        if connection.execute(statement("still_chosen"), chosen).fetchone() != (len(letters),):
+        if connection.execute(statement("still_chosen"), chosen).fetchone() != (len(dead_letters),):
             raise ConcurrentChange
         decoded, refused_now = prepared.decoded, [r.position for r in prepared.decoded.refused]
         stays = Outcome(present=prior_outcome.stored(connection, prepared.chunk, refused_now))
         prepared = self.store.exclude(connection, prepared.less(stays), rules)
         outcome, tally = self.store.insert(connection, prepared, optimistic=False)
         refused = [*prepared.decoded.refused, *outcome.refused]
-        known = {position: letter.known() for position, letter in enumerate(letters)}
+        known = {position: dead_letter.known() for position, dead_letter in enumerate(dead_letters)}
         became = dead_letter_history.entries(known, prepared.claimed, outcome + prepared.stays, refused)
         self._settle(connection, chosen, became.values())
         if self.dry_run:
             rollback(connection)
             return became
-        audit.add(connection, self.call, outcome_counts(letters, became))
+        audit.add(connection, self.call, outcome_counts(dead_letters, became))
         booked = self.store.record(connection, prepared, outcome, _differences(prepared, tally.by_range), began)
         self.store.commit(connection, prepared, NewRows(booked.events, {}), metric_counts.redriven(decoded, became))
         return became
@@ -84,27 +84,27 @@ class RedriveStore:
 
     def _settle(self, connection: Connection, chosen: Mapping[str, object], became: Iterable[AttemptEntry]) -> None:
         made = [entry for entry in became if entry.outcome != "erased"]  # such a dead letter is gone by now
-        locked = [row[0] for row in connection.execute(statement("lock_letters"), chosen)]
-        if {e.letter for e in made} != set(locked):
+        locked = [row[0] for row in connection.execute(statement("lock_dead_letters"), chosen)]
+        if {e.dead_letter for e in made} != set(locked):
             raise ConcurrentChange
         dead_letter_history.begin(connection, locked)
         update = {
-            "ids": [e.letter for e in made],
+            "ids": [e.dead_letter for e in made],
             "statuses": ["open" if e.outcome == "refused" else "resolved" for e in made],
             "codes": [e.code for e in made],
             "reasons": [e.reason for e in made],
         }
-        connection.execute(statement("settle_letters"), {**update, "by": self.store.author.run_id})
+        connection.execute(statement("settle_dead_letters"), {**update, "by": self.store.author.run_id})
         dead_letter_history.write(connection, made, self.store.author.run_id)
 
 
 def outcome_counts(
-    letters: Sequence[DeadLetter], became: Mapping[int, AttemptEntry]
+    dead_letters: Sequence[DeadLetter], became: Mapping[int, AttemptEntry]
 ) -> dict[str, dict[str, dict[str, int]]]:
     """How many dead letters ended how, by the code that they had."""
     counted: dict[str, Counter[str]] = {}
     for position, entry in became.items():
-        counted.setdefault(letters[position].code, Counter())[entry.outcome] += 1
+        counted.setdefault(dead_letters[position].code, Counter())[entry.outcome] += 1
     return {"by_code": {code: dict(counter) for code, counter in sorted(counted.items())}}
 
 

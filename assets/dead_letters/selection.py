@@ -82,7 +82,7 @@ def _shown(text: str) -> str:
 
 def of_event(connection: Connection, event_id: str, most: int) -> list[int]:
     """The numbers of the newest dead letters whose value holds the id."""
-    rows = connection.execute(statement("letters_of_event"), {"event": event_pattern(event_id), "most": most})
+    rows = connection.execute(statement("dead_letters_of_event"), {"event": event_pattern(event_id), "most": most})
     return [row[0] for row in rows]
 
 
@@ -92,7 +92,7 @@ def statuses(connection: Connection, ids: tuple[int, ...]) -> dict[int, str]:
     Raises:
         UnknownDeadLetters: one of them does not exist.
     """
-    found: dict[int, str] = dict(connection.execute(statement("status_of_letters"), {"ids": list(ids)}).fetchall())
+    found: dict[int, str] = dict(connection.execute(statement("status_of_dead_letters"), {"ids": list(ids)}).fetchall())
     unknown = sorted(set(ids) - found.keys())
     if unknown:
         raise UnknownDeadLetters(", ".join(map(str, unknown)))
@@ -101,7 +101,7 @@ def statuses(connection: Connection, ids: tuple[int, ...]) -> dict[int, str]:
 
 def count(connection: Connection, choice: Selection) -> tuple[int, int]:
     """How many dead letters are chosen now, and the number of the last of them (0 if there is none)."""
-    row: Any = connection.execute(statement("count_letters"), choice.parameters()).fetchone()
+    row: Any = connection.execute(statement("count_dead_letters"), choice.parameters()).fetchone()
     return row[0], row[1]
 
 
@@ -115,15 +115,15 @@ def pages(
     after = 0
     while True:
         bounds = {"after": after, "last": last, "most": most}
-        found = connection().execute(statement("choose_letters"), {**choice.parameters(), **bounds}).fetchall()
+        found = connection().execute(statement("choose_dead_letters"), {**choice.parameters(), **bounds}).fetchall()
         if not found:
             return
         page = [found[0][0]]
         total = found[0][1]
-        for letter, size in found[1:]:
+        for dead_letter, size in found[1:]:
             total += size
             if total > most_bytes:
                 break
-            page.append(letter)
+            page.append(dead_letter)
         after = page[-1]
         yield page

@@ -196,7 +196,7 @@ class Eraser:
         before = _sessions(connection, users)
         for table in ("raw.events", *detached(connection)):
             connection.execute(on_table(statement("delete_events"), table), who)
-        removed = {user: _delete_letters(connection, naming.get(user, []), users[user]) for user in users}
+        removed = {user: _delete_dead_letters(connection, naming.get(user, []), users[user]) for user in users}
         self.aggregates.forget(connection, list(users))
         self._subtract_minutes(connection)
         booked = corrections.write_difference(connection, Author(self.run_id, 0, "erase"), "erased")
@@ -230,10 +230,11 @@ def _sessions(connection: Connection, users: Mapping[str, bytes]) -> dict[str, i
     return dict(connection.execute(statement("count_sessions"), {"users": list(users)}).fetchall())
 
 
-def _delete_letters(connection: Connection, found: Sequence[int], hashed: bytes) -> int:
+def _delete_dead_letters(connection: Connection, found: Sequence[int], hashed: bytes) -> int:
     if not found:
         return 0
-    [[removed]] = connection.execute(statement("delete_letters"), {"letters": found, "hashed": hashed}).fetchall()
+    named = {"dead_letters": found, "hashed": hashed}
+    [[removed]] = connection.execute(statement("delete_dead_letters"), named).fetchall()
     return removed
 
 

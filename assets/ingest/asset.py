@@ -103,9 +103,9 @@ def ingest_asset(topics: tuple[str, ...], owners: tuple[str, ...] = ()) -> dg.As
         finally:
             metrics.after_run(config.lane, context.log)
         events = {**held.get("raw.events", {}), **metadata}
-        letters = {**held.get("raw.dead_letters", {}), **_letters_metadata(metadata)}
+        dead_letters = {**held.get("raw.dead_letters", {}), **_dead_letters_metadata(metadata)}
         yield dg.MaterializeResult(asset_key=EVENTS, metadata=events, data_version=_GROWING)
-        yield dg.MaterializeResult(asset_key=DEAD_LETTERS, metadata=letters, data_version=_GROWING)
+        yield dg.MaterializeResult(asset_key=DEAD_LETTERS, metadata=dead_letters, data_version=_GROWING)
 
     return _ingest
 
@@ -183,5 +183,5 @@ def _metadata(report: RunReport) -> dict[str, Any]:
     }
 
 
-def _letters_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _dead_letters_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {LAST_RUN: metadata["dead_letters"]} if "dead_letters" in metadata else {}

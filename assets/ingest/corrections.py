@@ -81,9 +81,9 @@ def write_table_difference(connection: Connection, author: Author, becomes: Beco
     return _write(connection, author, becomes)
 
 
-def count(connection: Connection, becomes: Becomes, types: Mapping[str, int], letters: int = 0) -> None:
+def count(connection: Connection, becomes: Becomes, types: Mapping[str, int], dead_letters: int = 0) -> None:
     """Add what was deleted, events by type and dead letters, to the totals; last before COMMIT."""
-    metric_counts.taken_away(becomes, types, letters).write(connection, NO_LANE)
+    metric_counts.taken_away(becomes, types, dead_letters).write(connection, NO_LANE)
 
 
 def _write(connection: Connection, author: Author, becomes: str) -> Reclassified:

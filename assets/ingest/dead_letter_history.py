@@ -21,7 +21,7 @@ _LISTED = {"duplicate": "duplicates", "erased": "erased", "expired": "expired"}
 class PriorAttempt(NamedTuple):
     """A dead letter of a record that is at hand again."""
 
-    letter: int
+    dead_letter: int
     status: str
     code: str
     reason: str
@@ -31,7 +31,7 @@ class PriorAttempt(NamedTuple):
 class AttemptEntry(NamedTuple):
     """What became of a dead letter."""
 
-    letter: int
+    dead_letter: int
     outcome: str
     code: str | None = None
     reason: str | None = None
@@ -45,7 +45,7 @@ def read(connection: Connection, chunk: Chunk) -> dict[int, PriorAttempt]:
         chunk: the records.
     """
     found = connection.execute(
-        statement("known_letters"),
+        statement("known_dead_letters"),
         {
             "topic_ids": [r.topic_partition.topic_id for r in chunk.ranges],
             "partitions": [r.topic_partition.partition for r in chunk.ranges],
@@ -53,9 +53,9 @@ def read(connection: Connection, chunk: Chunk) -> dict[int, PriorAttempt]:
             "ends": [r.end for r in chunk.ranges],
         },
     ).fetchall()
-    letters = {(source - 1, offset): PriorAttempt(*rest) for source, offset, *rest in found}
+    dead_letters = {(source - 1, offset): PriorAttempt(*rest) for source, offset, *rest in found}
     at = zip(chunk.sources, (record.offset() for record in chunk.records), strict=True)
-    return {position: letters[key] for position, key in enumerate(at) if key in letters} if letters else {}
+    return {position: dead_letters[key] for position, key in enumerate(at) if key in dead_letters}
 
 
 def settled(decoded: Decoded, known: Mapping[int, PriorAttempt], stored: Collection[int]) -> Outcome:
@@ -106,19 +106,19 @@ def entries(
     for name, positions in vars(outcome).items():
         if name not in ("path", "refused"):
             names.update(dict.fromkeys(positions, _CALLED.get(name, name)))
-    made = {p: AttemptEntry(known[p].letter, name) for p, name in names.items() if p in known}
+    made = {p: AttemptEntry(known[p].dead_letter, name) for p, name in names.items() if p in known}
     again = {
-        r.position: AttemptEntry(known[r.position].letter, "refused", r.code.value, r.reason)
+        r.position: AttemptEntry(known[r.position].dead_letter, "refused", r.code.value, r.reason)
         for r in refused
         if r.position in known
     }
     return made | again
 
 
-def begin(connection: Connection, letters: Collection[int]) -> None:
+def begin(connection: Connection, dead_letters: Collection[int]) -> None:
     """Lock dead letters that are about to change, and write their state down where they have no history yet."""
-    if letters:
-        connection.execute(statement("begin_history"), {"letters": list(letters)})
+    if dead_letters:
+        connection.execute(statement("begin_history"), {"dead_letters": list(dead_letters)})
 
 
 def write(connection: Connection, made: Iterable[AttemptEntry], run_id: str) -> None:

@@ -16,7 +16,7 @@ from assets.ingest.sql import statement
 from resources.postgres import Connection
 
 _COPY = (
-    "copy staged_letters (topic, topic_id, partition, kafka_offset, key, value, header_names, header_values,"
+    "copy staged_dead_letters (topic, topic_id, partition, kafka_offset, key, value, header_names, header_values,"
     " kafka_timestamp, code, reason, run_id) from stdin (format binary)"
 )
 _UNREADABLE = b"(not UTF-8)"
@@ -46,9 +46,9 @@ def store(connection: Connection, chunk: Chunk, refused: Sequence[RejectedRecord
     connection.execute(statement("staging"))
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(_TYPES)
-        for letter in refused:
-            copy.write_row(_row(chunk, letter, run_id))
-    return dict(connection.execute(statement("insert_letters")).fetchall())
+        for dead_letter in refused:
+            copy.write_row(_row(chunk, dead_letter, run_id))
+    return dict(connection.execute(statement("insert_dead_letters")).fetchall())
 
 
 def resolve(connection: Connection, chunk: Chunk, positions: Sequence[int], run_id: str) -> None:
@@ -57,7 +57,7 @@ def resolve(connection: Connection, chunk: Chunk, positions: Sequence[int], run_
         return
     topic_partitions = [chunk.ranges[chunk.sources[p]].topic_partition for p in positions]
     connection.execute(
-        statement("resolve_letters"),
+        statement("resolve_dead_letters"),
         {
             "topic_ids": [topic_partition.topic_id for topic_partition in topic_partitions],
             "partitions": [topic_partition.partition for topic_partition in topic_partitions],
@@ -73,7 +73,7 @@ def remove(connection: Connection, chunk: Chunk, positions: Sequence[int]) -> No
         return
     topic_partitions = [chunk.ranges[chunk.sources[p]].topic_partition for p in positions]
     connection.execute(
-        statement("remove_letters"),
+        statement("remove_dead_letters"),
         {
             "topic_ids": [topic_partition.topic_id for topic_partition in topic_partitions],
             "partitions": [topic_partition.partition for topic_partition in topic_partitions],
@@ -82,9 +82,9 @@ def remove(connection: Connection, chunk: Chunk, positions: Sequence[int]) -> No
     )
 
 
-def _row(chunk: Chunk, letter: RejectedRecord, run_id: str) -> tuple[Any, ...]:
-    record = chunk.records[letter.position]
-    r = chunk.ranges[chunk.sources[letter.position]]
+def _row(chunk: Chunk, dead_letter: RejectedRecord, run_id: str) -> tuple[Any, ...]:
+    record = chunk.records[dead_letter.position]
+    r = chunk.ranges[chunk.sources[dead_letter.position]]
     header_names, header_values = header_columns(record)
     return (
         r.topic,
@@ -96,8 +96,8 @@ def _row(chunk: Chunk, letter: RejectedRecord, run_id: str) -> tuple[Any, ...]:
         header_names,
         header_values,
         _timestamp(record),
-        letter.code.value,
-        letter.reason,
+        dead_letter.code.value,
+        dead_letter.reason,
         run_id,
     )
 

@@ -35,7 +35,7 @@ class NewRows(NamedTuple):
     """What a transaction wrote that was not there before: events by type, dead letters by code."""
 
     events: Mapping[str, int]
-    letters: Mapping[str, int]
+    dead_letters: Mapping[str, int]
 
 
 def count_new_rows(wrote: NewRows, retried: Iterable[str]) -> Totals:
@@ -43,7 +43,7 @@ def count_new_rows(wrote: NewRows, retried: Iterable[str]) -> Totals:
     totals = retries(retried)
     for kind, number in wrote.events.items():
         totals.count("millrace_events_total", "stored", kind, by=number)
-    for code, number in wrote.letters.items():
+    for code, number in wrote.dead_letters.items():
         totals.count("millrace_rejections_total", code, by=number)
         totals.count("millrace_events_total", "dead_letter", NONE, by=number)
     return totals
@@ -92,7 +92,7 @@ def lost(gaps: Iterable[Gap]) -> Totals:
 
 
 def replayed(
-    decoded: Decoded, claimed: Deduplicated, outcome: Outcome, difference: Counts, letters: Collection[int]
+    decoded: Decoded, claimed: Deduplicated, outcome: Outcome, difference: Counts, dead_letters: Collection[int]
 ) -> Totals:
     """What a replay counts beside what it wrote: of each outcome as many as the ledger lacked.
 
@@ -104,7 +104,7 @@ def replayed(
         claimed: what was known to be duplicates before PostgreSQL was asked.
         outcome: what became of the rest.
         difference: to what the ledger says.
-        letters: positions of records that were open dead letters.
+        dead_letters: positions of records that were open dead letters.
     """
     totals = Totals()
     news = {
@@ -113,7 +113,7 @@ def replayed(
         "expired": (outcome.expired, difference.expired),
     }
     for name, (positions, number) in news.items():
-        ordered = sorted(positions, key=lambda position: (position not in letters, position))
+        ordered = sorted(positions, key=lambda position: (position not in dead_letters, position))
         _events(totals, decoded, name, ordered[: max(0, number)])
     # The ledger keeps no source of duplicates by range: a replay records them all as PostgreSQL's.
     totals.count("millrace_duplicates_total", "postgres", by=difference.duplicates)
@@ -133,12 +133,12 @@ def redriven(decoded: Decoded, became: Mapping[int, AttemptEntry]) -> Totals:
     return totals
 
 
-def taken_away(becomes: str, types: Mapping[str, int], letters: int = 0) -> Totals:
+def taken_away(becomes: str, types: Mapping[str, int], dead_letters: int = 0) -> Totals:
     """What was deleted: events by type, and dead letters, which have none."""
     totals = Totals()
     for kind, number in types.items():
         totals.count("millrace_events_total", becomes, kind, by=number)
-    totals.count("millrace_events_total", becomes, NONE, by=letters)
+    totals.count("millrace_events_total", becomes, NONE, by=dead_letters)
     return totals
 
 

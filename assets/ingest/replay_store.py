@@ -49,14 +49,14 @@ class ReplayStore:
         known, decoded = dead_letter_history.read(connection, prepared.chunk), prepared.decoded
         prepared = self._as_it_was(connection, prepared, rules, known)
         outcome, tally = self.store.insert(connection, prepared, optimistic=False)
-        letters_open = {p: k for p, k in known.items() if k.status == "open"}
-        fresh = self._try_letters(connection, prepared, outcome, known)
+        dead_letters_open = {p: k for p, k in known.items() if k.status == "open"}
+        fresh = self._try_dead_letters(connection, prepared, outcome, known)
         ranges = zip(prepared.chunk.ranges, tally.by_range, strict=True)
         booked = [(r, _by_postgres(c) - ledger_queries.ledger_counts(connection, r)) for r, c in ranges]
         difference = sum((c for _, c in booked), Counts())
         events = self.store.record(connection, prepared, outcome, booked, began).events
         became = outcome + prepared.stays
-        totals = metric_counts.replayed(decoded, prepared.claimed, became, difference, letters_open)
+        totals = metric_counts.replayed(decoded, prepared.claimed, became, difference, dead_letters_open)
         self.store.commit(connection, prepared, NewRows(events, fresh), totals)
         return ReplayDifference(difference, [*became.stored, *became.present])
 
@@ -76,7 +76,7 @@ class ReplayStore:
         rest = {r.position for r in prepared.decoded.refused} - {p for p, k in known.items() if k.status == "open"}
         return prepared.less(prior_outcome.as_counted(connection, prepared.chunk, rest, rules.frontier))
 
-    def _try_letters(
+    def _try_dead_letters(
         self,
         connection: Connection,
         prepared: Prepared,
@@ -91,7 +91,7 @@ class ReplayStore:
         positions = {r.position for r in again}
         done = {*became.stored, *became.present, *became.duplicates, *became.expired, *prepared.claimed.duplicates}
         tried = {p: k for p, k in known.items() if p in (positions if k.status == "resolved" else positions | done)}
-        dead_letter_history.begin(connection, [k.letter for k in tried.values()])
+        dead_letter_history.begin(connection, [k.dead_letter for k in tried.values()])
         fresh = dead_letters.store(connection, prepared.chunk, again, self.store.author.run_id)
         dead_letters.resolve(connection, prepared.chunk, sorted(done), self.store.author.run_id)
         made = dead_letter_history.entries(tried, prepared.claimed, became, again)

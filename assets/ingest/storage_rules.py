@@ -151,9 +151,9 @@ def _erased(
     chunk = decoded.chunk
     names = {position: {event.user_id} for position, event in events.items()}
     if reach:
-        for letter in decoded.refused:
-            record = chunk.records[letter.position]
-            names[letter.position] = erasures.names_in(record.key(), record.value())
+        for dead_letter in decoded.refused:
+            record = chunk.records[dead_letter.position]
+            names[dead_letter.position] = erasures.names_in(record.key(), record.value())
     known = erasures.of(connection, set[str]().union(*names.values()))
     if not known:
         return [], []

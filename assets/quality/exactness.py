@@ -159,7 +159,7 @@ def disagreements(figures: dict[str, int]) -> list[str]:
     """Where the ledger's sums and the tables differ, in words."""
     pairs = {
         "stored": ("counted_events", "events are counted by minute"),
-        "dead_letters": ("letters", "dead letters are kept"),
+        "dead_letters": ("kept_dead_letters", "dead letters are kept"),
         **{name: (f"range_{name}", "by partition") for name in ("records", "duplicates")},
     }
     pairs["stored by partition"] = ("range_stored", "by partition")

@@ -139,7 +139,7 @@ select start_offset, previous from (
 
 
 _EVENTS = b"select kafka_topic_id, kafka_partition, kafka_offset from raw.events"
-_LETTERS = b"select topic_id, partition, kafka_offset from raw.dead_letters where status <> 'resolved'"
+_DEAD_LETTERS = b"select topic_id, partition, kafka_offset from raw.dead_letters where status <> 'resolved'"
 
 
 def _known(connection: Connection, topics: tuple[str, ...]) -> dict[TopicIdPartition, _DatabaseView]:
@@ -165,7 +165,7 @@ def _mark_tables(connection: Connection, known: dict[TopicIdPartition, _Database
     events = [on_table(_EVENTS, table) for table in ("raw.events", *detached(connection))]
     queries = [
         *(("raw.events", query, offset_map.STORED) for query in events),
-        ("raw.dead_letters", _LETTERS, offset_map.DEAD),
+        ("raw.dead_letters", _DEAD_LETTERS, offset_map.DEAD),
     ]
     for number, (table, query, mark) in enumerate(queries):
         done = 0

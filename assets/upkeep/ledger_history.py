@@ -43,8 +43,8 @@ class Folded:
     """What a pass did: batches folded, dead letters and entries forgotten, transactions, seconds."""
 
     batches: int = 0
-    letters_deleted: int = 0
-    letters_emptied: int = 0
+    dead_letters_deleted: int = 0
+    dead_letters_emptied: int = 0
     audit: int = 0
     transactions: int = 0
     seconds: float = 0.0
@@ -88,7 +88,7 @@ class _Folding:
     def do(self) -> Folded:
         self._until_done(lambda: self._fold(hour_of(self.now - self.history.batches), hourly=True))
         self._until_done(lambda: self._fold(hour_of(self.now - self.history.batches - HOURLY), hourly=False))
-        self._until_done(self._forget_letters)
+        self._until_done(self._forget_dead_letters)
         self._until_done(self._forget_audit)
         self.closed.seconds = time.monotonic() - self.began
         return self.closed
@@ -144,14 +144,14 @@ class _Folding:
         bounds = {"start": start, "below": below or 0, "most": self.history.page}
         return [LedgerBatch(*found) for found in self.connection.execute(statement("ledger_page"), bounds)]
 
-    def _forget_letters(self) -> bool:
+    def _forget_dead_letters(self) -> bool:
         # Not before its batch: as long as that may be replayed, the replay asks for the dead letter.
         before = self.now - max(self.history.dead_letters, self.history.batches)
         bounds = {"before": before, "most": self.history.page}
-        row: Any = self.connection.execute(statement("delete_letters"), bounds).fetchone()
+        row: Any = self.connection.execute(statement("delete_dead_letters"), bounds).fetchone()
         deleted, emptied = row
-        self.closed.letters_deleted += deleted
-        self.closed.letters_emptied += emptied
+        self.closed.dead_letters_deleted += deleted
+        self.closed.dead_letters_emptied += emptied
         return deleted + emptied > 0
 
     def _forget_audit(self) -> bool:

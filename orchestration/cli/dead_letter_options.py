@@ -95,14 +95,14 @@ def matching(statuses: tuple[str, ...], **conditions: Any) -> Selection:
     return Selection(statuses=statuses, **{**conditions, "codes": conditions["codes"] or None})
 
 
-def confirmed(letters: int, what: str, *, yes: bool) -> None:
+def confirmed(number: int, what: str, *, yes: bool) -> None:
     """Ask before more than one dead letter is touched; ends the command if that cannot be asked or is denied."""
-    if letters <= 1 or yes:
+    if number <= 1 or yes:
         return
     if not sys.stdin.isatty():
-        click.echo(f"this would {what} {letters:,} dead letters; this is no terminal to ask at: add --yes", err=True)
+        click.echo(f"this would {what} {number:,} dead letters; this is no terminal to ask at: add --yes", err=True)
         sys.exit(2)
-    if not click.confirm(f"{what} {letters:,} dead letters?", err=True):
+    if not click.confirm(f"{what} {number:,} dead letters?", err=True):
         click.echo("nothing was changed", err=True)
         sys.exit(1)
 

@@ -30,7 +30,7 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=_WIDE)
 
 
-def letters(number: int) -> str:
+def number_of(number: int) -> str:
     """A number of dead letters in words."""
     return f"{number:,} dead letter" + ("" if number == 1 else "s")
 
@@ -58,7 +58,7 @@ def show_list(groups: Sequence[Group], rows: Sequence[DeadLetterRow], status: st
     if not groups:
         console.print("no dead letters" if status == "all" else f"no {status} dead letters")
         return
-    table = _table(letters(sum(g.letters for g in groups)), _GROUPED, numbers=("dead letters", "example"))
+    table = _table(number_of(sum(g.letters for g in groups)), _GROUPED, numbers=("dead letters", "example"))
     for g in groups:
         numbers = f"{g.letters:,}", str(g.example)
         table.add_row(_text(g.code), _text(g.path or "-"), *numbers, _time(g.first), _time(g.last))
@@ -92,36 +92,37 @@ def _table(title: str, names: Sequence[str], numbers: Sequence[str]) -> Table:
     return table
 
 
-def whole(letter: DeadLetterDetail, attempts: Sequence[AttemptRow]) -> dict[str, Any]:
+def whole(dead_letter: DeadLetterDetail, attempts: Sequence[AttemptRow]) -> dict[str, Any]:
     """Everything of a dead letter for scripts: bytes as {"text": ...} or, where they are no UTF-8, {"hex": ...}."""
-    values = zip(letter.header_names, letter.header_values, strict=True)
+    values = zip(dead_letter.header_names, dead_letter.header_values, strict=True)
     return {
-        **_plain({k: v for k, v in letter._asdict().items() if not k.startswith("header_")}),
-        "topic_id": str(letter.topic_id),
-        "key": _encoded(letter.key),
-        "value": _encoded(letter.value),
+        **_plain({k: v for k, v in dead_letter._asdict().items() if not k.startswith("header_")}),
+        "topic_id": str(dead_letter.topic_id),
+        "key": _encoded(dead_letter.key),
+        "value": _encoded(dead_letter.value),
         "headers": [[_encoded(name), _encoded(value)] for name, value in values],
         "history": [_plain(a._asdict()) for a in attempts],
     }
 
 
-def described(letter: DeadLetterDetail, attempts: Sequence[AttemptRow], *, full: bool) -> str:
+def described(dead_letter: DeadLetterDetail, attempts: Sequence[AttemptRow], *, full: bool) -> str:
     """Everything of a dead letter for people."""
+    record = f"{on_a_line(dead_letter.topic)}/{dead_letter.partition}@{dead_letter.offset}"
     lines = [
-        f"dead letter {letter.id}: {letter.status}",
-        f"  record    {on_a_line(letter.topic)}/{letter.partition}@{letter.offset} (topic id {letter.topic_id})",
-        f"  sent      {_time(letter.kafka_timestamp) if letter.kafka_timestamp else '(no timestamp)'}",
-        f"  code      {on_a_line(letter.code)}",
-        f"  reason    {on_a_line(letter.reason)}",
-        f"  attempts  {letter.attempts}",
+        f"dead letter {dead_letter.id}: {dead_letter.status}",
+        f"  record    {record} (topic id {dead_letter.topic_id})",
+        f"  sent      {_time(dead_letter.kafka_timestamp) if dead_letter.kafka_timestamp else '(no timestamp)'}",
+        f"  code      {on_a_line(dead_letter.code)}",
+        f"  reason    {on_a_line(dead_letter.reason)}",
+        f"  attempts  {dead_letter.attempts}",
     ]
     for a in attempts:
         why = on_a_line(": ".join(filter(None, (a.code if a.outcome == "refused" else None, a.reason))))
         lines.append(f"    {a.attempt:>3}  {_time(a.at)}  {a.outcome:<9}  {a.run_id}" + (f"  {why}" if why else ""))
-    for name, value in zip(letter.header_names, letter.header_values, strict=True):
+    for name, value in zip(dead_letter.header_names, dead_letter.header_values, strict=True):
         lines.append(f"  header    {_shown(name, full=full)}: {_shown(value, full=full)}")
-    lines.append(f"  key       {_shown(letter.key, full=full)}")
-    lines.append(f"  value     {_shown(letter.value, full=full)}")
+    lines.append(f"  key       {_shown(dead_letter.key, full=full)}")
+    lines.append(f"  value     {_shown(dead_letter.value, full=full)}")
     return "\n".join(lines)
 
 
@@ -148,9 +149,9 @@ def show_redriven(done: Redriven, console: Console, *, dry_run: bool) -> None:
         console.print(table)
     refused, would = done.total("refused"), "would be " if dry_run else ""
     resolved = done.chosen - done.skipped - refused
-    console.print(f"{letters(done.chosen)} chosen: {resolved:,} {would}resolved, {refused:,} {would}refused again")
+    console.print(f"{number_of(done.chosen)} chosen: {resolved:,} {would}resolved, {refused:,} {would}refused again")
     if done.skipped:
-        console.print(f"{letters(done.skipped)} skipped: another command or run settled them")
+        console.print(f"{number_of(done.skipped)} skipped: another command or run settled them")
     if dry_run:
         console.print("dry run: nothing was changed")
 

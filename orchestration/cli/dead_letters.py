@@ -13,7 +13,7 @@ import click
 
 from assets.dead_letters import listing
 from assets.dead_letters import selection as choices
-from assets.dead_letters.discard import discard as discard_letters
+from assets.dead_letters.discard import discard as discard_chosen
 from assets.dead_letters.redrive import Redrive
 from assets.dead_letters.selection import STATUSES, Selection
 from contract.contract import Contract
@@ -51,7 +51,7 @@ def dead_letters() -> None:
 @options.filters
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many of the newest.")
 @_JSON
-def list_letters(status: str, limit: int, as_json: bool, **conditions: Any) -> None:
+def list_dead_letters(status: str, limit: int, as_json: bool, **conditions: Any) -> None:
     """Count the dead letters by code and field, and list the newest with their reasons.
 
     A reason may quote a short part of a value, and so personal data. The rest of the records is not shown; see `show`.
@@ -88,9 +88,9 @@ def show(ids: tuple[int, ...], event_id: str | None, full: bool, as_json: bool) 
         choices.statuses(connection, ids)
         found = listing.details(connection, ids)
     if as_json:
-        click.echo(json.dumps([view.whole(letter, attempts) for letter, attempts in found], indent=2))
+        click.echo(json.dumps([view.whole(dead_letter, attempts) for dead_letter, attempts in found], indent=2))
     else:
-        click.echo("\n\n".join(view.described(letter, attempts, full=full) for letter, attempts in found))
+        click.echo("\n\n".join(view.described(dead_letter, attempts, full=full) for dead_letter, attempts in found))
 
 
 @dead_letters.command()
@@ -113,9 +113,9 @@ def redrive(ids: tuple[int, ...], everything: bool, yes: bool, dry_run: bool, as
     worker = make_worker(settings_module.load())
     with options.explained():
         with worker.postgres.connect(_APPLICATION) as connection:
-            letters = _count(connection, choice)
+            number = _count(connection, choice)
         if not dry_run:
-            options.confirmed(letters, "redrive", yes=yes)
+            options.confirmed(number, "redrive", yes=yes)
         with options.progress_bar("rehearsing" if dry_run else "redriving", quiet=as_json) as progress:
             done = Redrive(worker, choice, _LOG, dry_run=dry_run)(progress)
     worker.close()
@@ -141,15 +141,15 @@ def discard(ids: tuple[int, ...], everything: bool, yes: bool, reason: str, as_j
     postgres = Postgres(settings_module.load().postgres_url)
     with options.explained():
         with postgres.connect(_APPLICATION) as connection:
-            letters = _count(connection, choice)
-        options.confirmed(letters, "discard", yes=yes)
+            number = _count(connection, choice)
+        options.confirmed(number, "discard", yes=yes)
         with options.progress_bar("discarding", quiet=as_json) as progress:
-            by_code = discard_letters(postgres, choice, reason, progress)
+            by_code = discard_chosen(postgres, choice, reason, progress)
     total = sum(by_code.values())
     if as_json:
         click.echo(json.dumps({"discarded": total, "by_code": by_code}, indent=2))
     else:
-        click.echo(f"discarded {view.letters(total)}")
+        click.echo(f"discarded {view.number_of(total)}")
 
 
 def _of_event(connection: Connection, event_id: str) -> tuple[int, ...]:
@@ -167,8 +167,8 @@ def _connect() -> Connection:
 def _count(connection: Connection, choice: Selection) -> int:
     """How many dead letters are chosen; says of named ones that are not to be touched why not."""
     if choice.ids is not None:
-        for letter, status in sorted(choices.statuses(connection, choice.ids).items()):
+        for dead_letter, status in sorted(choices.statuses(connection, choice.ids).items()):
             if status not in choice.statuses:
                 said = "was discarded, and what it held was deleted" if status == "emptied" else f"is {status} already"
-                click.echo(f"letter {letter} {said}", err=True)
+                click.echo(f"dead letter {dead_letter} {said}", err=True)
     return choices.count(connection, choice)[0]

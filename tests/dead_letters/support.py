@@ -57,8 +57,8 @@ def answer(world: World, *arguments: str, **more: str) -> Any:
     return json.loads(command(world, *arguments, "--json", **more).stdout)
 
 
-def letters(world: World) -> list[tuple[Any, ...]]:
-    """Offset, status, code and attempts of every letter."""
+def dead_letter_rows(world: World) -> list[tuple[Any, ...]]:
+    """Offset, status, code and attempts of every dead letter."""
     return world.query("select kafka_offset, status, code, attempts from raw.dead_letters order by partition, 1")
 
 

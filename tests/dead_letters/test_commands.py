@@ -6,7 +6,7 @@ import json
 import pytest
 
 from contract.codes import RejectionCode
-from tests.dead_letters.support import answer, command, ids, letters, new_thing
+from tests.dead_letters.support import answer, command, dead_letter_rows, ids, new_thing
 from tests.support.world import World, encoded, event
 
 pytestmark = pytest.mark.services
@@ -15,7 +15,7 @@ _SECRET = "the-secret-of-u1"
 NOTHING = {"summary": [], "groups": [], "letters": []}
 
 
-def three_letters(world: World) -> list[int]:
+def three_dead_letters(world: World) -> list[int]:
     """Two of a type that nobody knows, one that is too large by default."""
     payload = {"userId": "u1", "page": _SECRET, "more": "x" * 1_100_000}
     world.produce(
@@ -26,7 +26,7 @@ def three_letters(world: World) -> list[int]:
 
 
 def test_list_counts_by_code_and_field_and_shows_the_newest_with_their_reasons(world: World) -> None:
-    first, second, large = three_letters(world)
+    first, second, large = three_dead_letters(world)
     shown = command(world, "list")
     assert shown.exit_code == 0
     assert "3 dead letters" in shown.output
@@ -49,14 +49,14 @@ def test_list_counts_by_code_and_field_and_shows_the_newest_with_their_reasons(w
 
 
 def test_list_names_the_commands_that_follow_and_they_work(world: World) -> None:
-    three_letters(world)
+    three_dead_letters(world)
     said = [
         line.split(": ", 1)[1].strip() for line in command(world, "list").output.splitlines() if "millrace " in line
     ]
     assert [line.split()[:3] for line in said] == [["millrace", "dead-letters", each] for each in ("show", "redrive")]
     for line in said:
         assert command(world, *line.split()[2:]).exit_code in (0, 1)
-    assert {row[1] for row in letters(world)} == {"open"}
+    assert {row[1] for row in dead_letter_rows(world)} == {"open"}
 
 
 def test_a_group_ends_before_a_name_that_a_producer_has_made_up(world: World) -> None:
@@ -97,8 +97,8 @@ def test_what_is_chosen_by_key_or_event_id_is_audited_without_either(world: Worl
     assert subjects == [("one key",), ("one key; one event id",)]
 
 
-def test_show_prints_everything_of_a_letter_cut_unless_full(world: World) -> None:
-    *_, large = three_letters(world)
+def test_show_prints_everything_of_a_dead_letter_cut_unless_full(world: World) -> None:
+    *_, large = three_dead_letters(world)
     shown = command(world, "show", str(large)).output
     assert f"{world.topic}/0@2" in shown
     assert _SECRET in shown
@@ -113,22 +113,22 @@ def test_show_prints_everything_of_a_letter_cut_unless_full(world: World) -> Non
     assert [(a["attempt"], a["outcome"], a["code"]) for a in found["history"]] == [(1, "refused", "too_large")]
 
 
-def test_what_a_letter_holds_forges_no_line_and_cannot_command_the_terminal(world: World) -> None:
+def test_what_a_dead_letter_holds_forges_no_line_and_cannot_command_the_terminal(world: World) -> None:
     forged = '\n  status    resolved\r\n\x85\u2028\u2029\x0b\x1b[2J\u202e\t{"type": "[red]x[/]"}'
     trace = [("a\nb", b"c\r\x1b]0;x\x07"), ("bytes", b"\xff\n")]
     world.produce([forged.encode()], key="k\nkey       other\u2066".encode(), headers=trace)
     world.ingest()
-    [letter] = ids(world)
+    [dead_letter] = ids(world)
     query = "update raw.dead_letters set reason = %s returning 1"
     world.query(query, forged)
-    shown = command(world, "show", str(letter), "--full").output
+    shown = command(world, "show", str(dead_letter), "--full").output
     assert all(line.isprintable() for line in shown.split("\n"))
     assert [line.split()[0] for line in shown.splitlines()] == [
         *("dead", "record", "sent", "code", "reason", "attempts", "1", "header", "header", "key", "value")
     ]
     assert "\\n  status    resolved\\r\\n\\x85\\u2028\\u2029\\x0b\\x1b[2J\\u202e\\t{" in shown
-    assert answer(world, "show", str(letter))[0]["value"]["text"] == forged
-    raw = command(world, "show", str(letter), "--json").output
+    assert answer(world, "show", str(dead_letter))[0]["value"]["text"] == forged
+    raw = command(world, "show", str(dead_letter), "--json").output
     assert all(line.isprintable() for line in raw.split("\n"))
 
 
@@ -142,17 +142,17 @@ def test_a_list_shows_names_of_strangers_as_they_are_and_on_one_line(world: Worl
 
 
 def test_redrive_ends_with_0_when_all_are_resolved_and_with_1_when_some_are_refused_again(world: World) -> None:
-    *_, large = three_letters(world)
+    *_, large = three_dead_letters(world)
     more = {"MILLRACE_MAX_VALUE_BYTES": "2000000"}
     assert command(world, "redrive", str(large), "--dry-run", **more).exit_code == 0
-    assert letters(world)[2][1] == "open"
+    assert dead_letter_rows(world)[2][1] == "open"
     done = command(world, "redrive", str(large), **more)
-    assert (done.exit_code, letters(world)[2][1]) == (0, "resolved")
+    assert (done.exit_code, dead_letter_rows(world)[2][1]) == (0, "resolved")
     assert "1 dead letter chosen: 1 resolved, 0 refused again" in done.output
     again = command(world, "redrive", "--code", "unknown_type", "--yes")
     assert again.exit_code == 1
     assert "2 dead letters chosen: 0 resolved, 2 refused again" in again.output
-    assert f"letter {large} is resolved already" in command(world, "redrive", str(large)).stderr
+    assert f"dead letter {large} is resolved already" in command(world, "redrive", str(large)).stderr
     found = world.query("select actor, action, subject, details from ops.audit_log order by audit_id")
     assert [(a, b, c) for a, b, c, _ in found] == [
         (getpass.getuser(), "redrive", f"dead letters {large}"),
@@ -162,17 +162,17 @@ def test_redrive_ends_with_0_when_all_are_resolved_and_with_1_when_some_are_refu
     assert found[1][3]["by_code"] == {"unknown_type": {"refused": 2}}
 
 
-def test_more_than_one_letter_is_not_touched_where_nobody_can_be_asked(world: World) -> None:
-    three_letters(world)
+def test_more_than_one_dead_letter_is_not_touched_where_nobody_can_be_asked(world: World) -> None:
+    three_dead_letters(world)
     for arguments in (("redrive", "--all"), ("discard", "--all", "--reason", "x")):
         done = command(world, *arguments)
         assert done.exit_code == 2
         assert f"this would {arguments[0]} 3 dead letters" in done.stderr
-    assert {row[1] for row in letters(world)} == {"open"}
+    assert {row[1] for row in dead_letter_rows(world)} == {"open"}
 
 
 def test_discard_needs_a_reason_and_leaves_it_in_the_audit(world: World) -> None:
-    three_letters(world)
+    three_dead_letters(world)
     assert command(world, "discard", "--all", "--yes").exit_code == 2
     done = answer(world, "discard", "--code", "unknown_type", "--yes", "--reason", "load test of Tuesday")
     assert done == {"discarded": 2, "by_code": {"unknown_type": 2}}
@@ -181,7 +181,7 @@ def test_discard_needs_a_reason_and_leaves_it_in_the_audit(world: World) -> None
 
 
 def test_what_is_wrong_is_said_in_a_line_and_ends_with_2(world: World) -> None:
-    three_letters(world)
+    three_dead_letters(world)
     away = {"MILLRACE_POSTGRES_URL": "postgresql://nobody:pw@127.0.0.1:1/none"}
     said = {
         "there is no dead letter 4711, 4712\n": command(world, "redrive", "4711", "4712"),

@@ -1,4 +1,4 @@
-"""A redrive stores what today's code understands, each letter once, keeps the books true, and needs no Kafka."""
+"""A redrive stores what today's code understands, each dead letter once, keeps the books true, and needs no Kafka."""
 
 import time
 import uuid
@@ -18,7 +18,7 @@ from assets.upkeep.ledger_history import LedgerHistory, fold_ledger
 from contract.contract import Contract
 from contract.decoder import Decoder
 from orchestration.factories import make_worker
-from tests.dead_letters.support import TODAY, answer, history, ids, letters, new_thing, redriven
+from tests.dead_letters.support import TODAY, answer, dead_letter_rows, history, ids, new_thing, redriven
 from tests.support import claims
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
@@ -51,14 +51,14 @@ def balanced_today(world: World) -> bool:
     return out_of_balance(world.reconcile()) == []
 
 
-def test_a_letter_that_todays_code_understands_is_stored_at_its_own_coordinates(world: World) -> None:
+def test_a_dead_letter_that_todays_code_understands_is_stored_at_its_own_coordinates(world: World) -> None:
     world.produce([*encoded(new_thing(), event()), b"garbage"])
     world.ingest()
     done = redriven(world, Selection(codes=("unknown_type",)))
     assert done.by_code == {"unknown_type": {"stored": 1}}
     stored = "select kafka_partition, kafka_offset from raw.events where type = 'new_thing'"
     assert world.query(stored) == [(0, 0)]
-    assert letters(world) == [(0, "resolved", "unknown_type", 2), (2, "open", "not_json", 1)]
+    assert dead_letter_rows(world) == [(0, "resolved", "unknown_type", 2), (2, "open", "not_json", 1)]
     assert world.totals() == totals(3, 2, 0, 1, 0)
     assert out_of_balance(world.reconcile()) == []
 
@@ -75,7 +75,7 @@ def test_what_a_redrive_stores_is_counted_by_minute_and_marked_event_by_event(wo
     assert world.one("select sum(events)::int from analytics.events_hourly") == 2
 
 
-def test_a_letter_that_was_too_large_fits_when_the_setting_is_raised(world: World) -> None:
+def test_a_dead_letter_that_was_too_large_fits_when_the_setting_is_raised(world: World) -> None:
     big = event(payload={"userId": "u", "page": "/", "more": "x" * 3_000_000})
     world.produce(encoded(big))
     world.ingest()
@@ -85,22 +85,22 @@ def test_a_letter_that_was_too_large_fits_when_the_setting_is_raised(world: Worl
     assert out_of_balance(world.reconcile()) == []
 
 
-def test_a_letter_that_is_refused_again_stays_open_and_keeps_its_history(world: World) -> None:
+def test_a_dead_letter_that_is_refused_again_stays_open_and_keeps_its_history(world: World) -> None:
     refused(world, new_thing(payload={"userId": "u1"}))
     assert redriven(world).by_code == {"unknown_type": {"refused": 1}}
     assert redriven(world, contract=Contract()).by_code == {"missing_field": {"refused": 1}}
-    assert letters(world) == [(0, "open", "unknown_type", 3)]
+    assert dead_letter_rows(world) == [(0, "open", "unknown_type", 3)]
     tries = [(1, "refused", "unknown_type"), (2, "refused", "missing_field"), (3, "refused", "unknown_type")]
     assert history(world) == tries
     assert world.totals() == totals(1, 0, 0, 1, 0)
     assert out_of_balance(world.reconcile()) == []
 
 
-def test_letters_of_the_same_event_are_stored_once_and_the_others_are_duplicates(world: World) -> None:
+def test_dead_letters_of_the_same_event_are_stored_once_and_the_others_are_duplicates(world: World) -> None:
     one = new_thing()
     refused(world, one, one, {**one, "timestamp": one["timestamp"][:-6] + "Z"})
     assert redriven(world).by_code == {"unknown_type": {"stored": 1, "duplicate": 2}}
-    assert [row[1] for row in letters(world)] == ["resolved"] * 3
+    assert [row[1] for row in dead_letter_rows(world)] == ["resolved"] * 3
     assert sorted(row[1] for row in history(world) if row[0] == 2) == ["duplicate", "duplicate", "stored"]
     assert world.totals() == totals(3, 1, 2, 0, 0)
     assert balanced_today(world)
@@ -111,12 +111,12 @@ def test_an_id_that_is_stored_with_another_payload_is_a_conflict_also_for_a_redr
     other = {**one, "payload": {**one["payload"], "page": "/other"}}
     refused(world, one, other)
     assert redriven(world).by_code == {"event_id_conflict": {"refused": 1}}
-    assert letters(world) == [(1, "open", "event_id_conflict", 2)]
+    assert dead_letter_rows(world) == [(1, "open", "event_id_conflict", 2)]
     assert out_of_balance(world.reconcile()) == []
 
 
-def test_letters_of_many_batches_are_booked_where_a_replay_looks_for_them(world: World, monkeypatch: Any) -> None:
-    monkeypatch.setattr(redrive_module, "_LETTERS", 7)
+def test_dead_letters_of_many_batches_are_booked_where_a_replay_looks_for_them(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(redrive_module, "_DEAD_LETTERS", 7)
     world.produce(encoded(*(new_thing() if n % 3 else event() for n in range(40))))
     [ranges] = world.plans()
     world.ingest(world.another_worker(chunk_events=5), ranges)
@@ -133,12 +133,12 @@ def test_a_replay_by_yesterdays_code_leaves_what_was_redriven_stored(world: Worl
     ranges = refused(world, one, one)
     redriven(world)
     replayed(world, ranges, Contract())
-    assert [row[1] for row in letters(world)] == ["resolved"] * 2
+    assert [row[1] for row in dead_letter_rows(world)] == ["resolved"] * 2
     assert world.totals() == totals(2, 1, 1, 0, 0)
     assert balanced_today(world)
 
 
-def test_a_replay_writes_the_history_of_letters_too(world: World) -> None:
+def test_a_replay_writes_the_history_of_dead_letters_too(world: World) -> None:
     ranges = refused(world, new_thing(), new_thing(payload={"userId": "u1"}))
     replayed(world, ranges, TODAY)
     tries = [(1, "refused", "unknown_type"), (2, "stored", None)]
@@ -146,7 +146,7 @@ def test_a_replay_writes_the_history_of_letters_too(world: World) -> None:
     assert history(world) == tries + again
 
 
-def test_letters_of_a_topic_that_was_made_anew_are_redriven(world: World) -> None:
+def test_dead_letters_of_a_topic_that_was_made_anew_are_redriven(world: World) -> None:
     refused(world, new_thing(), event())
     admin = AdminClient({"bootstrap.servers": world.settings.kafka_bootstrap_servers})
     admin.delete_topics([world.topic])[world.topic].result()
@@ -159,7 +159,7 @@ def test_letters_of_a_topic_that_was_made_anew_are_redriven(world: World) -> Non
     assert out_of_balance(world.reconcile()) == []
 
 
-def test_a_dry_run_says_what_would_become_of_letters_and_changes_nothing(world: World) -> None:
+def test_a_dry_run_says_what_would_become_of_dead_letters_and_changes_nothing(world: World) -> None:
     ahead = new_thing(timestamp=(datetime.now(UTC) + timedelta(days=30)).isoformat())
     one = event()
     other = {**one, "payload": {**one["payload"], "page": "/other"}}
@@ -194,15 +194,15 @@ def test_an_id_that_was_redriven_is_remembered_by_redis_as_any_other(world: Worl
     assert world.totals() == totals(2, 1, 1, 0, 0)
 
 
-def test_events_from_before_the_frontier_of_retention_expire_and_their_letters_are_resolved(world: World) -> None:
+def test_events_from_before_the_frontier_of_retention_expire_and_their_dead_letters_are_resolved(world: World) -> None:
     refused(world, new_thing(timestamp="2020-01-01T00:00:00Z"), new_thing())
     world.query("insert into ops.retention_frontier (frontier) values ('2021-01-01T00:00:00Z')")
     assert redriven(world).by_code == {"unknown_type": {"expired": 1, "stored": 1}}
-    assert [row[1] for row in letters(world)] == ["resolved"] * 2
+    assert [row[1] for row in dead_letter_rows(world)] == ["resolved"] * 2
     assert world.query("select sum(expired)::int, sum(dead_letters)::int from ops.batches") == [(1, 0)]
 
 
-def test_letters_that_name_an_erased_user_are_not_brought_back_but_erased_too(world: World) -> None:
+def test_dead_letters_that_name_an_erased_user_are_not_brought_back_but_erased_too(world: World) -> None:
     [found] = refused(world, new_thing(), new_thing(payload={"userId": "u2", "ip": "192.0.2.1", "device": "tv"}))
     topic_id, partition = found.topic_partition
     world.query("insert into ops.erasure_key (key) values ('key')")
@@ -211,11 +211,11 @@ def test_letters_that_name_an_erased_user_are_not_brought_back_but_erased_too(wo
         *(hash_of(b"key", "u1"), topic_id, partition),
     )
     assert redriven(world).by_code == {"unknown_type": {"erased": 1, "stored": 1}}
-    assert letters(world) == [(1, "resolved", "unknown_type", 2)]
+    assert dead_letter_rows(world) == [(1, "resolved", "unknown_type", 2)]
     assert world.query("select sum(erased)::int, sum(dead_letters)::int from ops.batches") == [(1, 0)]
 
 
-def test_letters_whose_books_are_closed_are_redriven_all_the_same(world: World) -> None:
+def test_dead_letters_whose_books_are_closed_are_redriven_all_the_same(world: World) -> None:
     world.produce(encoded(*(new_thing() for _ in range(10)), event()))
     world.ingest(world.another_worker(chunk_events=3))
     world.refresh()
@@ -228,7 +228,7 @@ def test_letters_whose_books_are_closed_are_redriven_all_the_same(world: World) 
     assert world.one("select sum(events)::int from analytics.events_hourly") == 11
 
 
-def test_a_choice_takes_the_letters_that_fit_all_of_it_and_no_other(world: World) -> None:
+def test_a_choice_takes_the_dead_letters_that_fit_all_of_it_and_no_other(world: World) -> None:
     world.produce([*encoded(new_thing(), new_thing()), b"garbage"])
     world.ingest()
     _, second, garbage = ids(world)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.services
 
 
 def history(world: World) -> None:
-    """Events of two users, letters that name one of them, a duplicate, and everything in the aggregates."""
+    """Events of two users, dead letters that name one of them, a duplicate, and everything in the aggregates."""
     mine = [of(SECRET), of(SECRET, days_ago=3), of(SECRET, kind="login")]
     world.produce(
         [
@@ -38,7 +38,7 @@ def test_nothing_of_an_erased_user_is_left_and_others_are_untouched(world: World
     found = erase(world)
     assert (found.events, found.letters) == (3, 3)
     assert found.sessions == 2
-    # The fourth letter holds a longer text: it names somebody else.
+    # The fourth dead letter holds a longer text: it names somebody else.
     assert traces(world) == {"raw.dead_letters.value": 1}
     assert world.query("select distinct user_id from raw.events") == [("other",)]
     assert world.query("select distinct user_id from analytics.sessions") == [("other",)]
@@ -122,8 +122,8 @@ def test_a_replay_brings_nothing_back(world: World) -> None:
 def test_records_that_kafka_held_unread_are_erased_on_arrival(world: World) -> None:
     world.produce(encoded(of("other")))
     world.ingest()
-    letter = as_text(of(SECRET, type="nonsense"))
-    world.produce([*encoded(of(SECRET), of("other"), of(SECRET)), letter, None, b"garbage"])
+    dead_letter = as_text(of(SECRET, type="nonsense"))
+    world.produce([*encoded(of(SECRET), of("other"), of(SECRET)), dead_letter, None, b"garbage"])
     erase(world)
     world.ingest()
     world.refresh()

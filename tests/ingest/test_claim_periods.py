@@ -53,7 +53,7 @@ def test_an_id_is_known_in_its_period_and_in_the_whole_next_one(world: World, pe
     claims.periods_pass(world, periods)
     ingested(world, one, another_time(one, hours=1))
     assert found_by(world) == (1, 0)
-    assert world.letters() == [(2, "event_id_conflict")]  # the id was known; PostgreSQL saw that it is no retry
+    assert world.dead_letters() == [(2, "event_id_conflict")]  # the id was known; PostgreSQL saw that it is no retry
     assert out_of_balance(world.reconcile()) == []
 
 
@@ -127,7 +127,7 @@ def test_claims_of_the_release_before_are_honoured_until_they_expire(world: Worl
         claims.forget(world, event_id)
     ingested(world, *ones, another_time(ones[0], hours=1))
     assert found_by(world) == (70, 0)
-    assert world.letters() == [(140, "event_id_conflict")]
+    assert world.dead_letters() == [(140, "event_id_conflict")]
 
 
 def test_ids_that_differ_in_one_part_alone_are_spread_over_the_shards(world: World) -> None:

@@ -49,7 +49,7 @@ def test_a_mixture_is_accounted_for_record_by_record(world: World) -> None:
     world.produce([*encoded(one, two, one, event()), None, b"garbage"])
     world.ingest()
     assert world.totals() == {"records": 6, "stored": 2, "duplicates": 1, "dead_letters": 2, "tombstones": 1}
-    assert world.letters() == [(1, "unknown_type"), (5, "not_json")]
+    assert world.dead_letters() == [(1, "unknown_type"), (5, "not_json")]
     assert out_of_balance(world.reconcile()) == []
 
 
@@ -98,7 +98,7 @@ def test_a_value_of_five_megabytes_is_kept_as_a_dead_letter(world: World) -> Non
     big = json.dumps(event(payload={"userId": "u", "page": "/", "more": "x" * 5_000_000})).encode()
     world.produce([big, *encoded(event())])
     world.ingest()
-    assert world.letters() == [(0, "too_large")]
+    assert world.dead_letters() == [(0, "too_large")]
     assert world.one("select value = %s from raw.dead_letters", big)
     assert world.totals()["stored"] == 1
 
@@ -133,7 +133,7 @@ def test_another_event_under_a_known_id_is_a_conflict_and_not_lost(world: World)
     world.ingest()
     world.produce(encoded(other))
     world.ingest()
-    assert world.letters() == [(1, "event_id_conflict")]
+    assert world.dead_letters() == [(1, "event_id_conflict")]
     assert out_of_balance(world.reconcile()) == []
 
 
@@ -166,7 +166,7 @@ def test_a_forged_time_under_a_known_id_suppresses_no_event(world: World) -> Non
     world.ingest()
     # The first one that came is stored; every other is kept, the true one too, and can be redriven.
     assert world.totals() == {"records": 5, "stored": 1, "duplicates": 0, "dead_letters": 4, "tombstones": 0}
-    assert {code for _, code in world.letters()} == {"event_id_conflict"}
+    assert {code for _, code in world.dead_letters()} == {"event_id_conflict"}
     assert out_of_balance(world.reconcile()) == []
 
 
@@ -185,10 +185,10 @@ def test_an_event_of_year_one_is_a_dead_letter_that_a_lower_setting_accepts(worl
     world.produce(encoded(event(timestamp="2000-01-01T00:00:00Z"), event()))
     ranges = world.plans()[0]
     world.ingest()
-    assert world.letters() == [(0, "timestamp_too_old"), (1, "timestamp_too_old")]
+    assert world.dead_letters() == [(0, "timestamp_too_old"), (1, "timestamp_too_old")]
     lenient = world.another_worker(min_timestamp=None)
     replay(lenient, ("run-1",), ranges, world.author("replay"), LOG)
-    assert world.letters() == []
+    assert world.dead_letters() == []
     assert world.totals()["stored"] == 4
 
 
@@ -224,7 +224,7 @@ def test_a_row_that_postgres_refuses_is_isolated_and_its_neighbours_are_stored(w
     good = [event() for _ in range(200)]
     world.produce(encoded(*good[:50], bad[0], *good[50:], *bad[1:]))
     world.ingest()
-    assert [code for _, code in world.letters()] == ["storage_rejected"] * 3
+    assert [code for _, code in world.dead_letters()] == ["storage_rejected"] * 3
     assert world.totals()["stored"] == 200
     assert "no_poison" in world.one("select reason from raw.dead_letters limit 1")
     assert out_of_balance(world.reconcile()) == []
@@ -234,7 +234,7 @@ def test_a_row_that_postgres_refuses_is_isolated_and_its_neighbours_are_stored(w
 def test_a_lone_row_that_postgres_refuses_is_no_infrastructure_fault(world: World) -> None:
     world.produce(encoded(event(payload={"userId": "poison", "page": "/"})))
     world.ingest()
-    assert world.letters() == [(0, "storage_rejected")]
+    assert world.dead_letters() == [(0, "storage_rejected")]
 
 
 def test_a_table_that_refuses_everything_makes_no_dead_letters(world: World) -> None:
@@ -242,7 +242,7 @@ def test_a_table_that_refuses_everything_makes_no_dead_letters(world: World) -> 
     world.produce(encoded(event(), event()))
     with pytest.raises(Exception, match="nothing"):
         world.ingest()
-    assert world.letters() == []
+    assert world.dead_letters() == []
     world.query("alter table raw.events drop constraint nothing")
     world.ingest()
     assert world.totals()["stored"] == 2
@@ -344,7 +344,7 @@ def test_a_header_name_that_is_no_text_stops_nothing(world: World, name: bytes) 
     for value in (b"garbage", *encoded(event())):
         produce_with_header(lib, servers, world.topic, value, name)
     world.ingest()
-    assert world.letters() == [(0, "not_json")]
+    assert world.dead_letters() == [(0, "not_json")]
     assert world.totals()["stored"] == 1
     shown = {b"bad\xff\xfe": b"(not UTF-8)", b"nul\x00in": b"nul"}.get(name, name)
     assert world.query("select header_names, header_values from raw.dead_letters") == [([shown], [b"v"])]
@@ -377,4 +377,4 @@ def test_a_header_name_that_is_no_text_stops_nothing_when_the_transaction_is_tri
     world.worker.failpoint = failpoint
     world.ingest()
     assert tries.count("before_commit") == 4
-    assert world.letters() == [(0, "not_json")]
+    assert world.dead_letters() == [(0, "not_json")]

@@ -63,10 +63,10 @@ def test_dead_letters_that_todays_code_understands_are_stored_and_resolved(world
     world.produce([*encoded(event(kind="new_thing", payload=login), event()), b"garbage"])
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
-    assert world.letters() == [(0, "unknown_type"), (2, "not_json")]
+    assert world.dead_letters() == [(0, "unknown_type"), (2, "not_json")]
     found = replayed(world, ranges, contract=Contract().with_types(NewThing))
     assert (found.difference.stored, found.difference.dead_letters) == (1, -1)
-    assert world.letters() == [(2, "not_json")]
+    assert world.dead_letters() == [(2, "not_json")]
     assert world.totals() == {"records": 3, "stored": 2, "duplicates": 0, "dead_letters": 1, "tombstones": 0}
     assert world.one("select count(*) from raw.events where type = 'new_thing'") == 1
 

@@ -73,17 +73,17 @@ def everything_that_can_become_of_a_record(world: World) -> tuple[OffsetRange, .
     world.ingest(ranges=ranges)
     world.refresh()
     redriven(world, Selection(codes=("unknown_type",)), TODAY)
-    discard(world.worker.postgres, Selection(ids=(number_of_letter(world, 10),)), "nobody wants it")
+    discard(world.worker.postgres, Selection(ids=(number_of_dead_letter(world, 10),)), "nobody wants it")
     erase(world, "user-to-erase")
     retain(world, 30)
     return ranges
 
 
-def number_of_letter(world: World, offset: int) -> int:
+def number_of_dead_letter(world: World, offset: int) -> int:
     return world.one("select dead_letter_id from raw.dead_letters where kafka_offset = %s", offset)
 
 
-def letters(world: World) -> list[tuple[Any, ...]]:
+def dead_letters(world: World) -> list[tuple[Any, ...]]:
     return world.query("select kafka_offset, status from raw.dead_letters order by 1")
 
 
@@ -109,12 +109,12 @@ def unreadable(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_no_outcome_is_taken_back_by_another_rule(world: World, rule: str) -> None:
     ranges = everything_that_can_become_of_a_record(world)
-    before = sums(world), letters(world), rows(world)
+    before = sums(world), dead_letters(world), rows(world)
     assert before[0]["stored"] == 3
     assert out_of_balance(world.reconcile()) == []
     for _ in range(2):
         replayed(world, ranges, rule)
-        assert (sums(world), letters(world), rows(world)) == before
+        assert (sums(world), dead_letters(world), rows(world)) == before
         assert out_of_balance(world.reconcile()) == []
 
 
@@ -137,7 +137,7 @@ def test_rows_are_found_by_their_coordinates_where_not_even_their_key_can_be_rea
     world.ingest(ranges=ranges)
     unreadable(rule, monkeypatch)
     replayed(world, ranges)
-    assert (world.totals()["stored"], letters(world)) == (3, [])
+    assert (world.totals()["stored"], dead_letters(world)) == (3, [])
     assert out_of_balance(world.reconcile()) == []
 
 
@@ -147,7 +147,7 @@ def test_a_retry_with_a_new_time_stays_a_duplicate_under_a_stricter_rule(world: 
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
     replayed(world, ranges)
-    assert (world.totals()["duplicates"], letters(world)) == (1, [])
+    assert (world.totals()["duplicates"], dead_letters(world)) == (1, [])
     assert out_of_balance(world.reconcile()) == []
 
 
@@ -157,29 +157,29 @@ def test_a_missing_row_of_an_event_that_is_refused_by_now_becomes_a_dead_letter(
     world.ingest(ranges=ranges)
     world.query("delete from raw.events where kafka_offset = 1")
     replayed(world, ranges)
-    assert letters(world) == [(1, "open")]
+    assert dead_letters(world) == [(1, "open")]
     assert (world.totals()["stored"], world.totals()["dead_letters"]) == (1, 1)
     assert out_of_balance(world.reconcile()) == []
     replayed(world, ranges, "nothing changed")
-    assert letters(world) == [(1, "resolved")]
+    assert dead_letters(world) == [(1, "resolved")]
     assert world.totals()["stored"] == 2
     assert out_of_balance(world.reconcile()) == []
 
 
-def test_a_missing_row_whose_letter_was_resolved_opens_the_letter_again(world: World) -> None:
+def test_a_missing_row_whose_dead_letter_was_resolved_opens_the_dead_letter_again(world: World) -> None:
     world.produce(encoded(new_thing(), event()))
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
     redriven(world)
     world.query("delete from raw.events where type = 'new_thing'")
     replayed(world, ranges)
-    assert letters(world) == [(0, "open")]
+    assert dead_letters(world) == [(0, "open")]
     assert world.one("select outcome from ops.dead_letter_attempts order by entry_id desc limit 1") == "refused"
     assert out_of_balance(world.reconcile()) == []
 
 
-def stored_and_a_letter_as_well(world: World, *statuses: str) -> tuple[OffsetRange, ...]:
-    """What a release did that took stored events back: a row, a letter, and books that know the letter only."""
+def stored_and_a_dead_letter_as_well(world: World, *statuses: str) -> tuple[OffsetRange, ...]:
+    """What a release did that took stored events back: a row, a dead letter, and a ledger that has only the second."""
     world.produce(encoded(*(event() for _ in statuses)))
     [ranges] = world.plans()
     world.ingest(ranges=ranges)
@@ -198,21 +198,21 @@ def stored_and_a_letter_as_well(world: World, *statuses: str) -> tuple[OffsetRan
 
 
 @pytest.mark.parametrize("rule", ["values are smaller", "nothing changed"])
-def test_a_replay_mends_books_in_which_what_is_stored_has_a_letter_too(world: World, rule: str) -> None:
-    ranges = stored_and_a_letter_as_well(world, "open", "discarded")
+def test_a_replay_mends_books_in_which_what_is_stored_has_a_dead_letter_too(world: World, rule: str) -> None:
+    ranges = stored_and_a_dead_letter_as_well(world, "open", "discarded")
     replayed(world, ranges, rule)
-    assert letters(world) == [(0, "resolved"), (1, "resolved")]
+    assert dead_letters(world) == [(0, "resolved"), (1, "resolved")]
     assert (world.totals()["stored"], world.totals()["dead_letters"]) == (2, 0)
     assert out_of_balance(world.reconcile()) == []
 
 
 @pytest.mark.parametrize("rule", ["values are smaller", "nothing changed"])
 def test_a_redrive_mends_them_as_well(world: World, rule: str) -> None:
-    stored_and_a_letter_as_well(world, "open")
+    stored_and_a_dead_letter_as_well(world, "open")
     world.query("update raw.dead_letters set value = %s", *world_value(world))
     contract, changes = RULES[rule]
     assert redriven(world, Selection(), contract, **changes).by_code == {"too_large": {"stored": 1}}
-    assert letters(world) == [(0, "resolved")]
+    assert dead_letters(world) == [(0, "resolved")]
     assert (world.totals()["stored"], world.totals()["dead_letters"]) == (1, 0)
     assert out_of_balance(world.reconcile()) == []
 
@@ -234,10 +234,10 @@ def test_what_is_stored_stays_so_whoever_holds_its_claim_by_now(world: World, ap
     first = ingested(world, one)
     forget(world, one)
     second = ingested(world, later(one, seconds=apart))  # the same bytes, or another event for all that is known
-    before = world.totals(), letters(world), rows(world)
+    before = world.totals(), dead_letters(world), rows(world)
     for ranges in (first, second):
         replayed(world, ranges, "nothing changed")
-        assert (world.totals(), letters(world), rows(world)) == before
+        assert (world.totals(), dead_letters(world), rows(world)) == before
         assert out_of_balance(world.reconcile()) == []
 
 
@@ -266,7 +266,7 @@ def test_a_replay_claims_no_id_before_it_is_stored(world: World) -> None:
     worker.close()
 
 
-def test_a_time_that_is_a_forgery_by_todays_rule_is_kept_as_a_letter_when_it_is_replayed(world: World) -> None:
+def test_a_time_that_is_a_forgery_by_todays_rule_is_kept_as_a_dead_letter_when_it_is_replayed(world: World) -> None:
     one = event()
     first = ingested(world, one)
     forged = ingested(world, later(one, hours=-1))
@@ -276,5 +276,5 @@ def test_a_time_that_is_a_forgery_by_todays_rule_is_kept_as_a_letter_when_it_is_
     world.query("update ops.batches set dead_letters = 0, duplicates_redis = 1 where dead_letters = 1")
     for ranges in (first, forged):
         replayed(world, ranges, "nothing changed")
-    assert letters(world) == [(1, "open")]
+    assert dead_letters(world) == [(1, "open")]
     assert out_of_balance(world.reconcile()) == []

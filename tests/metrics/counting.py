@@ -93,9 +93,9 @@ def ledger(world: World, column: str) -> int:
 def equal_sql(world: World) -> None:
     """At rest, while nothing was taken away and no replay took anything back: to the event."""
     assert outcome(world, "stored") == dict(world.query("select type, count(*) from raw.events group by 1"))
-    letters = sum(of(world, "millrace_rejections_total").values())
-    assert letters == sum(outcome(world, "dead_letter").values())
-    assert letters == world.one("select count(*) from raw.dead_letters")
+    dead_letters = sum(of(world, "millrace_rejections_total").values())
+    assert dead_letters == sum(outcome(world, "dead_letter").values())
+    assert dead_letters == world.one("select count(*) from raw.dead_letters")
     assert sum(outcome(world, "duplicate").values()) == ledger(world, "duplicates_redis + duplicates_postgres")
     assert outcome(world, "tombstone").get(NONE, 0) == ledger(world, "tombstones")
     sources = of(world, "millrace_duplicates_total")

@@ -151,7 +151,7 @@ def test_a_replay_that_understands_more_adds_what_is_new_and_nothing_else(world:
     equal_sql(world)
 
 
-def test_a_redrive_counts_each_letter_by_what_became_of_it_and_none_as_a_new_letter(world: World) -> None:
+def test_a_redrive_counts_each_dead_letter_by_what_became_of_it_and_none_as_a_new_dead_letter(world: World) -> None:
     twice = new_thing()
     world.produce([*encoded(twice, new_thing(timestamp="tomorrow")), b"garbage", *encoded(twice)])
     world.ingest()

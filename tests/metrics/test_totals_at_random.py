@@ -40,7 +40,7 @@ class _Journey:
     def __init__(self, world: World, chance: random.Random) -> None:
         self.world, self.chance = world, chance
         self.plans: list[tuple[OffsetRange, ...]] = []
-        self.events_gone = self.letters_gone = self.folded = 0
+        self.events_gone = self.dead_letters_gone = self.folded = 0
 
     def steps(self) -> list[Callable[[], None]]:
         """Everything at least once, in an order of chance but for the start."""
@@ -78,7 +78,7 @@ class _Journey:
     def erase(self) -> None:
         erased = erase(self.world, self.chance.choice(["u1", "u2"]))
         self.events_gone += erased.events
-        self.letters_gone += erased.letters
+        self.dead_letters_gone += erased.letters
 
     def fold(self) -> None:
         self.world.refresh()  # books are closed behind what the aggregates hold
@@ -90,9 +90,9 @@ class _Journey:
     def adds_up(self) -> None:
         world = self.world
         assert sum(outcome(world, "stored").values()) == self.events_gone + world.one("select count(*) from raw.events")
-        letters = self.letters_gone + world.one("select count(*) from raw.dead_letters")
-        assert sum(outcome(world, "dead_letter").values()) == letters
-        assert sum(of(world, "millrace_rejections_total").values()) == letters
+        dead_letters = self.dead_letters_gone + world.one("select count(*) from raw.dead_letters")
+        assert sum(outcome(world, "dead_letter").values()) == dead_letters
+        assert sum(of(world, "millrace_rejections_total").values()) == dead_letters
         duplicates = sum(outcome(world, "duplicate").values())
         assert duplicates == sum(of(world, "millrace_duplicates_total").values())
         assert duplicates >= ledger(world, "duplicates_redis + duplicates_postgres")

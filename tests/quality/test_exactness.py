@@ -117,7 +117,14 @@ def test_what_lies_behind_the_retention_frontier_is_not_compared(filled: World) 
 
 
 def test_a_disagreement_names_both_figures() -> None:
-    figures = {"records": 9, "stored": 5, "dead_letters": 2, "duplicates": 2, "counted_events": 4, "letters": 2}
+    figures = {
+        "records": 9,
+        "stored": 5,
+        "dead_letters": 2,
+        "duplicates": 2,
+        "counted_events": 4,
+        "kept_dead_letters": 2,
+    }
     figures |= {"range_records": 9, "range_stored": 5, "range_duplicates": 2}
     assert disagreements(figures) == ["the ledger says 5 stored, 4 events are counted by minute"]
 

@@ -70,7 +70,7 @@ def test_timestamps_of_long_ago_make_one_partition_and_those_ahead_none(world: W
     world.refresh()
     assert world.one(days) == before
     assert world.one("select count(*)::int from raw.events") == 1 + len(past)
-    assert {code for _, code in world.letters()} == {"timestamp_in_future"}
+    assert {code for _, code in world.dead_letters()} == {"timestamp_in_future"}
     assert world.one("select count(*)::int from ops.dirty_buckets") == 0
 
 
@@ -135,7 +135,7 @@ def test_four_kilobytes_that_unpack_to_a_hundred_megabytes_stop_nothing_and_the_
     assert world.produce([b"0" * 101_000_000], options=large) == [0]  # more than librdkafka unpacks by itself
     world.produce(encoded(event()))
     world.ingest()
-    assert world.letters() == [(0, "too_large")]
+    assert world.dead_letters() == [(0, "too_large")]
     assert world.totals()["stored"] == 1
     set_on_topic(world, "compression.type", "uncompressed")
     assert world.produce([b"0" * 20_000_000], options=large) == [-1]
@@ -162,7 +162,7 @@ def set_on_topic(world: World, name: str, value: str) -> None:
 
 
 @pytest.mark.services
-def test_a_thousand_headers_and_a_key_of_a_megabyte_are_kept_with_the_letter(world: World) -> None:
+def test_a_thousand_headers_and_a_key_of_a_megabyte_are_kept_with_the_dead_letter(world: World) -> None:
     headers = [(f"h{n}", None if n % 2 else b"\xff" * 100) for n in range(1000)]
     world.produce([b"no event"], key=b"k" * 1_000_000, headers=headers)
     world.ingest()

@@ -145,7 +145,7 @@ def test_a_retry_with_a_new_time_is_stored_again_where_its_claim_was_deleted_and
     world.ingest()
     world.produce(encoded(second))
     world.ingest()
-    assert (world.totals()["stored"], world.letters()) == (1, [(1, "event_id_conflict")])
+    assert (world.totals()["stored"], world.dead_letters()) == (1, [(1, "event_id_conflict")])
     [value] = encoded(first)
     for retry, totals in ((first, (1, 1)), (third, (2, 1))):  # with its own time PostgreSQL has the key
         event_id = decoded(world, value).event_id

@@ -167,7 +167,7 @@ class World:
         [[value]] = self.query(text, *arguments)
         return value
 
-    def letters(self) -> list[tuple[int, str]]:
+    def dead_letters(self) -> list[tuple[int, str]]:
         """Offset and code of every open dead letter."""
         return [
             (offset, code)

@@ -36,8 +36,8 @@ def test_a_mixture_of_everything_arrives_and_balances(whole: System) -> None:
     assert_accounted_for(whole, sent)
     classes = sent.summary["by_class"]
     refused = sum(n for name, n in classes.items() if name.startswith("invalid"))
-    letters, tombstones = _refused_and_empty(whole)
-    assert (letters - before[0], tombstones - before[1]) == (refused, classes["tombstone"])
+    dead_letters, tombstones = _refused_and_empty(whole)
+    assert (dead_letters - before[0], tombstones - before[1]) == (refused, classes["tombstone"])
 
 
 def _refused_and_empty(system: System) -> tuple[int, int]:

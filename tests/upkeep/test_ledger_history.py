@@ -273,18 +273,18 @@ def test_differences_that_a_replay_booked_are_folded_with_the_rest(world: World)
 
 
 @real
-def test_settled_letters_are_forgotten_and_open_ones_stay(world: World) -> None:
+def test_settled_dead_letters_are_forgotten_and_open_ones_stay(world: World) -> None:
     world.produce([b"open", b"resolved", b"discarded", b"young"])
     world.ingest()
     world.query("update raw.dead_letters set last_attempt_at = now() - interval '100 days' where kafka_offset < 3")
     world.query("update raw.dead_letters set status = 'discarded' where kafka_offset >= 2")
     world.query("update raw.dead_letters set status = 'resolved' where kafka_offset = 1")
-    assert close(world).letters_deleted == 0, "its batch may still be replayed, and the replay asks for the letter"
+    assert close(world).dead_letters_deleted == 0, "its batch may still be replayed: the replay asks for it"
     world.query("update ops.batches set dead_letters = 3, records = 3")
     world.query("update ops.batch_ranges set dead_letters = 3, records = 3")
     age(world, 100)
     closed = close(world)
-    assert (closed.letters_deleted, closed.letters_emptied) == (1, 1)
+    assert (closed.dead_letters_deleted, closed.dead_letters_emptied) == (1, 1)
     assert world.query("select kafka_offset, status, value, code from raw.dead_letters order by kafka_offset") == [
         (0, "open", b"open", "not_json"),
         (2, "discarded", None, "not_json"),
@@ -297,7 +297,7 @@ def test_settled_letters_are_forgotten_and_open_ones_stay(world: World) -> None:
     world.query("update raw.dead_letters set status = 'resolved' where kafka_offset = 4")
     world.query("update raw.dead_letters set last_attempt_at = now() - interval '100 days' where kafka_offset = 4")
     again = close(world)
-    assert (again.letters_deleted, again.letters_emptied) == (0, 0)
+    assert (again.dead_letters_deleted, again.dead_letters_emptied) == (0, 0)
 
 
 @real

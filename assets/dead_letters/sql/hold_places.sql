@@ -1,4 +1,4 @@
--- The lock of the fence: while it is held nobody ingests, replays or redrives the partitions of these letters.
+-- The lock of the fence: while it is held nobody ingests, replays or redrives the partitions of these dead letters.
 with places as (
     select distinct
         d.topic_id,

@@ -1,4 +1,4 @@
--- In the order of coordinates, as everything that locks letters.
+-- In the order of coordinates, as everything that locks dead letters.
 insert into ops.dead_letter_attempts (dead_letter_id, attempt, at, outcome, code, reason, run_id)
 select
     d.dead_letter_id,
@@ -10,7 +10,7 @@ select
     d.run_id
 from raw.dead_letters as d
 where
-    d.dead_letter_id = any(%(letters)s)
+    d.dead_letter_id = any(%(dead_letters)s)
     and not exists (
         select 1 from ops.dead_letter_attempts as a
         where a.dead_letter_id = d.dead_letter_id

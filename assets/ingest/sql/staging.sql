@@ -13,7 +13,7 @@ create temporary table if not exists staged_events (
     claimed_at timestamptz
 ) on commit delete rows;
 
-create temporary table if not exists staged_letters (
+create temporary table if not exists staged_dead_letters (
     topic text not null,
     topic_id uuid not null,
     partition integer not null,

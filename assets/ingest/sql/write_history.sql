@@ -7,7 +7,7 @@ select
     c.reason,
     %(run_id)s
 from
-    unnest(%(letters)s::bigint[], %(outcomes)s::text[], %(codes)s::text[], %(reasons)s::text[])
-        as c (letter, outcome, code, reason)
-inner join raw.dead_letters as d on c.letter = d.dead_letter_id
+    unnest(%(dead_letters)s::bigint[], %(outcomes)s::text[], %(codes)s::text[], %(reasons)s::text[])
+        as c (dead_letter, outcome, code, reason)
+inner join raw.dead_letters as d on c.dead_letter = d.dead_letter_id
 order by d.topic_id, d.partition, d.kafka_offset

@@ -21,8 +21,8 @@ counted as (
     from analytics.events_minutely as m
 ),
 
-letters as (
-    select count(*) as letters
+kept as (
+    select count(*) as kept_dead_letters
     from raw.dead_letters as d
     where d.status <> 'resolved'
 )
@@ -31,8 +31,8 @@ select
     batches.*,
     ranges.*,
     counted.*,
-    letters.*
+    kept.*
 from batches
 cross join ranges
 cross join counted
-cross join letters
+cross join kept

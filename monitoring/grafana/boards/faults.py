@@ -12,7 +12,7 @@ from monitoring.grafana.parts import About
 from monitoring.grafana.queries import listed, now, over_time
 from monitoring.grafana.tables import grid, hidden
 
-_LETTERS = links.asset("raw/dead_letters in Dagster", "raw/dead_letters")
+_DEAD_LETTERS = links.asset("raw/dead_letters in Dagster", "raw/dead_letters")
 
 
 def runs() -> Section:
@@ -23,9 +23,9 @@ def runs() -> Section:
 
 def data() -> Section:
     """Dead letters, duplicates, gaps."""
-    letters = band(8, _errors(), _rejections(), _open(), _redrives(), widths=(6, 8, 5, 5))
+    dead_letters = band(8, _errors(), _rejections(), _open(), _redrives(), widths=(6, 8, 5, 5))
     doubles = band(8, _duplicates(), _ratio(), _degraded(), _gaps())
-    return Section("Dead letters, duplicates, losses", [letters, doubles])
+    return Section("Dead letters, duplicates, losses", [dead_letters, doubles])
 
 
 def _results() -> Drawn:
@@ -76,13 +76,13 @@ def _pushes() -> Drawn:
 
 def _errors() -> Drawn:
     text = "Dead letters among all records, over 5 minutes. Empty without traffic."
-    about = About("Error ratio over time", text, units.PercentUnit, "MillraceErrorRatio", [_LETTERS])
+    about = About("Error ratio over time", text, units.PercentUnit, "MillraceErrorRatio", [_DEAD_LETTERS])
     return lines(about, over_time("millrace:error:ratio5m", "error ratio"), limits=colours.rising(bad=0.01))
 
 
 def _rejections() -> Drawn:
     text = "Records that were refused, by rejection code (docs/events.md). Many of one code: a producer has changed."
-    about = About("Refused by code", text, units.RecordsPerSecond, "MillraceDeadLetterStorm", [_LETTERS])
+    about = About("Refused by code", text, units.RecordsPerSecond, "MillraceDeadLetterStorm", [_DEAD_LETTERS])
     return stacked(
         about, over_time("sum by (code) (rate(millrace_rejections_total[$__rate_interval])) > 0", "{{code}}")
     )
@@ -90,7 +90,7 @@ def _rejections() -> Drawn:
 
 def _open() -> Drawn:
     text = "Dead letters that nobody has redriven or discarded yet: millrace dead-letters list."
-    about = About("Open dead letters", text, units.Short, "MillraceDeadLetterStorm", [_LETTERS])
+    about = About("Open dead letters", text, units.Short, "MillraceDeadLetterStorm", [_DEAD_LETTERS])
     return ranking(about, now("sort_desc(max by (code) (millrace_dead_letters_open) > 0)", "{{code}}"))
 
 

@@ -26,7 +26,7 @@ class Storage:
             psycopg.Error: it fails.
         """
         with seen.asked().asking() as connection:
-            samples: Samples = {**_tables(connection), **_letters(connection), **_server(connection)}
+            samples: Samples = {**_tables(connection), **_dead_letters(connection), **_server(connection)}
         return {**samples, **self._memory(), **self._capacity()}
 
     def _capacity(self) -> Samples:
@@ -59,7 +59,7 @@ def _tables(connection: Connection) -> Samples:
     }
 
 
-def _letters(connection: Connection) -> Samples:
+def _dead_letters(connection: Connection) -> Samples:
     none = {(code.value,): 0.0 for code in RejectionCode}
     query = "select code, count(*) from raw.dead_letters where status = 'open' group by code"
     return {"millrace_dead_letters_open": {**none, **{(code,): float(n) for code, n in connection.execute(query)}}}

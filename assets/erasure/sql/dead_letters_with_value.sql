@@ -1,4 +1,4 @@
--- All letters that could name anybody, read once for a list of users.
+-- All dead letters that could name anybody, read once for a list of users.
 select
     d.dead_letter_id,
     d.key,

@@ -16,7 +16,7 @@ with written as (
         s.code,
         s.reason,
         s.run_id
-    from staged_letters as s
+    from staged_dead_letters as s
     order by s.topic_id, s.partition, s.kafka_offset
     on conflict (topic_id, partition, kafka_offset) do update
         set
@@ -31,7 +31,7 @@ with written as (
 
 select
     w.code,
-    count(*) as letters
+    count(*) as dead_letters
 from written as w
 where w.attempts = 1
 group by w.code

@@ -1,4 +1,4 @@
--- Letters that are to be tried, and the range of the ledger that each belongs to; none if it has none.
+-- Dead letters that are to be tried, and the range of the ledger that each belongs to; none if it has none.
 with chosen as (
     select * from raw.dead_letters
     where dead_letter_id = any(%(ids)s) and status = any(%(statuses)s) and run_id <> %(by)s and value is not null

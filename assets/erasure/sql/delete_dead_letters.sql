@@ -2,7 +2,7 @@ with deleted as (
     delete from raw.dead_letters as d
     using ops.erasures as x
     where
-        d.dead_letter_id = any(%(letters)s::bigint[])
+        d.dead_letter_id = any(%(dead_letters)s::bigint[])
         and x.user_hash = %(hashed)s
         and x.topic_id = d.topic_id
         and x.partition = d.partition
@@ -18,7 +18,7 @@ counted as (
         d.kafka_offset,
         'dead_letters' as outcome
     from deleted as d
-    where d.status <> 'resolved'  -- a resolved letter's record is booked as stored, or as a duplicate
+    where d.status <> 'resolved'  -- a resolved dead letter's record is booked as stored, or as a duplicate
 )
 
 select count(*) from deleted

@@ -1,4 +1,4 @@
--- What an attempt made of letters: refused ones stay open, with the new code and reason.
+-- What an attempt made of dead letters: refused ones stay open, with the new code and reason.
 update raw.dead_letters as d
 set
     status = c.status,
@@ -9,5 +9,5 @@ set
     run_id = %(by)s
 from
     unnest(%(ids)s::bigint[], %(statuses)s::text[], %(codes)s::text[], %(reasons)s::text[])
-        as c (letter, status, code, reason)
-where d.dead_letter_id = c.letter
+        as c (dead_letter, status, code, reason)
+where d.dead_letter_id = c.dead_letter

@@ -1,18 +1,23 @@
--- The next letters of a choice, and how many bytes each holds.
+-- The newest dead letters of a choice with their reasons, which may quote a value; no key, no value, no headers.
 select
     d.dead_letter_id,
-    coalesce(octet_length(d.value), 0) + coalesce(octet_length(d.key), 0) as bytes
+    d.topic,
+    d.partition,
+    d.kafka_offset,
+    d.code,
+    d.status,
+    d.attempts,
+    d.first_seen_at,
+    d.last_attempt_at,
+    d.reason
 from raw.dead_letters as d
 where
-    d.dead_letter_id > %(after)s
-    and d.dead_letter_id <= %(last)s
-    and d.status = any(%(statuses)s)
-    and (%(ids)s::bigint[] is null or d.dead_letter_id = any(%(ids)s))
+    d.status = any(%(statuses)s)
     and (%(codes)s::text[] is null or d.code = any(%(codes)s))
     and (%(topic)s::text is null or d.topic = %(topic)s)
     and (%(key)s::bytea is null or d.key = %(key)s)
     and (%(event)s::text is null or encode(d.value, 'escape') ~ %(event)s)
     and (%(since)s::timestamptz is null or d.first_seen_at >= %(since)s)
     and (%(until)s::timestamptz is null or d.first_seen_at < %(until)s)
-order by d.dead_letter_id
+order by d.first_seen_at desc, d.dead_letter_id desc
 limit %(most)s

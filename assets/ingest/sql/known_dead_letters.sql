@@ -1,4 +1,4 @@
--- The letters of some ranges, and what became of each at its last attempt.
+-- The dead letters of some ranges, and what became of each at its last attempt.
 select
     c.source,
     d.kafka_offset,

@@ -1,4 +1,4 @@
--- Letters whose bytes hold the id in one of the ways in which JSON writes it, or whose key it is.
+-- Dead letters whose bytes hold the id in one of the ways in which JSON writes it, or whose key it is.
 select
     d.dead_letter_id,
     d.key,
