@@ -1,9 +1,11 @@
 """Text of strangers where people read it: on a line of a terminal or a log, and in Markdown.
 
-What belongs here: the one way to write each. What does not: how much of a value is shown, and where.
+What belongs here: the one way to write each. What does not: how much of a record is shown, and where.
 Keys, values, headers and names may hold anything. What does not print would command a terminal, end a line and begin
 another one, or turn the order of its characters round; what Markdown knows would be a link, a picture or HTML.
 """
+
+MOST_SAID = 500
 
 
 def on_a_line(text: str) -> str:
@@ -14,6 +16,15 @@ def on_a_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def said(text: object, most: int = MOST_SAID) -> str:
+    """What another program says, such as an error of a server: on a line, and cut where it is longer than `most`.
+
+    Neither Kafka, PostgreSQL nor Redis promises a length, and whoever answers in their place may send megabytes.
+    """
+    line = on_a_line(" ".join(str(text)[: 4 * most].split()))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def in_markdown(text: str, most: int | None = None) -> str:

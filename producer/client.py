@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from contract.shown import said
 from producer.config import ProducerConfig, ProducerError, TopicMissingError
 from resources import kafka_options, kafka_token
 
@@ -85,4 +86,4 @@ def _silent() -> logging.Logger:
 
 def _text(error: KafkaException) -> str:
     cause = error.args[0] if error.args else error
-    return cause.str() if isinstance(cause, KafkaError) else str(cause)
+    return said(cause.str() if isinstance(cause, KafkaError) else cause)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaError
 
+from contract.shown import said
 from producer.sent_log import SentLog
 from producer.tally import SendCounts, SendProgress, Speedometer, Summary
 
@@ -26,7 +27,7 @@ class Trouble:
     def __call__(self, error: KafkaError) -> None:
         """Take in an error that is about the connection, not about a message."""
         if error.code() != KafkaError._TRANSPORT:  # noqa: SLF001 - one of several brokers; the others still answer
-            self.text = error.str()
+            self.text = said(error.str())
 
 
 class ProducerReporter:

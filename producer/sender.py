@@ -10,6 +10,7 @@ from threading import Event
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
+from contract.shown import said
 from producer.client import Client, Report
 from producer.sent_log import Receipts, SentEntry
 from producer.tally import SendCounts
@@ -96,7 +97,7 @@ class Sender:
             self._stop.set()
 
     def _reported(self, sent: Outgoing, error: KafkaError | None, message: Message | None) -> None:
-        self.tally.count(sent.kind, sent.type, None if error is None else error.str())
+        self.tally.count(sent.kind, sent.type, None if error is None else said(error.str()))
         if self._ledger is not None:
             self._ledger.write(_entry(sent.event_id, sent.kind, sent.type, sent.key, error, message))
 
@@ -105,7 +106,7 @@ class Sender:
         return self._by_type.setdefault(type_, report)
 
     def _counted(self, type_: str, error: KafkaError | None, _: Message | None) -> None:
-        self.tally.count("valid", type_, None if error is None else error.str())
+        self.tally.count("valid", type_, None if error is None else said(error.str()))
 
     def _noted(self, type_: str, error: KafkaError | None, message: Message | None) -> None:
         self._counted(type_, error, message)

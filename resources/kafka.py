@@ -17,10 +17,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import EarliestSpec, LatestSpec, OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
+from contract.shown import said
 from resources import kafka_options, kafka_token
 
 _REQUEST_SECONDS = 5.0
 _LOG_BYTE, _MOST_LOGS = 6, 255
+_LONGEST = 4_000
 # What no patience cures: a certificate, or a user and a password.
 _REFUSALS = (KafkaError._SSL, KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - so named
 
@@ -77,8 +79,8 @@ class Kafka:
                 if _of_everybody(error) or _kafka_error(error).code() == KafkaError._TIMED_OUT:  # noqa: SLF001
                     raise self._unavailable(error) from None
                 if troubles is None:
-                    raise KafkaUnavailable(f"{topic}: {_kafka_error(error).str()}") from None
-                troubles[topic] = _kafka_error(error).str()
+                    raise KafkaUnavailable(f"{topic}: {error_text(error)}") from None
+                troubles[topic] = error_text(error)
                 continue
             found[topic] = (_uuid(described.topic_id), len(described.partitions))
         return found
@@ -148,7 +150,7 @@ class Kafka:
                 if _of_everybody(error):
                     raise self._unavailable(error) from None
                 if troubles is not None:
-                    troubles[f"{where.topic}/{where.partition}"] = _kafka_error(error).str()
+                    troubles[f"{where.topic}/{where.partition}"] = error_text(error)
         return found
 
     @cached_property
@@ -158,12 +160,12 @@ class Kafka:
             return AdminClient(options)
         except KafkaException as error:
             # Wrong options, a file of theirs that cannot be read: librdkafka names the property, not its value.
-            raise KafkaUnavailable(f"MILLRACE_KAFKA_OPTIONS: {_kafka_error(error).str()}") from None
+            raise KafkaUnavailable(f"MILLRACE_KAFKA_OPTIONS: {error_text(error)}") from None
 
     def _keep(self, error: KafkaError) -> None:
         encrypted = self.options.get("security.protocol", "").upper().endswith("SSL")
         if error.code() in _REFUSALS:
-            self._refusals.append(_one_line(error.str()))
+            self._refusals.append(error_text(error))
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and not encrypted and not self._refusals:  # noqa: SLF001
             # A broker that wants TLS hangs up without a word, as one that is down does.
             self._refusals.append("no connection in plain text; for a broker with TLS set security.protocol")
@@ -172,8 +174,7 @@ class Kafka:
         """A request that was never sent only tells of a time-out; why it was not, the client says beside it."""
         self._refusals.clear()
         self._admin.poll(0)
-        what = _kafka_error(error).str()
-        return KafkaUnavailable("; ".join((what, *self._refusals)))
+        return KafkaUnavailable("; ".join((error_text(error), *self._refusals)))
 
     @property
     def _common(self) -> dict[str, Any]:
@@ -206,9 +207,13 @@ def _of_everybody(error: KafkaException) -> bool:
     return code in _REFUSALS or code in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._DESTROY)  # noqa: SLF001 - so named
 
 
-def _one_line(text: str) -> str:
-    """Without the name of this client and the source line in OpenSSL, which say nothing to an operator."""
-    return " ".join(re.sub(r"error:[0-9A-F]+:[^:]*:[^:]*:", "", text).split())
+def error_text(error: KafkaError | KafkaException) -> str:
+    """What Kafka or its client says, on a line and never long: a broker may put any text into an error.
+
+    Without the source line in OpenSSL, which says nothing to an operator.
+    """
+    text = (_kafka_error(error) if isinstance(error, KafkaException) else error).str()
+    return said(re.sub(r"error:[0-9A-F]+:[^:]{0,200}:[^:]{0,200}:", "", text[:_LONGEST]))
 
 
 def id_of_log(topic_id: UUID, number: int) -> UUID:

@@ -13,6 +13,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
+from contract.shown import said
 from resources import kafka_token
 
 # Exactness stands on these, and that a worker's memory does not depend on the backlog.
@@ -96,8 +97,8 @@ def check(options: Mapping[str, str]) -> None:
     Raises:
         ValueError: one line that names the property and never shows a secret.
     """
-    for said in _complaints(options):
-        raise ValueError(_hidden(said, options))
+    for complaint in _complaints(options):
+        raise ValueError(_hidden(complaint, options))
 
 
 def _complaints(options: Mapping[str, str]) -> Iterator[str]:
@@ -142,7 +143,7 @@ def _together(options: Mapping[str, str]) -> Iterator[str]:
     """What librdkafka says to all of them, beside those that Millrace sets."""
     seen = {n: v for n, v in options.items() if not any(fnmatchcase(n, p) for p in _OUTSIDE)}
     makers = ((Consumer, {**for_reading(seen), **CONSUMER}), (Producer, {**seen, **PRODUCER}))
-    yield from (said for kind, made in makers if (said := _said(kind, made)))
+    yield from (refused for kind, made in makers if (refused := _said(kind, made)))
 
 
 def _said(kind: type[Consumer | Producer], properties: Mapping[str, Any]) -> str:
@@ -152,7 +153,7 @@ def _said(kind: type[Consumer | Producer], properties: Mapping[str, Any]) -> str
         client = kind({"log_level": 0, **properties, **own, "logger": _silent()})
     except KafkaException as error:
         found: KafkaError = error.args[0]
-        return " ".join(found.str().split())
+        return said(found.str())
     except (TypeError, ValueError, AttributeError):
         return "Invalid value"
     if isinstance(client, Consumer):

@@ -15,7 +15,7 @@ from typing import TypeVar
 import psycopg
 from psycopg.rows import TupleRow
 
-from contract.shown import on_a_line
+from contract.shown import said
 from resources import session
 
 T = TypeVar("T")
@@ -159,7 +159,7 @@ def describe(error: BaseException) -> str:
     # These classes speak of the server, of names and of rights, never of values.
     speaks = error.sqlstate.startswith(("08", "28", "3D", "40", "42", "53", "55", "57"))
     return f"{type(error).__name__} {error.sqlstate}" + (
-        f": {on_a_line(error.diag.message_primary or '')}" if speaks else ""
+        f": {said(error.diag.message_primary or '')}" if speaks else ""
     )
 
 
@@ -167,7 +167,7 @@ def _refusal(error: psycopg.Error) -> str:
     """Why there was no session; libpq says so in words alone, one line an address, and never quotes a password."""
     if not (found := _REFUSED.search(str(error))):
         return "no answer from PostgreSQL"
-    return f"PostgreSQL is not {'ready' if _PASSES.search(found[1]) else 'used'}: {found[1].strip()}"
+    return f"PostgreSQL is not {'ready' if _PASSES.search(found[1]) else 'used'}: {said(found[1])}"
 
 
 def is_refusal(error: psycopg.Error) -> bool:

@@ -24,7 +24,7 @@ from assets.ingest.retry import StorageFailed
 from assets.ingest.sql import statement
 from assets.ingest.store import LOCK_TIMEOUT_SECONDS, insert_gap
 from assets.ingest.worker import Worker
-from resources.kafka import KafkaUnavailable, following_log, same_topic
+from resources.kafka import KafkaUnavailable, error_text, following_log, same_topic
 from resources.postgres import Connection, commit, describe, is_transient
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class RecordReader:
                     if (message.topic(), message.partition()) == (self.topic, self.partition):
                         return message.error() is None and anchor_of(cast("Record", message)) == wanted
         except KafkaException as error:
-            raise KafkaUnavailable(str(error)) from None
+            raise KafkaUnavailable(error_text(error)) from None
         finally:
             self.consumer.unassign()
         raise KafkaUnavailable(f"no record came of {self.topic}/{self.partition} for {_READ_SECONDS:.0f} s")

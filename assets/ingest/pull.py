@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from assets.ingest.alone import Alone
 from assets.ingest.model import Anchor, Chunk, Gap, Record, Unreadable, anchor_of
 from assets.ingest.plan import OffsetRange, TopicIdPartition
-from resources.kafka import Kafka, KafkaUnavailable, same_topic
+from resources.kafka import Kafka, KafkaUnavailable, error_text, same_topic
 
 _NO_BOUND = 1 << 63
 _POLL_RECORDS = 4_000
@@ -238,7 +238,7 @@ class Puller:
     def _event(self, error: KafkaError, message: Any, collected: _Collected) -> None:
         """What comes in place of a record: an end, an offset that is gone, or trouble."""
         if error.fatal():
-            raise KafkaException(error)
+            raise KafkaUnavailable(error_text(error))
         code, source = error.code(), self._index.get((message.topic(), message.partition()))
         if source is None:
             return  # about a broker: librdkafka goes on trying by itself, the stall time-out is what ends it
@@ -253,7 +253,7 @@ class Puller:
             pass  # what would explain it cannot be asked, of this topic perhaps: the others go on
         # The client goes on behind some of what it cannot read: nothing is taken until the same is asked for again.
         # The first error says what is wrong; what the client makes of the bytes behind it may be anything.
-        self._trouble[source] = self._trouble[source] or f"{error.name().lstrip('_')}: {error.str()}"
+        self._trouble[source] = self._trouble[source] or f"{error.name().lstrip('_')}: {error_text(error)}"
         self._suspect.add(source)
 
     def _is_explained(self, code: int, source: int, collected: _Collected) -> bool:

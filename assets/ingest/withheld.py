@@ -11,6 +11,7 @@ from typing import NamedTuple
 from assets.ingest import ledger_queries, unreadable
 from assets.ingest.plan import TopicIdPartition
 from assets.ingest.unconfigured_topics import LeftOut
+from contract.shown import said
 from monitoring.metrics.collect.snapshot import Snapshot
 from monitoring.metrics.families import Samples
 from resources.kafka import Available, current_logs
@@ -42,7 +43,7 @@ class Withheld(NamedTuple):
     def labels(self) -> tuple[str, str, str, str]:
         """Those of `millrace_partition_unreadable`."""
         at = "unknown" if self.offset is None else str(self.offset)
-        return self.topic, self.partition, at, " ".join(self.error.split())[:_LONGEST]
+        return self.topic, self.partition, at, said(self.error, _LONGEST)
 
 
 def together(

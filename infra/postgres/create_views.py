@@ -12,6 +12,7 @@ from collections.abc import Collection
 import psycopg
 from psycopg import sql
 
+from contract.shown import said
 from infra.postgres.views import MADE_BY, SCHEMA, View
 from resources.postgres import Connection
 
@@ -92,7 +93,7 @@ def _replace(connection: Connection, name: str, view: View | None) -> bool:
                 for grant in grants:
                     connection.execute(grant.encode())
     except _IN_THE_WAY as error:
-        what = error.diag.message_detail or error.diag.message_primary
+        what = said(error.diag.message_detail or error.diag.message_primary)
         LOG.warning("%s.%s stays as it is until the next `millrace migrate`: %s", SCHEMA, name, what)
         return False
     return True

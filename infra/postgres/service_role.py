@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from contract.shown import said
 from infra.postgres.sql import statement
 from resources.postgres import Connection
 
@@ -73,8 +74,8 @@ def give_rights(connection: Connection, service: ServiceRole) -> None:
                 connection.execute(str(change).encode())
     except psycopg.errors.InsufficientPrivilege as error:
         raise ServiceRoleError(
-            f"role {service.role}: {error.diag.message_primary}. As an administrator: create role {service.role} login;"
-            f" grant {service.role} to {connection.info.user}; then `millrace migrate` again"
+            f"role {service.role}: {said(error.diag.message_primary)}. As an administrator: create role"
+            f" {service.role} login; grant {service.role} to {connection.info.user}; then `millrace migrate` again"
         ) from None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import psycopg
 
+from contract.shown import said
 from resources import session
 from resources.postgres import Connection, describe
 
@@ -58,7 +59,7 @@ class Prometheus:
         except (httpx.HTTPError, ValueError):
             raise Unanswered("Prometheus does not answer. Does it run? millrace status") from None
         if found.get("status") != "success":
-            raise Unanswered(f"Prometheus refuses the query: {found.get('error', answer.status_code)}")
+            raise Unanswered(f"Prometheus refuses the query: {said(found.get('error', answer.status_code))}")
         return found["data"]
 
 

@@ -17,7 +17,7 @@ from assets.dead_letters.listing import AttemptRow, DeadLetterDetail, DeadLetter
 from assets.dead_letters.redrive import Redriven
 from contract.shown import on_a_line
 
-_SHOWN = 2_000
+_SHOWN, _HEADERS = 2_000, 20
 _WIDE = 200
 _GROUPED = ("code", "field", "dead letters", "example", "first", "last")
 _NEWEST = ("id", "first seen", "record", "status", "tries", "code", "reason")
@@ -119,8 +119,11 @@ def described(dead_letter: DeadLetterDetail, attempts: Sequence[AttemptRow], *, 
     for a in attempts:
         why = on_a_line(": ".join(filter(None, (a.code if a.outcome == "refused" else None, a.reason))))
         lines.append(f"    {a.attempt:>3}  {_time(a.at)}  {a.outcome:<9}  {a.run_id}" + (f"  {why}" if why else ""))
-    for name, value in zip(dead_letter.header_names, dead_letter.header_values, strict=True):
+    headers = list(zip(dead_letter.header_names, dead_letter.header_values, strict=True))
+    for name, value in headers if full else headers[:_HEADERS]:
         lines.append(f"  header    {_shown(name, full=full)}: {_shown(value, full=full)}")
+    if not full and len(headers) > _HEADERS:
+        lines.append(f"  header    ... ({len(headers) - _HEADERS:,} more; --full shows all)")
     lines.append(f"  key       {_shown(dead_letter.key, full=full)}")
     lines.append(f"  value     {_shown(dead_letter.value, full=full)}")
     return "\n".join(lines)

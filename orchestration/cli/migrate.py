@@ -5,6 +5,7 @@ What belongs here: the command. What does not: the schema (`infra.postgres`).
 
 import click
 
+from contract.shown import said
 from orchestration import settings as settings_module
 
 
@@ -49,7 +50,7 @@ def migrate() -> None:
     except OperationalError as error:
         # The driver's text names host and cause; SQLAlchemy's would add the statement.
         name = "MILLRACE_MIGRATE_POSTGRES_URL" if owner_url else "MILLRACE_POSTGRES_URL"
-        raise click.ClickException(f"PostgreSQL ({name}): {' '.join(str(error.orig).split())}") from None
+        raise click.ClickException(f"PostgreSQL ({name}): {said(error.orig)}") from None
     except ProgrammingError as error:
         what = describe(error.orig) if error.orig else type(error).__name__
         raise click.ClickException(f"PostgreSQL: {what}") from None

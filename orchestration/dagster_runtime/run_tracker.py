@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -78,10 +78,11 @@ class RunTracker:
         """
         with self.celery.connection_for_read() as connection:
             channel: Any = connection.default_channel
-            messages = [json.loads(message) for message in channel.client.lrange(queue, 0, -1)]
+            messages = [_parsed(message) for message in channel.client.lrange(queue, 0, -1)]
             # Taken by a worker that has not begun it; put back if the worker was killed.
-            taken = [json.loads(entry)[0] for entry in channel.client.hvals(channel.unacked_key)]
-        return frozenset(str(message["headers"]["id"]) for message in [*messages, *taken])
+            taken = [_parsed(entry) for entry in channel.client.hvals(channel.unacked_key)]
+        messages += [entry[0] for entry in taken if isinstance(entry, list) and entry]
+        return frozenset(filter(None, map(_run_of, messages)))
 
     def workers(self, not_older_than: float = _FRESH_SECONDS) -> WorkerSnapshot:
         """What the workers hold, if they were asked a moment ago, or now."""
@@ -143,14 +144,32 @@ class RunTracker:
                 answers = self.celery.control.broadcast(_RUNS, reply=True, timeout=seconds, connection=connection)
         except broker.ERRORS:
             return []
-        return answers_of(cast("list[dict[str, Any]]", answers or []))
+        return answers_of(cast("list[object]", answers or []))
 
 
-def answers_of(nodes: Iterable[Mapping[str, Any]]) -> list[WorkerAnswer]:
-    """The workers' answers, without those that are errors."""
+def answers_of(nodes: Iterable[object]) -> list[WorkerAnswer]:
+    """The workers' answers, without those that are errors, or that no worker of ours gives."""
+    answers = (pair for node in nodes if isinstance(node, dict) for pair in cast("dict[Any, Any]", node).items())
     return [
-        WorkerAnswer(name, frozenset(said["queues"]), frozenset(said["runs"]))
-        for node in nodes
-        for name, said in node.items()
-        if "runs" in said
+        WorkerAnswer(str(name), frozenset(said["queues"]), frozenset(said["runs"]))
+        for name, said in answers
+        if isinstance(said, dict) and all(_is_names(said.get(key)) for key in ("queues", "runs"))
     ]
+
+
+def _is_names(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(each, str) for each in cast("list[object]", found))
+
+
+def _parsed(message: bytes) -> Any:
+    """A message as it lies in the broker; None for what is none. Anybody who can write there may put it in."""
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _run_of(message: Any) -> str:
+    headers = message.get("headers") if isinstance(message, dict) else None
+    found = headers.get("id") if isinstance(headers, dict) else None
+    return found if isinstance(found, str) else ""

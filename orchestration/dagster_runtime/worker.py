@@ -1,7 +1,8 @@
 """The Celery app whose prefork children execute runs, each in its main thread, one after the other.
 
 What belongs here: the task that executes a run, and how a worker is started, kept and ended. What does not: Celery's
-settings (`broker`), what is done before the fork (`warmup`), and starting one by hand (`cli.processes`).
+settings (`broker`), what a message may ask for (`broker_guard`), what is done before the fork (`warmup`), and starting
+one by hand (`cli.processes`).
 
     celery -A orchestration.dagster_runtime.worker:app worker -Q ingest
 
@@ -21,12 +22,14 @@ from dagster._cli.api import (
     _execute_run_command_body as execute_run_body,  # pyright: ignore[reportPrivateUsage] - what Dagster's own task calls
 )
 
+from contract.shown import said
 from orchestration import settings
-from orchestration.dagster_runtime import broker, lifetime, pool, warmup
+from orchestration.dagster_runtime import broker, broker_guard, lifetime, pool, warmup
 from orchestration.dagster_runtime import instance as home
 from orchestration.dagster_runtime.launcher import EXECUTE, SETTLE
 
 logger = logging.getLogger("millrace.worker")
+_MOST_REASON = 200
 
 
 class _App(Celery):
@@ -61,7 +64,8 @@ def start(queue: str, concurrency: int, code: str | None = None, log_level: str 
 def execute_run(run_id: str) -> None:
     """Execute a run that somebody launched; a run that has ended is ignored."""
     instance = _instance()
-    run = instance.get_run_by_id(run_id)
+    run_id = broker_guard.run_id_of(run_id)
+    run = instance.get_run_by_id(run_id) if run_id else None
     if run is None or run.is_finished:
         return
     with lifetime.same_signals_afterwards():
@@ -73,12 +77,13 @@ def execute_run(run_id: str) -> None:
 @app.task(name=SETTLE)  # pyright: ignore[reportUntypedFunctionDecorator]
 def settle_run(run_id: str, reason: str) -> None:
     """End a run of which no process is left."""
-    _settle(run_id, f"its worker process ended: {reason}")
+    # Whoever writes to the broker may call this, with any text: Dagster stores and shows it.
+    _settle(broker_guard.run_id_of(run_id), f"its worker process ended: {said(reason, _MOST_REASON)}")
 
 
 def _settle(run_id: str, reason: str) -> None:
     instance = _instance()
-    run = instance.get_run_by_id(run_id)
+    run = instance.get_run_by_id(run_id) if run_id else None
     if run is None or run.is_finished:
         return
     if run.status == DagsterRunStatus.CANCELING:
@@ -99,6 +104,7 @@ def _prepare_parent(**_: object) -> None:
     """Before the fork, once: all that children can share."""
     if app.warm:
         return
+    broker_guard.admit_only_ours(app)
     home.write_events_in_batches()
     _touch_database()
     pool.close_connections()
@@ -118,7 +124,7 @@ def _touch_database() -> None:
     try:
         _instance().get_run_by_id("none")
     except Exception as error:  # noqa: BLE001 - whatever it is, a run will meet it again and say so
-        logger.warning("PostgreSQL does not answer yet, starting without it: %s", error)
+        logger.warning("PostgreSQL does not answer yet, starting without it: %s", type(error).__name__)
 
 
 @signals.task_failure.connect
@@ -143,5 +149,9 @@ def _end(**_: object) -> None:
 @signals.setup_logging.connect
 def _set_up_logging(loglevel: int, **_: object) -> None:
     """One line a record on stderr; who keeps the worker running keeps its log."""
-    logging.basicConfig(level=loglevel, format="%(asctime)s %(levelname)s %(processName)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        broker_guard.OneLineFormatter("%(asctime)s %(levelname)s %(processName)s %(name)s: %(message)s")
+    )
+    logging.basicConfig(level=loglevel, handlers=[handler])
     logging.getLogger("millrace").setLevel(min(loglevel, logging.INFO))

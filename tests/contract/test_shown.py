@@ -6,7 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from assets.aggregates.markdown import bars, markdown_table
-from contract.shown import in_markdown, on_a_line
+from contract.shown import in_markdown, on_a_line, said
 
 BREAKS = ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\t", "\x00")
 ESCAPES = ("\x1b[2J", "\x9b2J", "\x1b]8;;https://evil.example\x07", "\x08", "\x7f")
@@ -91,3 +91,11 @@ def test_in_a_line_of_markdown_it_is_nothing_but_text(text: str) -> None:
 def test_nothing_is_shown_as_nothing_and_what_is_long_is_cut() -> None:
     assert (in_markdown(""), in_markdown("  ")) == ("", "")
     assert in_markdown("x" * 100, 60) == f"`{'x' * 60}…`"
+
+
+def test_what_another_program_says_is_one_line_of_bounded_length() -> None:
+    assert said("a  b\n c\u202e") == "a b c\\u202e"
+    assert said(None) == "None"
+    for long in ("x" * 5_000_000, "\u202e" * 5_000_000, " " * 5_000_000 + "x"):
+        assert len(said(long)) <= 500
+        assert len(said(long, 40)) <= 40

@@ -130,6 +130,29 @@ def test_a_lost_message_ends_its_run_and_a_run_that_waits_its_turn_waits(
     assert status(instance, waiting) == CANCELED
 
 
+def test_what_strangers_put_into_the_broker_stops_no_run_and_hides_none(engine: Rig, instance: DagsterInstance) -> None:
+    waiting = engine.launch(instance, default_queue_job)
+    launcher = instance.run_launcher
+    assert isinstance(launcher, WarmRunLauncher)
+    before = launcher.run_tracker.waiting("default")
+    strange = [b"no json", b"7", b"[]", b'{"headers": 7}', b'{"headers": {"id": {}}}', b"[" * 100_000, b"\xff"]
+    engine.broker().rpush("default", *strange)  # nobody serves it here
+    engine.broker().hset("unacked", mapping={f"x{n}": each for n, each in enumerate(strange)})
+    try:
+        assert waiting.run_id in before == launcher.run_tracker.waiting("default")
+        for command, arguments in {"pool_grow": {"n": 50}, "pool_shrink": {"n": 2}, "no\nsuch": {}}.items():
+            launcher.run_tracker.celery.control.broadcast(command, arguments=arguments)
+        for name, id_ in (("celery.chord_unlock", "a"), ("millrace.settle_run", "b\nERROR forged"), ("x", "c")):
+            launcher.run_tracker.celery.send_task(name, args=[], task_id=id_, queue="ingest")
+        succeeds(engine, instance)
+    finally:
+        engine.broker().delete("default", "unacked")
+        launcher.terminate(waiting.run_id)
+    eventually(lambda: "ERROR forged" in engine.log("ingest"), 10, "the log tells of it")
+    assert [line for line in engine.log("ingest").splitlines() if line.startswith("ERROR forged")] == []
+    assert len(engine.processes["ingest"].children()) == 2, "as many as it was started with"
+
+
 def test_a_canceled_run_ends_as_canceled(engine: Rig, instance: DagsterInstance) -> None:
     for _ in range(3):  # more than there are children: a run changes signal handlers, and the next must not notice
         run = engine.launch(instance, slow_job, seconds=60.0)

@@ -195,3 +195,13 @@ def test_what_is_wrong_is_said_in_a_line_and_ends_with_2(world: World) -> None:
         assert found.exit_code == 2
         assert text in found.stderr
         assert "pw" not in found.stderr
+
+
+def test_of_a_thousand_headers_twenty_are_shown(world: World) -> None:
+    world.produce([b"no event"], headers=[(f"h{n}", b"v") for n in range(1000)])
+    world.ingest()
+    [one] = ids(world)
+    shown = command(world, "show", str(one)).output
+    assert len([line for line in shown.splitlines() if line.startswith("  header")]) == 21
+    assert "(980 more; --full shows all)" in shown
+    assert len(command(world, "show", "--full", str(one)).output.splitlines()) > 1000
