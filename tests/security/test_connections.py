@@ -21,6 +21,10 @@ import psycopg
 import psycopg2
 import pytest
 from click.testing import CliRunner, Result
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
+from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 from dagster import DagsterInstance
 from kombu.exceptions import OperationalError
 
@@ -37,7 +41,7 @@ from producer.config import ProducerConfig, ProducerError
 from resources.kafka import Kafka, KafkaUnavailable
 from resources.postgres import Postgres, describe
 from resources.redis import Redis, RedisUnavailable
-from tests.security.servers import Secure
+from tests.security.servers import READABLE, READER, Secure
 from tests.support.cluster import PASSWORD
 from tests.support.world import World, encoded, event, out_of_balance
 from tests.upkeep.dagster_tables import instance_in
@@ -102,6 +106,45 @@ def test_events_reach_the_tables_with_tls_and_a_login_everywhere(world: World) -
     assert world.one("select sum(duplicates_redis)::int from ops.batches") == 1
     verdicts = reconcile(world.worker.kafka, world.worker.postgres, world.worker.decoder, ("user-events",))
     assert out_of_balance(verdicts) == []
+
+
+def test_with_the_rights_in_kafka_that_the_docs_name_all_that_reads_works(world: World) -> None:
+    world.produce([*encoded(event()), b"{"], options=dict(world.settings.kafka_options))
+    reader = world.another_worker(kafka_options={**world.settings.kafka_options, "sasl.username": READER})
+    world.ingest(reader)
+    [there] = reader.kafka.available([READABLE])
+    told = reader.kafka.consumer().committed([TopicPartition(READABLE, 0)], 10)
+    assert [each.offset for each in told] == [there.high], "what is committed is told to Kafka as the group's offset"
+    assert out_of_balance(reconcile(reader.kafka, reader.postgres, reader.decoder, (READABLE,))) == []
+    unread = Unread(reader.kafka)
+    assert unread.oldest([Behind(READABLE, there.topic_id, 0, there.high - 1, there.high)], time.time()) is not None
+    unread.close()
+    reader.close()
+
+
+def test_kafka_refuses_to_whom_has_these_rights_what_the_docs_do_not_name(world: World) -> None:
+    world.worker.kafka.create_topic("of-others", 1)
+    options = {**world.settings.kafka_options, "sasl.username": READER}
+    kafka = make_kafka(world.settings.model_copy(update={"kafka_options": options}))
+    with pytest.raises(KafkaUnavailable, match="uthorization failed"):
+        kafka.topic_ids(["of-others"])
+    with pytest.raises(KafkaUnavailable, match="uthorization failed"):
+        kafka.create_topic("made-by-the-reader", 1)
+    assert world.produce([b"x"], options=options) == [-1]
+    admin = AdminClient({"bootstrap.servers": world.settings.kafka_bootstrap_servers, **options})
+    own = AclBinding(
+        *(ResourceType.TOPIC, "of-others", ResourcePatternType.LITERAL, f"User:{READER}", "*"),
+        *(AclOperation.READ, AclPermissionType.ALLOW),
+    )
+    asked = (
+        *admin.delete_topics([READABLE]).values(),
+        *admin.delete_records([TopicPartition(READABLE, 0, 1)]).values(),
+        *admin.delete_consumer_groups(["of-others"]).values(),
+        *admin.create_acls([own]).values(),
+    )
+    for future in asked:
+        with pytest.raises(KafkaException, match="(?i)authorization.failed"):
+            future.result(10)
 
 
 def test_the_metrics_look_at_unread_records_over_tls(world: World) -> None:
