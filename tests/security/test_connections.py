@@ -143,7 +143,7 @@ def test_kafka_refuses_to_whom_has_these_rights_what_the_docs_do_not_name(world:
         *admin.create_acls([own]).values(),
     )
     for future in asked:
-        with pytest.raises(KafkaException, match="(?i)authorization.failed"):
+        with pytest.raises(KafkaException, match=r"(?i)authorization.failed"):
             future.result(10)
 
 
