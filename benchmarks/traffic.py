@@ -15,9 +15,8 @@ import click
 from orchestration.settings import load
 from producer.client import connect
 from producer.config import ProducerConfig
-from producer.pace import Schedule
-from producer.rhythm import lag
 from producer.templates import Templates
+from producer.timing import Schedule, lag
 
 _USERS, _TEMPLATES = 20_000, 200_000
 _BATCH, _REMEMBERED = 1_000, 100_000

@@ -5,8 +5,8 @@ What belongs here: which setting goes where. What does not: Dagster, whose impor
 
 from collections.abc import Mapping, Sequence
 
-from assets.aggregates.audit_rules import AuditRules
 from assets.aggregates.funnel_file import read
+from assets.aggregates.login_audit import AuditRules
 from assets.aggregates.writer import AggregateWriter
 from assets.ingest import withheld
 from assets.ingest.unconfigured_topics import LeftOut

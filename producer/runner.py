@@ -13,12 +13,12 @@ from typing import cast
 
 from producer.client import Client, connect, partitions
 from producer.config import ProducerConfig
-from producer.pace import Schedule
 from producer.reporter import Clock, OnProgress, ProducerReporter, Trouble
 from producer.sender import Sender
 from producer.sent_log import SentLog
 from producer.tally import Summary
 from producer.templates import Templates
+from producer.timing import Schedule
 from producer.traffic import Traffic
 
 _BATCH = 1_000

@@ -1,7 +1,7 @@
 """Sends messages and keeps the books by Kafka's delivery reports, not by hope.
 
 What belongs here: handing over, back-pressure, delivery reports, draining at the end. What does not: what
-is sent (`traffic`, `templates`) and when (`pace`).
+is sent (`traffic`, `templates`) and when (`timing`).
 """
 
 from collections.abc import Callable, Iterable

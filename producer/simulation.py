@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from contract.contract import EventType
 from producer.population import Population, User
-from producer.rhythm import busyness
 from producer.sessions import VisitStep, mean_events, visit
 from producer.site import Site
+from producer.timing import busyness
 
 # Pages a visit, averaged over the day. At a steady rate of events there can only be more visits in the
 # afternoon than at night when those of the night are longer, so they are.

@@ -1,7 +1,7 @@
 """The messages to send, one after the other: simulated events with the disturbances that real traffic has.
 
 What belongs here: which message comes next and what it is called in the books. What does not: when it is sent
-(`pace`) and how (`sender`).
+(`timing`) and how (`sender`).
 """
 
 from collections import deque
@@ -14,9 +14,9 @@ from producer.encoding import EventIds, encode, message
 from producer.invalid_messages import InvalidMessages
 from producer.message_mix import MessageKind, MessageMix
 from producer.population import Population
-from producer.rhythm import lag
 from producer.sessions import others
 from producer.simulation import SimulatedEvent, Simulation
+from producer.timing import lag
 
 _RECENT = 5_000
 _KEPT = 2_000

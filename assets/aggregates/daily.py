@@ -12,6 +12,7 @@ from psycopg import sql
 
 from assets.aggregates.catalog import COUNTED_BY_DAY, Aggregate
 from assets.aggregates.drift import Drift
+from assets.aggregates.members import day_member
 from assets.aggregates.plans import joined_by_hash
 from assets.aggregates.tables import facts
 from resources.postgres import Connection
@@ -120,7 +121,7 @@ def _filled(text: LiteralString, table: Aggregate, events: sql.Composable, **bou
     """A statement about one table. Its names are the declaration's, its facts a file's: nothing comes from outside."""
     keys = [sql.Identifier(name) for name in table.key]
     listed = sql.SQL(", ").join(keys)
-    new = sql.SQL(_FACTS).format(member=_member(table), keys=listed, events=events, facts=facts(table.name))
+    new = sql.SQL(_FACTS).format(member=day_member(table), keys=listed, events=events, facts=facts(table.name))
     return sql.SQL(text).format(
         new=new,
         table=sql.Identifier(table.schema, table.name),
@@ -131,11 +132,3 @@ def _filled(text: LiteralString, table: Aggregate, events: sql.Composable, **bou
         same_row=sql.SQL(" and ").join(sql.SQL("less.{0} = t.{0}").format(k) for k in keys),
         **bounds,
     )
-
-
-def _member(table: Aggregate) -> sql.Composed:
-    """Digest of key and user of a fact `f`: lengths stand before the texts, so that no two facts have one text."""
-    texts = [sql.SQL("f.{}::text").format(sql.Identifier(name)) for name in (*table.key[1:], "user_id")]
-    parts = [sql.SQL("length({0}) || ':' || {0}").format(text) for text in texts]
-    joined = sql.SQL(" || ").join(parts)
-    return sql.SQL("substr(encode(sha256(convert_to({}, 'UTF8')), 'hex'), 1, 32)::uuid").format(joined)

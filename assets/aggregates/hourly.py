@@ -14,6 +14,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from assets.aggregates import members
 from assets.aggregates.catalog import COUNTED, Aggregate
 from assets.aggregates.drift import Drift
 from assets.aggregates.plans import bounded, joined_by_hash
@@ -83,8 +84,6 @@ delete from ops.hour_members where slot = {slot} and hour = {hour} and exists (
     where w.slot = {slot} and w.hour = {hour} and w.member = {whole} and w.events is distinct from {events}
 )
 """
-_NUMBER = sql.SQL("(extract(epoch from f.hour) / 3600)::integer")
-_SLOT = sql.SQL("((floor(extract(epoch from f.hour) / 86400)::integer % 8 + 8) % 8)::smallint")
 _WHOLE = sql.SQL("'00000000-0000-0000-0000-000000000000'::uuid")
 _DELETE_EMPTY = "delete from {table} where {count} = 0 and hour in (select hour from gone)"
 # Members say how the table grows; where it was wrong they may be, too: late events read raw.events from now on.
@@ -179,7 +178,9 @@ def forget(connection: Connection, frontier: datetime) -> None:
 
 def _of_hours(connection: Connection, change: LiteralString, hours: LiteralString) -> None:
     """Change the members of each hour that is tracked: those of eight days at most."""
-    there = sql.SQL(_HOUR_EVENTS).format(slot=_SLOT, number=_NUMBER, hours=sql.SQL(hours), whole=_WHOLE)
+    there = sql.SQL(_HOUR_EVENTS).format(
+        slot=members.SLOT, number=members.HOUR_NUMBER, hours=sql.SQL(hours), whole=_WHOLE
+    )
     for slot, hour, events in connection.execute(there).fetchall():
         connection.execute(sql.SQL(change).format(slot=slot, hour=hour, events=events, whole=_WHOLE))
 
@@ -195,18 +196,11 @@ def _filled(text: LiteralString, table: Aggregate, **bounds: sql.Composable) -> 
         keys=sql.SQL(", ").join(keys),
         new_keys=sql.SQL(", ").join(sql.SQL("new.{}").format(k) for k in keys),
         facts=facts(table.name),
-        member=_member(table),
-        slot=_SLOT,
-        number=_NUMBER,
+        member=members.hour_member(table),
+        slot=members.SLOT,
+        number=members.HOUR_NUMBER,
         same_user=pairs.join(sql.SQL("old.{0} = new.{0}").format(k) for k in [*keys, sql.Identifier("user_id")]),
         same_row=pairs.join(sql.SQL("less.{0} = t.{0}").format(k) for k in keys),
         raw=raw,
         **bounds,
     )
-
-
-def _member(table: Aggregate) -> sql.Composed:
-    """The digest of a fact `f`: lengths stand before the keys, so that no two facts have one text."""
-    keys = [sql.SQL("f.{}::text").format(sql.Identifier(name)) for name in table.key[1:]]
-    parts = [sql.Literal(table.name), *(sql.SQL("':' || length({})").format(key) for key in keys), sql.Literal(":")]
-    return sql.SQL("md5({})::uuid").format(sql.SQL(" || ").join([*parts, *keys, sql.SQL("f.user_id")]))

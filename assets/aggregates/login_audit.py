@@ -22,18 +22,18 @@ Each flag that a row newly gets is counted (`millrace_login_anomalies_total`) in
 that is taken away again takes nothing back. So without late events the totals are the flags that there are, however the
 stream was cut; a late event may take flags away, which stay counted. A rebuild counts what was not there before it.
 
-What belongs here: the order of the steps; each is a `sql/login_audit_*.sql`. What does not: locks, marks and COMMIT;
-all of this is inside the transaction of a caller who is the only writer.
+What belongs here: what an operator may change about the flags, and the order of the steps; each is a
+`sql/login_audit_*.sql`. What does not: locks, marks and COMMIT; all of this is inside the transaction of a caller who
+is the only writer.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 
-from assets.aggregates.audit_rules import AuditRules
 from assets.aggregates.drift import Drift
 from assets.aggregates.sql import statement
 from monitoring.metrics.totals import NO_LANE, Totals
@@ -42,6 +42,21 @@ from resources.postgres import Connection
 _HOUR = timedelta(hours=1)
 _NO_RANGE: Mapping[str, datetime | None] = {"low": None, "high": None}
 _FEW = 16  # so many logins before a stretch are read of a user before its addresses are looked up one by one
+
+
+@dataclass(frozen=True)
+class AuditRules:
+    """When a login is unusual: windows and thresholds. Each is the setting of the same name with `audit_` before it.
+
+    With it they are the parameters of `sql/login_audit_*.sql` too.
+    """
+
+    window: timedelta = timedelta(hours=1)
+    users_per_address: int = 10
+    addresses_per_user: int = 4
+    burst_window: timedelta = timedelta(minutes=1)
+    burst_logins: int = 5
+    session: timedelta = timedelta(hours=12)
 
 
 def merge(connection: Connection, rules: AuditRules) -> None:

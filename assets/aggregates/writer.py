@@ -17,10 +17,10 @@ from typing import TypeVar
 import psycopg
 
 from assets.aggregates import daily, history, hourly, login_audit, marks, rollups, sessions, user_days
-from assets.aggregates.audit_rules import AuditRules
 from assets.aggregates.funnel import Funnel
 from assets.aggregates.funnel_file import read
 from assets.aggregates.history import FillStep, TableHistory
+from assets.aggregates.login_audit import AuditRules
 from assets.aggregates.marks import NewEvents, Pending
 from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED, Bounds, Pace, ended_after
 from assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild

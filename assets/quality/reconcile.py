@@ -1,33 +1,29 @@
 """Proves that each record of Kafka has one outcome: stored, duplicate, dead letter, tombstone, erased or expired.
 
-What belongs here: reading Kafka, the ledger and the tables in one snapshot, and comparing them partition by partition.
-What does not: mending anything, and printing (`orchestration.cli.reconcile`).
+What belongs here: reading ledger and tables in one snapshot, and comparing them with Kafka partition by partition. What
+does not: reading Kafka (`kafka_records`), mending anything, and printing (`orchestration.cli.reconcile`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import numpy as np
 
-from assets.ingest import erasures, ledger_queries, storage_rules
-from assets.ingest.model import Chunk, Counts
+from assets.ingest import ledger_queries, storage_rules
+from assets.ingest.model import Counts
 from assets.ingest.partitions import detached, on_table
-from assets.ingest.plan import OffsetRange, TopicIdPartition
-from assets.ingest.pull import PartitionsUnreadable, Puller, PullLimits
-from assets.ingest.storage_rules import StorageRules
+from assets.ingest.plan import TopicIdPartition
+from assets.ingest.pull import PartitionsUnreadable
 from assets.quality import offset_map
+from assets.quality.kafka_records import KafkaRecords, Progress
 from assets.quality.offset_map import OffsetMap
-from contract.decoder import Decoder, Event
-from contract.identity import Identity, identity
+from contract.decoder import Decoder
 from resources.kafka import Available, Kafka, current_logs
 from resources.postgres import Connection, Postgres
 
 _LISTED = 1_000
 _ROWS = 50_000
-_NEVER = -(1 << 63)
 
 
 class PartitionResult(NamedTuple):
@@ -68,9 +64,6 @@ class _DatabaseView:
     problems: list[str] = field(default_factory=list[str])
 
 
-Progress = Callable[[str, int, int], None]
-
-
 def reconcile(
     kafka: Kafka,
     postgres: Postgres,
@@ -98,10 +91,10 @@ def reconcile(
         known = _known(connection, topics)
         available = {TopicIdPartition(a.topic_id, a.partition): a for a in current_logs(held, known)}
         _mark_tables(connection, known, progress)
-        rules = storage_rules.read_rules(connection)
+        records = KafkaRecords(kafka, decoder, connection, storage_rules.read_rules(connection), progress)
         for topic_partition, found in known.items():
             if topic_partition in available:
-                _read_kafka(kafka, decoder, connection, found, available[topic_partition], rules, progress)
+                _mark_records(records, found, available[topic_partition])
         verdicts = [
             _verdict(topic_partition, found, available.get(topic_partition)) for topic_partition, found in known.items()
         ]
@@ -187,95 +180,11 @@ def _mark(known: dict[TopicIdPartition, _DatabaseView], rows: Iterable[tuple[Any
             known[topic_partition].marks.put(np.array(offsets, dtype=np.int64), mark)
 
 
-def _read_kafka(
-    kafka: Kafka,
-    decoder: Decoder,
-    connection: Connection,
-    known: _DatabaseView,
-    held: Available,
-    rules: StorageRules,
-    progress: Progress,
-) -> None:
-    at, topic_partition = known.marks, known.marks.topic_partition
-    first = max(at.base, held.low)
-    consumer = kafka.consumer(**{"group.id": f"{kafka.group_id}-reconcile"})
+def _mark_records(records: KafkaRecords, known: _DatabaseView, held: Available) -> None:
     try:
-        for start, end in _around(known.given_up, first, max(first, at.end)):
-            puller = Puller(
-                kafka, consumer, (OffsetRange(at.topic, topic_partition, start, end),), PullLimits(20_000, 64 << 20, 30)
-            )
-            for chunk in puller.chunks():
-                _mark_chunk(connection, decoder, at, chunk, rules)
-                progress(f"{at.topic}/{topic_partition.partition}", chunk.ranges[0].end - first, at.end - first)
+        records.mark(known.marks, held, known.given_up)
     except PartitionsUnreadable as error:
         known.problems.append(f"committed records cannot be read any more and are not compared: {error}")
-    finally:
-        consumer.close()
-
-
-def _around(given_up: Iterable[tuple[int, int]], start: int, end: int) -> Iterable[tuple[int, int]]:
-    """The parts of a range that were not given up as unreadable."""
-    for gap_start, gap_end in sorted(given_up):
-        if start < gap_start:
-            yield start, min(gap_start, end)
-        start = max(start, gap_end)
-    if start < end:
-        yield start, end
-
-
-def _mark_chunk(connection: Connection, decoder: Decoder, at: OffsetMap, chunk: Chunk, rules: StorageRules) -> None:
-    offsets = np.array([r.offset() for r in chunk.records], dtype=np.int64)
-    at.put(offsets, offset_map.SEEN)
-    empty = [r.offset() for r in chunk.records if r.value() is None]
-    at.put(np.array(empty, dtype=np.int64), offset_map.TOMBSTONE)
-    events: dict[int, Identity] = {}
-    names: dict[int, set[str]] = {}
-    for record in chunk.records:
-        value = record.value()
-        if value is not None and at.flags[record.offset() - at.base] == offset_map.SEEN:
-            found = decoder.decode(value, 1 << 62)
-            if isinstance(found, Event):
-                events[record.offset()] = Identity(found.event_id, found.occurred_at)
-                names[record.offset()] = {found.user_id}
-                continue
-            if (shown := identity(record.value())) is not None:  # accepted once, when rules were less strict
-                events[record.offset()] = shown
-            if rules.erasures:
-                names[record.offset()] = erasures.names_in(record.key(), record.value())
-    erased = _erased(connection, at.topic_partition, names) if rules.erasures else set[int]()
-    before = _NEVER if rules.frontier is None else rules.frontier
-    expired = {o for o, e in events.items() if e.occurred_at is not None and e.occurred_at < before} - erased
-    suspects = {offset: event for offset, event in events.items() if offset not in erased and offset not in expired}
-    duplicates = _stored_elsewhere(connection, suspects)
-    for mark, found in ((offset_map.ERASED, erased), (offset_map.EXPIRED, expired), (offset_map.DUPLICATE, duplicates)):
-        at.put(np.array(sorted(found), dtype=np.int64), mark)
-
-
-def _erased(connection: Connection, topic_partition: TopicIdPartition, names: Mapping[int, set[str]]) -> set[int]:
-    """Those offsets whose record is of a user, or names one, who was erased up to there or further."""
-    known = erasures.of(connection, set[str]().union(*names.values()))
-    return {o for o, found in names.items() if any(o < known[n].get(topic_partition, 0) for n in found if n in known)}
-
-
-_BY_KEY = """
-select c.off from unnest(%s::bigint[], %s::timestamptz[], %s::uuid[]) as c (off, occurred_at, event_id)
-where exists (select 1 from raw.events as e where e.occurred_at = c.occurred_at and e.event_id = c.event_id)
-"""
-_BY_ID = "select distinct event_id from raw.events where event_id = any(%s)"
-
-
-def _stored_elsewhere(connection: Connection, suspects: dict[int, Identity]) -> set[int]:
-    """Those offsets whose event is stored, under the same key or, for one that was sent with two times, its id."""
-    if not suspects:
-        return set()
-    ids = {offset: _uuid(event.event_id) for offset, event in suspects.items()}
-    times = [None if event.occurred_at is None else _time(event.occurred_at) for event in suspects.values()]
-    found = {row[0] for row in connection.execute(_BY_KEY, (list(ids), times, list(ids.values())))}
-    rest = {offset: event_id for offset, event_id in ids.items() if offset not in found}
-    if rest:
-        by_id = {row[0] for row in connection.execute(_BY_ID, (list(set(rest.values())),))}
-        found |= {offset for offset, event_id in rest.items() if event_id in by_id}
-    return found
 
 
 def _verdict(topic_partition: TopicIdPartition, known: _DatabaseView, held: Available | None) -> PartitionResult:
@@ -325,11 +234,3 @@ def _disagreements(counts: Counts, known: _DatabaseView, held: Available | None)
 
 def _sum(counts: Counts, names: tuple[str, ...]) -> int:
     return sum(getattr(counts, name) for name in names)
-
-
-def _uuid(packed: bytes) -> UUID:
-    return UUID(bytes=packed)
-
-
-def _time(micros: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from assets.aggregates import login_audit
-from assets.aggregates.audit_rules import AuditRules
+from assets.aggregates.login_audit import AuditRules
 from resources.postgres import Connection
 
 TOPIC = uuid.UUID(int=1)

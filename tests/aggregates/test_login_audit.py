@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.aggregates import login_audit
-from assets.aggregates.audit_rules import AuditRules
 from assets.aggregates.drift import Drift
+from assets.aggregates.login_audit import AuditRules
 from assets.aggregates.sql import statement
 from assets.ingest.partitions import Partitions
 from resources.postgres import Connection, Postgres

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assets.aggregates import login_audit
-from assets.aggregates.audit_rules import AuditRules
+from assets.aggregates.login_audit import AuditRules
 from assets.ingest.partitions import Partitions
 from resources.postgres import Connection, Postgres
 from tests.aggregates import work

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from assets.aggregates import login_audit
-from assets.aggregates.audit_rules import AuditRules
+from assets.aggregates.login_audit import AuditRules
 from assets.ingest.partitions import Partitions
 from monitoring.metrics.totals import read
 from resources.postgres import Connection, Postgres

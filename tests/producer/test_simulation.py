@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 from producer.population import Population, user
-from producer.rhythm import lag
 from producer.simulation import SimulatedEvent, Simulation
 from producer.site import EXTERNAL, Site
+from producer.timing import lag
 from tests.producer.support import DAY, HOUR, MS, START_US, events
 
 

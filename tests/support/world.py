@@ -218,7 +218,7 @@ def fresh_world(services: Running, directory: Path, partitions: int = 1, **chang
     owner = services.environment["MILLRACE_POSTGRES_URL"]
     template = _template(owner)
     with psycopg.connect(owner, autocommit=True) as connection:
-        copy = sql.SQL("create database {} template {}")
+        copy = sql.SQL("create database {} template {} strategy file_copy")  # without WAL: a third of the work
         connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
     url = owner.rsplit("/", 1)[0] + "/" + name
     environment = {

@@ -12,7 +12,7 @@ numbered as (
     select
         h.hour,
         h.number,
-        -- Days before 1970 have slots, too.
+        -- As `members.SLOT`; days before 1970 have slots, too.
         ((floor(h.number / 24.0)::integer % 8 + 8) % 8)::smallint as slot,
         floor(h.number / 24.0)::integer as day
     from here as h

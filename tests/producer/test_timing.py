@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from producer.pace import Schedule
+from producer.timing import Schedule
 from tests.producer.support import HOUR, START_US
 
 MANY = 1_000_000
