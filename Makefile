@@ -85,7 +85,7 @@ monitoring: $(STAMP) ## Fetch Prometheus, Pushgateway and Alertmanager without r
 	@$(BIN)/python -m infra.local.monitoring
 
 .PHONY: fuzz
-fuzz: $(STAMP) ## Decode values made up by chance, with another seed each time (FUZZ_SECONDS=60)
+fuzz: $(STAMP) ## Records and files made up by chance, with another seed each time (FUZZ_SECONDS=60)
 	$(BIN)/python -m tests.contract.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(ARGS)
 
 # Every file that `make lock` writes; a package that the service does not know fails it, too (--strict).

@@ -1,25 +1,21 @@
 """What strangers send, made up by chance: every value gets an event or a refusal, and nothing else happens.
 
-The same values joined to files are split as `millrace validate` splits them, and headers are made fit for storing.
-
     python -m tests.contract.fuzz --seconds 60
 
-What belongs here: values, made of the hostile corpus by small changes, and what must hold for each. What does not:
-which code a value has (`test_hostile`), whole events (`test_agreement`). A seed makes the same values each time, and a
-value that is a fault is printed so that it can be put into `cases`.
+What belongs here: values, made of the hostile corpus by small changes, what must hold for each, and the run. What does
+not: what is made of several values (`fuzz_records`), which code a value has (`test_hostile`), whole events
+(`test_agreement`). A seed makes the same values each time, and a value that is a fault is printed so that it can be put
+into `cases`.
 """
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Iterator
 from random import Random
-from typing import Any
 
-from assets.ingest import dead_letters
 from contract.decoder import Event, Rejection, RejectionCode
-from producer import event_file
+from tests.contract import fuzz_records
 from tests.contract.cases import CASES, SIMPLE
 from tests.contract.making import DECODER, NOW_US
 
@@ -78,51 +74,6 @@ def fault_of(value: bytes) -> str | None:
     return _fault_of_refusal(found)
 
 
-def fault_of_file(pieces: list[bytes], rng: Random) -> str | None:
-    """What is wrong with how a file of values is split, as `millrace validate` and `send` do."""
-    joined = rng.choice((b"\n", b",\n", b",", b"\r\n")).join(pieces)
-    file = rng.choice((joined, b"[" + joined + b"]", joined + b"\n"))
-    try:
-        found = event_file.values(file)
-        lines = [each.line for each in found]
-    except BaseException as error:  # noqa: BLE001 - as above
-        return f"splitting it raised {type(error).__name__}: {file!r}"
-    if lines != sorted(lines) or any(not each.data or each.data not in file for each in found):
-        return f"its values are not pieces of it in their order: {file!r}"
-    if file.strip(b" \t\r\n") and not found and not re.fullmatch(rb"\[[ \t\r\n]*\]", file.strip(b" \t\r\n")):
-        return f"nothing of it is decided: {file!r}"
-    return None
-
-
-def fault_of_headers(rng: Random) -> str | None:
-    """What is wrong with how headers are made fit for a dead letter's columns."""
-    texts = ("", "x", "\x00", "\u202e\r\n", "\udcff", "x" * 10_000)
-    names = [rng.choice(texts) if rng.random() < 0.5 else rng.randbytes(rng.randint(0, 20)) for _ in range(5)]
-    pairs = [(name, rng.choice((None, "", "text", rng.randbytes(30)))) for name in names]
-    record = Headed(rng.choice((None, [], pairs)), broken=rng.random() < 0.2)
-    try:
-        found: Any = dead_letters.header_columns(record)
-    except BaseException as error:  # noqa: BLE001 - as above
-        return f"headers {pairs!r} raised {type(error).__name__}"
-    names_fit = all(isinstance(name, bytes) for name in found[0])
-    values_fit = all(value is None or isinstance(value, bytes) for value in found[1])
-    return None if names_fit and values_fit and len(found[0]) == len(found[1]) else f"headers {pairs!r} do not fit"
-
-
-class Headed:
-    """A record of which only the headers are asked; a broken one raises first, as the Kafka client's does."""
-
-    def __init__(self, pairs: list[Any] | None, *, broken: bool) -> None:
-        self._pairs, self._broken = pairs, broken
-
-    def headers(self) -> list[Any] | None:
-        """Its headers; from the second call on where it is broken."""
-        if self._broken:
-            self._broken = False
-            raise SystemError
-        return self._pairs
-
-
 def _fault_of_refusal(found: Rejection) -> str | None:
     if found.code not in set(RejectionCode):
         return "its code is none of ours"
@@ -145,7 +96,7 @@ def run(seed: int, *, examples: int | None = None, seconds: float | None = None)
             faults.append(f"{fault}: {value!r}")
         recent.append(value)
         if len(recent) == _IN_A_FILE:
-            faults += filter(None, (fault_of_file(recent, rng), fault_of_headers(rng)))
+            faults += filter(None, (check(recent, rng) for check in fuzz_records.CHECKS))
             recent.clear()
     return tried, faults
 

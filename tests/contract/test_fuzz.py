@@ -3,7 +3,7 @@
 import pytest
 
 from contract.decoder import Event
-from tests.contract import fuzz
+from tests.contract import fuzz, fuzz_records
 
 
 def test_thirty_thousand_values_made_of_the_hostile_corpus_are_each_decided():
@@ -30,8 +30,19 @@ def test_a_decoder_that_raises_is_seen(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 def test_a_file_that_is_split_wrongly_and_headers_that_do_not_fit_are_seen(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(fuzz.event_file, "values", lambda _: [])  # pyright: ignore[reportUnknownLambdaType]
-    monkeypatch.setattr(fuzz.dead_letters, "header_columns", lambda _: (["text"], [None]))  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(fuzz_records.event_file, "values", lambda _: [])  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(fuzz_records.dead_letters, "header_columns", lambda _: (["text"], [None]))  # pyright: ignore[reportUnknownLambdaType]
     _, faults = fuzz.run(7, examples=10)
     assert any("nothing of it is decided" in fault for fault in faults)
     assert any("do not fit" in fault for fault in faults)
+
+
+def test_a_key_that_is_lost_a_tombstone_and_a_line_that_is_forged_are_seen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fuzz_records.Made, "key", lambda _: fuzz.Random().randbytes(9))  # pyright: ignore[reportUnknownLambdaType]
+    _, faults = fuzz.run(7, examples=50)
+    assert any("is not what was sent" in fault for fault in faults)
+    monkeypatch.setattr(fuzz_records, "_positions", lambda _: [0])  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(fuzz_records.validate, "counted", lambda _: "1\n2")  # pyright: ignore[reportUnknownLambdaType]
+    _, faults = fuzz.run(7, examples=50)
+    assert any("decided once" in fault for fault in faults)
+    assert any("a line for each" in fault for fault in faults)
