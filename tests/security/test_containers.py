@@ -26,6 +26,7 @@ MEMBERS = {
     "front": {"proxy", "webserver"},
     "boards": {"grafana"},
     "producers": {"kafka"},
+    "published": {"kafka"},
     "data": {*PROCESSES, *SERVERS, "producer", "pushgateway"},
     "watch": {"alertmanager", "grafana", "postgres", "prometheus", "pushgateway"},
     "outbound": {"alertmanager"},
@@ -118,7 +119,7 @@ def test_each_network_holds_whom_the_docs_name_and_only_those_that_are_published
     assert found == MEMBERS
     internal = {name: str(net.get("internal")) for name, net in COMPOSE["networks"].items()}
     inside = who((name, by_default(text).lower() == "true") for name, text in internal.items())
-    assert inside == {"data", "watch"}
+    assert inside == {"data", "producers", "watch"}
 
 
 def test_a_secret_is_given_to_those_who_need_it_and_none_is_in_an_environment() -> None:
@@ -131,8 +132,10 @@ def test_a_secret_is_given_to_those_who_need_it_and_none_is_in_an_environment() 
         assert {n for n, v in told.items() if not str(v).startswith("/run/secrets/")} == set(), name
 
 
-def test_the_docs_name_the_networks_that_there_are() -> None:
+def test_the_docs_name_the_networks_that_there_are_and_send_no_producer_to_the_code_server() -> None:
     text = (ROOT / "docs" / "security.md").read_text()
+    advised = re.findall(r"docker run --network (\S+)", (ROOT / "docs" / "deploy.md").read_text())
+    assert advised == ["millrace_producers"]
     assert [net for net in MEMBERS if f"\n| `{net}` | " not in text] == []
 
 
