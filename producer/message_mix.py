@@ -1,6 +1,6 @@
 """In which order the kinds of messages come: exact shares, random places.
 
-What belongs here: the shuffled deck of kinds. What does not: the messages (`traffic`).
+What belongs here: the shuffled list of kinds. What does not: the messages (`traffic`).
 """
 
 from bisect import bisect_left

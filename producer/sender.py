@@ -1,4 +1,4 @@
-"""Sends messages and keeps the books by Kafka's delivery reports, not by hope.
+"""Sends messages and counts them by Kafka's delivery reports.
 
 What belongs here: handing over, back-pressure, delivery reports, draining at the end. What does not: what
 is sent (`traffic`, `templates`) and when (`timing`).

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from contract.contract import Contract, EventType
 from producer.forms import fill
 from producer.population import User
-from producer.site import Page, Site
+from producer.site import Site, SitePage
 
 # Medians of the seconds before an action; the time actually taken varies log-normally.
 _LOOK_AROUND = 1.0
@@ -69,7 +69,7 @@ def visit(rng: Random, user: User, site: Site, views: float, more: Sequence[Even
         yield VisitStep(_think(rng, _READ), "logout", {"userId": user.user_id, "duration": 0.0, "ip": ip})
 
 
-def _on_page(rng: Random, user_id: str, site: Site, page: Page) -> Iterator[VisitStep]:
+def _on_page(rng: Random, user_id: str, site: Site, page: SitePage) -> Iterator[VisitStep]:
     while rng.random() < _CLICKS_AGAIN:
         clicked = {"userId": user_id, "buttonId": site.button(rng, page), "page": page.path}
         yield VisitStep(_think(rng, _CLICK), "button_click", clicked)

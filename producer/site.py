@@ -28,7 +28,7 @@ EXTERNAL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SitePage:
     """A page with what can be clicked on it and, on some, a form."""
 
     path: str
@@ -36,25 +36,28 @@ class Page:
     form: str | None = None
 
 
-def _fixed_pages() -> list[Page]:
+def _fixed_pages() -> list[SitePage]:
     return [
-        Page("/", ("hero-shop-now", "open-menu", "accept-cookies"), "newsletter"),
-        Page("/cart", ("checkout", "remove-item", "apply-voucher")),
-        Page("/search", ("filter-price", "filter-rating", "next-page"), "search"),
-        Page("/checkout", ("place-order", "back-to-cart"), "checkout"),
-        Page("/account", ("edit-profile", "download-invoice"), "profile"),
-        Page("/contact", ("open-chat",), "contact"),
-        Page("/help/returns", ("print-label", "open-chat"), "survey"),
-        *(Page(f"/search?q={words}", ("filter-price", "filter-rating", "next-page"), "search") for words in _SEARCHES),
-        *(Page(f"/c/{topic}", ("sort-price", "sort-newest", "next-page")) for topic in _TOPICS),
+        SitePage("/", ("hero-shop-now", "open-menu", "accept-cookies"), "newsletter"),
+        SitePage("/cart", ("checkout", "remove-item", "apply-voucher")),
+        SitePage("/search", ("filter-price", "filter-rating", "next-page"), "search"),
+        SitePage("/checkout", ("place-order", "back-to-cart"), "checkout"),
+        SitePage("/account", ("edit-profile", "download-invoice"), "profile"),
+        SitePage("/contact", ("open-chat",), "contact"),
+        SitePage("/help/returns", ("print-label", "open-chat"), "survey"),
+        *(
+            SitePage(f"/search?q={words}", ("filter-price", "filter-rating", "next-page"), "search")
+            for words in _SEARCHES
+        ),
+        *(SitePage(f"/c/{topic}", ("sort-price", "sort-newest", "next-page")) for topic in _TOPICS),
     ]
 
 
-def _product_pages() -> list[Page]:
+def _product_pages() -> list[SitePage]:
     names = [f"{first}-{second}" for first in _WORDS for second in _WORDS if first != second]
     buttons = ("add-to-cart", "add-to-wishlist", "show-reviews", "zoom-picture", "share")
     return [
-        Page(f"/c/{_TOPICS[n % len(_TOPICS)]}/{name}-{1000 + n}", buttons, "review" if n % 3 == 0 else None)
+        SitePage(f"/c/{_TOPICS[n % len(_TOPICS)]}/{name}-{1000 + n}", buttons, "review" if n % 3 == 0 else None)
         for n, name in enumerate(names)
     ]
 
@@ -68,7 +71,7 @@ class Site:
         self.pages = [*_fixed_pages(), *products]
         self._cumulated = list(accumulate(1.0 / (rank + 1) ** 0.9 for rank in range(len(self.pages))))
 
-    def page(self, rng: Random, but: str = "") -> Page:
+    def page(self, rng: Random, but: str = "") -> SitePage:
         """A page, popular ones more often, and not the one with the path `but`, on which the visitor is."""
         while True:
             rank = bisect(self._cumulated, rng.random() * self._cumulated[-1])
@@ -76,7 +79,7 @@ class Site:
             if found.path != but:
                 return found
 
-    def button(self, rng: Random, page: Page) -> str:
+    def button(self, rng: Random, page: SitePage) -> str:
         """One of the page's buttons; the first is the most prominent."""
         return page.buttons[min(int(rng.expovariate(0.8)), len(page.buttons) - 1)]
 

@@ -1,6 +1,6 @@
 """The messages to send, one after the other: simulated events with the disturbances that real traffic has.
 
-What belongs here: which message comes next and what it is called in the books. What does not: when it is sent
+What belongs here: which message comes next and what it is called in the sent log. What does not: when it is sent
 (`timing`) and how (`sender`).
 """
 
@@ -46,7 +46,7 @@ class Traffic:
     def __init__(self, config: ProducerConfig, seed: int) -> None:
         people, rate, shares = Population(config.population), config.natural_rate, config.shares
         self._rng = Random(f"{seed} traffic")
-        self._deck = MessageMix(shares, Random(f"{seed} deck"), rate, config.count)
+        self._mix = MessageMix(shares, Random(f"{seed} deck"), rate, config.count)
         self._ids = EventIds(f"{seed} ids")
         self._live = Simulation(people, f"{seed} live", rate, more=others(config.contract))
         self._offline = Simulation(people, f"{seed} late", rate * shares.late, lag=lag)
@@ -58,19 +58,19 @@ class Traffic:
 
     def next(self, at_us: int) -> Outgoing:
         """The message of this moment."""
-        card = self._deck.draw()
-        for number in card.early:
+        chosen = self._mix.draw()
+        for number in chosen.early:
             # It happens a microsecond before the event that overtakes it.
             self._held[number] = self._well_formed("out_of_order", self._live.next(at_us - 1))
-        found = self._message(card, at_us)
-        if card.kind in ("valid", "late", "out_of_order"):
+        found = self._message(chosen, at_us)
+        if chosen.kind in ("valid", "late", "out_of_order"):
             self._remember(found)
         return found
 
-    def _message(self, card: MessageKind, at_us: int) -> Outgoing:
-        match card.kind:
+    def _message(self, chosen: MessageKind, at_us: int) -> Outgoing:
+        match chosen.kind:
             case "out_of_order":
-                return self._held.pop(card.number)
+                return self._held.pop(chosen.number)
             case "late":
                 return self._well_formed("late", self._offline.next(at_us))
             case "invalid":

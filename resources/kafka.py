@@ -23,7 +23,7 @@ from resources import kafka_options, kafka_token
 _REQUEST_SECONDS = 5.0
 _LOG_BYTE, _MOST_LOGS = 6, 255
 _LONGEST = 4_000
-# What no patience cures: a certificate, or a user and a password.
+# Where waiting does not help: a certificate, or a user and a password.
 _REFUSALS = (KafkaError._SSL, KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)  # noqa: SLF001 - so named
 
 

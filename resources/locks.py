@@ -12,7 +12,7 @@ order that `assets.ingest.store` states. The picture as a whole: docs/architectu
 | PARTITIONS | who makes a partition of raw.events | |
 | CORRECTIONS | who deletes stored rows: erasure, retention | replays and redrives |
 | RULES | who changes what may be stored: erasure, retention | every transaction that stores |
-| LEDGER | who folds the ledger | who books differences to earlier batches |
+| LEDGER | who folds the ledger | who records differences to earlier batches |
 | METRICS | who reads and pushes the totals | |
 """
 

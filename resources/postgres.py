@@ -30,7 +30,7 @@ _TRANSIENT_STATES = ("25006", "25P02", "25P03", "25P04", "55P03")
 # The session is over, or this server is not the one any more that takes writes: the next try needs another session.
 GONE = ("08", "57P01", "57P02", "57P03", "57P04", "57P05", "25006", "25P03", "25P04")
 
-# No patience cures these: a certificate, TLS that one side lacks, a user and a password.
+# Waiting does not help here: a certificate, TLS that one side lacks, a user and a password.
 _REFUSED = re.compile(
     r"failed: ((?:SSL error|server certificate|root certificate|server does not support SSL|FATAL:"
     r"|session is read-only)[^\n]*)"

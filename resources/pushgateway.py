@@ -52,7 +52,7 @@ class Pushgateway:
         Raises:
             PushFailed: it was not replaced, or nobody knows whether it was.
         """
-        self._request("PUT", _path(grouping), generate_latest(_Collected(families)))
+        self._request("PUT", _path(grouping), generate_latest(_OneRegistry(families)))
 
     def delete(self, grouping: Mapping[str, str]) -> None:
         """Delete a group; one that is not there is fine.
@@ -128,7 +128,7 @@ class _Exchange:
             self._connection.sock.shutdown(socket.SHUT_RDWR)
 
 
-class _Collected:
+class _OneRegistry:
     """Families as a registry, which is what `generate_latest` takes."""
 
     def __init__(self, families: Iterable[Metric]) -> None:

@@ -72,8 +72,8 @@ class RedriveStore:
             rollback(connection)
             return became
         audit.add(connection, self.call, outcome_counts(dead_letters, became))
-        booked = self.store.record(connection, prepared, outcome, _differences(prepared, tally.by_range), began)
-        self.store.commit(connection, prepared, NewRows(booked.events, {}), metric_counts.redriven(decoded, became))
+        recorded = self.store.record(connection, prepared, outcome, _differences(prepared, tally.by_range), began)
+        self.store.commit(connection, prepared, NewRows(recorded.events, {}), metric_counts.redriven(decoded, became))
         return became
 
     def _begin(self, connection: Connection, prepared: Prepared) -> StorageRules:

@@ -199,14 +199,16 @@ class Eraser:
         removed = {user: _delete_dead_letters(connection, naming.get(user, []), users[user]) for user in users}
         self.aggregates.forget(connection, list(users))
         self._subtract_minutes(connection)
-        booked = corrections.write_difference(connection, Author(self.run_id, 0, "erase"), "erased")
+        difference = corrections.write_difference(connection, Author(self.run_id, 0, "erase"), "erased")
         events, types = _gone(connection)
         after = _sessions(connection, users)
         gone = {u: UserFootprint(events[u], max(0, before.get(u, 0) - after.get(u, 0)), removed[u]) for u in users}
         for user, hashed in users.items():
             call = AuditedCall(self.run_id, self.actor, "erase", hashed.hex())
-            audit.record(connection, call, {**gone[user]._asdict(), "booked": booked._asdict(), "users": len(users)})
-        corrections.count(connection, "erased", types, booked.dead_letters)
+            audit.record(
+                connection, call, {**gone[user]._asdict(), "booked": difference._asdict(), "users": len(users)}
+            )
+        corrections.count(connection, "erased", types, difference.dead_letters)
         return gone
 
     def _subtract_minutes(self, connection: Connection) -> None:

@@ -15,7 +15,7 @@ from confluent_kafka import Consumer
 
 # A broker gives one batch at least, however little is asked for.
 BATCH_BY_BATCH = {"fetch.message.max.bytes": 1, "client.id": "millrace-alone"}
-# Of the patience with silence: all of it together, and one partition's share at most and at least.
+# Of the time that a silent partition is waited for: all of it together, and one partition's share at most and at least.
 _TOGETHER, _MOST, _LEAST = 0.8, 1 / 3, 1 / 15
 
 

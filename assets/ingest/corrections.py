@@ -32,7 +32,7 @@ _FROZEN_SECONDS = 30
 
 
 class RulesLocked(Exception):
-    """Somebody kept storing, or was frozen while storing, for longer than patience lasts."""
+    """Somebody kept storing, or was frozen while storing, for longer than the time limit."""
 
 
 class Reclassified(NamedTuple):

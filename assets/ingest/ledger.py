@@ -78,7 +78,7 @@ def _count(counted: list[Counts], sources: np.ndarray[Any, Any], positions: Sequ
 def write_batch(
     connection: Connection,
     author: Author,
-    booked: list[tuple[OffsetRange, Counts]],
+    recorded: list[tuple[OffsetRange, Counts]],
     seconds: dict[str, float],
     facts: dict[str, Any],
     last: Mapping[TopicIdPartition, Anchor] = MappingProxyType({}),
@@ -88,15 +88,15 @@ def write_batch(
     Args:
         connection: in the transaction that stores the chunk.
         author: who writes it.
-        booked: what to record for each range; of a replay the differences.
+        recorded: what to record for each range; of a replay the differences.
         seconds: pull, decode, claim, frame, store.
         facts: path, dedup_degraded, retries, and p50, p95, max of the latency in seconds.
         last: the last record of each topic-partition.
     """
-    total = sum((counts for _, counts in booked), Counts())
+    total = sum((counts for _, counts in recorded), Counts())
     row = {**author._asdict(), **vars(total), **seconds, **facts}
     [[batch_id]] = connection.execute(statement("insert_batch"), row).fetchall()
-    for r, counts in booked:
+    for r, counts in recorded:
         more: dict[str, Any] = {"duplicates": counts.duplicates, **vars(counts)}
         where = {
             "topic_id": r.topic_partition.topic_id,

@@ -1,7 +1,7 @@
 """Reads exactly the planned offsets from Kafka, cut into chunks that fit into memory.
 
-What belongs here: positions, ends, holes, gaps, and patience with each partition. What does not: what a record means
-(`events`), what is committed (`store`). A range is done when the consumer's position or an end-of-partition event
+What belongs here: positions, ends, holes, gaps, and how long each partition is waited for. What does not: what a record
+means (`frame`), what is committed (`store`). A range is done when the consumer's position or an end-of-partition event
 reaches its end; the record at `end - 1` may not exist (transaction markers, aborted records, compaction).
 
 A partition that Kafka does not hand out (a damaged batch, missing rights, a leader that cannot be reached) is put aside
@@ -79,7 +79,7 @@ def verify_generation(kafka: Kafka, ranges: tuple[OffsetRange, ...]) -> None:
 
 
 class PullLimits(NamedTuple):
-    """Bounds of a pull: a chunk's size, the patience with a silent partition, and the time after the plan is done.
+    """Bounds of a pull: a chunk's size, how long a silent partition is waited for, and the time after the plan is done.
 
     `chunk_seconds`: what was read waits no longer than that for more, so that no partition waits for a slow one.
     """

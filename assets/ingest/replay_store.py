@@ -52,9 +52,9 @@ class ReplayStore:
         dead_letters_open = {p: k for p, k in known.items() if k.status == "open"}
         fresh = self._try_dead_letters(connection, prepared, outcome, known)
         ranges = zip(prepared.chunk.ranges, tally.by_range, strict=True)
-        booked = [(r, _by_postgres(c) - ledger_queries.ledger_counts(connection, r)) for r, c in ranges]
-        difference = sum((c for _, c in booked), Counts())
-        events = self.store.record(connection, prepared, outcome, booked, began).events
+        differences = [(r, _by_postgres(c) - ledger_queries.ledger_counts(connection, r)) for r, c in ranges]
+        difference = sum((c for _, c in differences), Counts())
+        events = self.store.record(connection, prepared, outcome, differences, began).events
         became = outcome + prepared.stays
         totals = metric_counts.replayed(decoded, prepared.claimed, became, difference, dead_letters_open)
         self.store.commit(connection, prepared, NewRows(events, fresh), totals)

@@ -51,7 +51,7 @@ def ingest(worker: Worker, ranges: tuple[OffsetRange, ...], author: Author, log:
     """Execute a plan, then go on with what arrived meanwhile for as long as the settings say.
 
     Raises:
-        Exception: infrastructure failed for longer than patience lasts. What was committed stays committed.
+        Exception: infrastructure failed for longer than the time limit. What was committed stays committed.
     """
     ended, until = RunResult(), time.monotonic() + worker.limits.budget_seconds
     store = Store(author, worker.partitions, worker.failpoint, worker.verify_generation, worker.pending)

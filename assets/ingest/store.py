@@ -115,11 +115,11 @@ class Store:
         outcome, tally = self.insert(connection, prepared, optimistic=clean)
         fresh = dead_letters.store(connection, prepared.chunk, refused(prepared, outcome), self.author.run_id)
         moved = [(r, c) for r, c in zip(prepared.chunk.ranges, tally.by_range, strict=True) if r.start != r.end]
-        booked = self.record(connection, prepared, outcome, moved, began)
+        recorded = self.record(connection, prepared, outcome, moved, began)
         became = outcome + prepared.stays
         beside(connection)
-        totals = metric_counts.ingested(decoded, prepared.claimed, became, booked.seconds, booked.waited, gaps)
-        self.commit(connection, prepared, NewRows(booked.events, fresh), totals)
+        totals = metric_counts.ingested(decoded, prepared.claimed, became, recorded.seconds, recorded.waited, gaps)
+        self.commit(connection, prepared, NewRows(recorded.events, fresh), totals)
         return tally.total
 
     def begin(self, connection: Connection, prepared: Prepared) -> StorageRules:

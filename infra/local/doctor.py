@@ -28,7 +28,7 @@ def examine(directory: Path, application: plan.Application) -> Iterator[Finding]
         yield Finding("data directory", "FAIL", what, advice)
         return
     yield from _writes(home)
-    yield from preflight.room(home)
+    yield from preflight.disk_space(home)
     if state.supervisor(home):
         yield from _stack(home, application)
         return

@@ -38,7 +38,7 @@ def programs() -> Iterator[Finding]:
     yield _monitoring()
 
 
-def room(home: Path) -> Iterator[Finding]:
+def disk_space(home: Path) -> Iterator[Finding]:
     """What a stack in this directory may take."""
     yield from (_disk(home), _memory(), _shared_memory(), _open_files())
 

@@ -31,7 +31,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class View:
+class PageState:
     """What a person has chosen on a page."""
 
     board: Board
@@ -49,7 +49,7 @@ class Asking:
         self.prometheus, self.database, self._links = prometheus, database, links
         self._shared, self._scrape = Shared(), scrape
 
-    async def drawing(self, panel: Panel, view: View) -> Drawing:
+    async def drawing(self, panel: Panel, view: PageState) -> Drawing:
         """What a panel is to show now."""
         try:
             view = await self._with_all(view)
@@ -73,7 +73,7 @@ class Asking:
         metric, label = asked["query"].removeprefix("label_values(").removesuffix(")").split(", ")
         return await self._shared.get((metric, label), lambda: self.prometheus.label_values(label, metric))
 
-    async def _with_all(self, view: View) -> View:
+    async def _with_all(self, view: PageState) -> PageState:
         """`All` stands for every value that there is, or for whatever the variable says instead."""
         chosen = dict(view.variables)
         for each in view.board.choices:
@@ -82,7 +82,7 @@ class Asking:
                 chosen[each["name"]] = (given,) if given else tuple(await self.options(each))
         return replace(view, variables=chosen)
 
-    def filler(self, panel: Panel, view: View, now: float) -> Filler:
+    def filler(self, panel: Panel, view: PageState, now: float) -> Filler:
         """What the panel's queries are filled with."""
         since = timedelta(seconds=seconds(panel.raw.get("timeFrom") or view.since))
         least = seconds(panel.raw.get("interval") or f"{SCRAPE}s")
@@ -106,7 +106,7 @@ class Asking:
             found = await self._shared.get(asked, lambda: self.prometheus.over_time(*asked))
         return frames.of_prometheus(found, target.legend, panel.title)
 
-    def drawn(self, panel: Panel, view: View, found: list[Frame], filler: Filler) -> Drawing | None:
+    def drawn(self, panel: Panel, view: PageState, found: list[Frame], filler: Filler) -> Drawing | None:
         """The drawing, or none where there is nothing to draw."""
         on, high = colours.palette(dark=view.dark), filler.until.timestamp()
         span = charts.Span(high - filler.since.total_seconds(), high, filler.interval)
@@ -127,18 +127,18 @@ class Asking:
             case _:
                 return None
 
-    async def _alerts(self, panel: Panel, view: View) -> Drawing:
+    async def _alerts(self, panel: Panel, view: PageState) -> Drawing:
         found = await self._shared.get("alerts", self.prometheus.alerts)
         ours = [each for each in found if each["labels"].get("alertname", "").startswith("Millrace")]
         if not ours:
             return Drawing(empty=empty.reason(panel, await self._facts(panel, view)))
         return Drawing(html=markup.alerts(ours, colours.palette(dark=view.dark), self.links(view)))
 
-    def links(self, view: View) -> Links:
+    def links(self, view: PageState) -> Links:
         """What the links of a page begin with, and its time range."""
         return Links(self._links, f"from=now-{view.since}&to=now")
 
-    async def _facts(self, panel: Panel, view: View) -> empty.Facts:
+    async def _facts(self, panel: Panel, view: PageState) -> empty.Facts:
         named = {each["name"]: each["label"] for each in view.board.choices if each["type"] == "textbox"}
         typed = {label: "".join(view.variables.get(name, ())) for name, label in named.items()}
         typed = {label: value for label, value in typed.items() if value}

@@ -65,7 +65,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Section:
+class PanelGroup:
     """A headline and the panels below it."""
 
     title: str
@@ -81,7 +81,7 @@ class Board:
     description: str
     since: str
     refresh: str
-    sections: tuple[Section, ...]
+    sections: tuple[PanelGroup, ...]
     choices: tuple[Json, ...]
     initial: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
@@ -118,14 +118,14 @@ def _chosen(value: object) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else (str(value),)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _sections(panels: Sequence[Json]) -> tuple[Section, ...]:
+def _sections(panels: Sequence[Json]) -> tuple[PanelGroup, ...]:
     found: list[tuple[str, list[Panel]]] = []
     for raw in panels:
         if raw["type"] == "row":
             found.append((raw["title"], []))
         else:
             found[-1][1].append(_panel(raw))
-    return tuple(Section(title, tuple(under)) for title, under in found)
+    return tuple(PanelGroup(title, tuple(under)) for title, under in found)
 
 
 def _panel(raw: Json) -> Panel:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
-from monitoring.dashboard.asking import Asking, View
+from monitoring.dashboard.asking import Asking, PageState
 from monitoring.dashboard.boards import Board, Json, boards
 from monitoring.dashboard.cards import Card
 from monitoring.dashboard.filling import ALL, seconds
@@ -30,7 +30,7 @@ class Page:
         given = {name.removeprefix("var-"): tuple(v) for name, v in query.items() if name.startswith("var-")}
         since = (query.get("from") or [""])[0].removeprefix("now-")
         known = {**board.initial, **{name: value for name, value in given.items() if name in board.initial}}
-        self.view = View(board, since if _is_span(since) else board.since, known)
+        self.view = PageState(board, since if _is_span(since) else board.since, known)
         refresh = (query.get("refresh") or [""])[0]
         self._refresh = refresh if refresh in REFRESHES else board.refresh
         self._asking, self._is_shown = asking, True
@@ -113,7 +113,7 @@ class Page:
         self._refresh = refresh
         self._changed(self.view)
 
-    def _changed(self, view: View) -> None:
+    def _changed(self, view: PageState) -> None:
         """What somebody chooses is in the address, so that it can be sent to somebody else."""
         self.view = view
         board = view.board

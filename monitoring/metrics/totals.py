@@ -1,6 +1,6 @@
 """The totals behind the counters: added in the very transaction that they count, summed when they are told.
 
-What belongs here: adding and reading. What does not: deciding what counts (the code that books), and pushing.
+What belongs here: adding and reading. What does not: deciding what counts (the code that stores), and pushing.
 
 A counter that is derived from a table of what there is would go backwards with every redrive, erasure and folding, and
 Prometheus takes that for a restart. So totals only grow, a row each in `ops.totals`, by lane: no two lanes ever wait

@@ -116,7 +116,7 @@ def redrive(ids: tuple[int, ...], everything: bool, yes: bool, dry_run: bool, as
             number = _count(connection, choice)
         if not dry_run:
             options.confirmed(number, "redrive", yes=yes)
-        with options.progress_bar("rehearsing" if dry_run else "redriving", quiet=as_json) as progress:
+        with options.progress_bar("trying" if dry_run else "redriving", quiet=as_json) as progress:
             done = Redrive(worker, choice, _LOG, dry_run=dry_run)(progress)
     worker.close()
     if as_json:

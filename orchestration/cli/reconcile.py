@@ -66,7 +66,7 @@ def reconcile(wait: float, as_json: bool) -> None:
     or doubled. Ingest may go on meanwhile: offsets that are not committed yet are `pending`, which is no fault.
 
     \b
-    Exit code: 0 everything balances, 1 something is missing, doubled or booked wrongly, or a topic with unread records
+    Exit code: 0 everything balances, 1 something is missing, doubled or counted wrongly, or a topic with unread records
     is not in the settings any more (or --wait ran out), 2 wrong settings or a service cannot be reached.
     """  # noqa: D301 - click's \b is that very character
     settings = settings_module.load()

@@ -63,7 +63,7 @@ def write_events_in_batches() -> None:
 
 
 def check_environment(environment: Mapping[str, str], *, code_server: bool) -> None:
-    """Check what Dagster would fail on late, or not at all: without a dagster.yaml it quietly keeps books in files.
+    """Check what Dagster would fail on late, or not at all: without a dagster.yaml it quietly stores all in files.
 
     Raises:
         SettingsError: one line for each variable that is missing or wrong.

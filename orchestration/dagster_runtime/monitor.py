@@ -94,10 +94,10 @@ class QueueAwareMonitoringDaemon(MonitoringDaemon):
         instance.report_run_failed(run, why, JobFailureData(error=None, failure_reason=RunFailureReason.START_TIMEOUT))
 
 
-def not_begun(launcher: WarmRunLauncher, run: DagsterRun, patience: float) -> str | None:
+def not_begun(launcher: WarmRunLauncher, run: DagsterRun, wait_seconds: float) -> str | None:
     """Why a run that was sent is given up; None if it is not."""
     run_tracker, queue = launcher.run_tracker, queue_of(run, launcher.default_queue)
-    if run_tracker.watched_for(run.run_id) < patience:
+    if run_tracker.watched_for(run.run_id) < wait_seconds:
         return None
     if run_tracker.is_lost(run.run_id):
         return (
@@ -109,6 +109,6 @@ def not_begun(launcher: WarmRunLauncher, run: DagsterRun, patience: float) -> st
         return None
     answers = "answer" if queue in run_tracker.workers().served else "do not answer"
     return (
-        f"No worker of the queue '{queue}', whose workers {answers}, has taken the run for {patience:.0f} s. Nothing "
-        "was executed, and it will not be: what it should have done is planned anew."
+        f"No worker of the queue '{queue}', whose workers {answers}, has taken the run for {wait_seconds:.0f} s. "
+        "Nothing was executed, and it will not be: what it should have done is planned anew."
     )

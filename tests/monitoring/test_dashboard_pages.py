@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from monitoring.dashboard import asking, charts, colours, empty, frames, markup, plots, units
-from monitoring.dashboard.asking import Asking, Drawing, View
+from monitoring.dashboard.asking import Asking, Drawing, PageState
 from monitoring.dashboard.boards import Board, Panel, boards
 from monitoring.dashboard.charts import Span
 from monitoring.dashboard.colours import DARK, LIGHT, Palette
@@ -32,9 +32,9 @@ def panel(title: str, board: str = "pipeline") -> Panel:
     return found
 
 
-def view(board: str = "security", **variables: str) -> View:
+def view(board: str = "security", **variables: str) -> PageState:
     found = boards()[f"millrace-{board}"]
-    return View(found, found.since, {**found.initial, **{name: (value,) for name, value in variables.items()}})
+    return PageState(found, found.since, {**found.initial, **{name: (value,) for name, value in variables.items()}})
 
 
 def test_the_pages_are_grafanas_dashboards_panel_by_panel() -> None:

@@ -18,8 +18,8 @@ select
     d.code,
     d.reason,
     d.status,
-    booked.start_offset,
-    booked.end_offset
+    recorded.start_offset,
+    recorded.end_offset
 from chosen as d
 left join lateral (
     select
@@ -35,5 +35,5 @@ left join lateral (
         and r.end_offset > d.kafka_offset
     order by r.end_offset asc, r.batch_id desc
     limit 1
-) as booked on true
+) as recorded on true
 order by d.topic_id, d.partition, d.kafka_offset

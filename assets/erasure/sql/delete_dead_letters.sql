@@ -18,7 +18,7 @@ counted as (
         d.kafka_offset,
         'dead_letters' as outcome
     from deleted as d
-    where d.status <> 'resolved'  -- a resolved dead letter's record is booked as stored, or as a duplicate
+    where d.status <> 'resolved'  -- a resolved dead letter's record is recorded as stored, or as a duplicate
 )
 
 select count(*) from deleted

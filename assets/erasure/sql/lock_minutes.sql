@@ -1,5 +1,5 @@
 -- In the order of the key, as the ingest does.
-with touched as (
+with changed as (
     select distinct
         g.type,
         date_trunc('minute', g.occurred_at, 'UTC') as minute
@@ -9,6 +9,6 @@ with touched as (
 
 select 1
 from analytics.events_minutely as m
-inner join touched as t on m.minute = t.minute and m.type = t.type
+inner join changed as t on m.minute = t.minute and m.type = t.type
 order by m.minute, m.type
 for update of m

@@ -1,4 +1,4 @@
--- The range of the ledger that each record lies in. A record that the ledger does not know is not booked.
+-- The range of the ledger that each record lies in. A record that the ledger does not know has none.
 insert into lost_ranges (topic_id, partition, start_offset, end_offset, stored, dead_letters)
 select
     l.topic_id,

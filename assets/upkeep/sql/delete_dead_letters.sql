@@ -1,5 +1,5 @@
 -- Dead letters that were resolved go. Discarded ones keep their coordinates and their code, or their records would be
--- missing from the books; what they held goes. Both only where the books are closed: a replay asks for dead letters.
+-- missing from the ledger; what they held goes. Both only where the ledger is folded: a replay asks for dead letters.
 with closed as materialized (
     select
         r.topic_id,

@@ -11,7 +11,7 @@ with deleted as (
     returning type, kafka_topic_id, kafka_partition, kafka_offset
 ),
 
-booked as (
+recorded as (
     insert into lost (topic_id, partition, kafka_offset, outcome)
     select
         d.kafka_topic_id,

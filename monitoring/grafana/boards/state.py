@@ -76,7 +76,7 @@ def _rows() -> Drawn:
 
 def _days() -> Drawn:
     text = (
-        "Until the database has used 95 % of its room at its present growth. Needs MILLRACE_POSTGRES_CAPACITY_BYTES; "
+        "Until the database has used 95 % of its space at its present growth. Needs MILLRACE_POSTGRES_CAPACITY_BYTES; "
     )
     about = About("Full in", text + "empty while it does not grow.", units.Days, "MillraceDiskGrowth")
     query = over_time("millrace:database_full:days")
