@@ -66,9 +66,10 @@ fi
 echo "restore: $file into $fresh"
 options=(--exit-on-error --no-owner --no-privileges)
 if [[ -n ${MILLRACE_POSTGRES_URL:-} ]]; then
-    PGUSER=$restorer PGPASSWORD=$password pg_restore "${options[@]}" --jobs="$jobs" --dbname="$(database_as "$restorer" "$fresh")" "$file"
+    PGUSER=$restorer PGPASSWORD=$password pg_restore "${options[@]}" --jobs="$jobs" \
+        --dbname="$(database_as "$restorer" "$fresh")" "$file" 2> >(cat -v >&2) # its errors quote names of the backup's
 else # parallel jobs would need the file inside the container
-    in_postgres pg_restore "${options[@]}" --dbname="$(database_as "$restorer" "$fresh")" <"$file"
+    in_postgres pg_restore "${options[@]}" --dbname="$(database_as "$restorer" "$fresh")" <"$file" 2> >(cat -v >&2)
 fi || { echo "restore: $file cannot be restored by a role of few rights; nothing was changed" >&2; exit 1; }
 [[ $(sql "$(database "$fresh")" --command "select to_regclass('ops.offsets') is not null") == t ]] ||
     { echo "restore: $file is no backup of Millrace; nothing was changed" >&2; exit 1; }

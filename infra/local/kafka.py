@@ -26,8 +26,9 @@ rootLogger.appenderRef.out.ref = out
 appender.out.type = Console
 appender.out.name = out
 appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %d %p %m (%c)%n
+appender.out.layout.pattern = %d %p %encode{%m}{JSON} (%c) %encode{%xEx}{CRLF}%n
 """
+"""A record is a line: ids of clients, groups and transactions are in it as a client says them, line breaks included."""
 
 
 def _settings(directory: Path, port: int, controller_port: int) -> dict[str, object]:

@@ -65,7 +65,7 @@ def answers_http(port: int, path: str, timeout: float = 2.0) -> bool:
 
 
 def tail(path: Path, lines: int = 20) -> str:
-    """The last lines of a log file; an empty text when there is none."""
+    """The last lines of a log file, with what does not print written out; an empty text when there is none."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -73,4 +73,9 @@ def tail(path: Path, lines: int = 20) -> str:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join("".join(map(_printable, line)) for line in text.splitlines()[-lines:])
+
+
+def _printable(sign: str) -> str:
+    """A log quotes names that strangers gave themselves, and these lines are shown on a terminal."""
+    return sign if sign.isprintable() or sign == "\t" else sign.encode("unicode_escape").decode("ascii")

@@ -20,6 +20,7 @@ from typing import TypeVar
 import psycopg
 from psycopg import sql
 
+from contract.shown import said
 from infra.postgres.sql import statement
 from resources.postgres import Connection
 
@@ -119,7 +120,7 @@ def give_access(connection: Connection, analysts: Analysts) -> None:
     for held, change in _CHANGES:
         _change_database(connection, held, change)
     for (excess,) in connection.execute(statement("excess")).fetchall():
-        LOG.warning("%s %s: the owner of the database, or an administrator, can change that", ROLE, excess)
+        LOG.warning("%s %s: the owner of the database, or an administrator, can change that", ROLE, said(excess))
 
 
 def _ensure_role(connection: Connection) -> bool:

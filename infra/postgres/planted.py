@@ -4,10 +4,11 @@ What belongs here: finding it and saying so. What does not: what counts (`sql/pl
 `restore.sh` asks too).
 """
 
+from contract.shown import said
 from infra.postgres.sql import statement
 from resources.postgres import Connection
 
-_SHOWN = 5
+_SHOWN, _LONGEST = 5, 300
 
 
 class PlantedError(Exception):
@@ -20,7 +21,8 @@ def refuse_planted(connection: Connection) -> None:
     Raises:
         PlantedError: a view, rule, trigger, function or the like belongs to somebody else, who is no superuser.
     """
-    found = [str(what) for what, foreign in connection.execute(statement("planted")).fetchall() if foreign]
+    # Names are whatever their owner chose: they are shown on the terminal of who migrates.
+    found = [said(what, _LONGEST) for what, foreign in connection.execute(statement("planted")).fetchall() if foreign]
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise PlantedError(

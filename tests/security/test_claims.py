@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,  # pyright: ignore[reportPrivateImportUsage]
@@ -93,14 +94,25 @@ def test_what_a_producer_writes_reaches_no_log_and_breaks_no_line(
     world.produce(encoded(event(payload=page_view(nasty, nasty)), event(payload=page_view("\U0001f600", "/x"))))
     world.ingest()
     world.refresh()
+    name_in_kafkas_log(world, nasty)
     printed = capfd.readouterr()
     assert SECRET not in caplog.text + printed.out + printed.err
     logs = sorted((world.services.directory / "logs").glob("*.log*"))
     assert {"postgres", "redis", "kafka"} <= {path.name.partition(".")[0] for path in logs}
     assert [path.name for path in logs if SECRET in path.read_text(errors="replace")] == []
+    kafka = (world.services.directory / "logs" / "kafka.log").read_text(errors="replace")
+    assert "all is lost" in kafka
+    assert [line for line in kafka.splitlines() if line.startswith("ERROR")] == []
     reasons = [str(reason) for (reason,) in world.query("select reason from raw.dead_letters")]
     assert len(reasons) >= 6
     assert [reason for reason in reasons if CONTROLS.search(reason)] == []
+
+
+def name_in_kafkas_log(world: World, nasty: str) -> None:
+    """A producer's transaction, whose id Kafka logs."""
+    name = nasty.replace(SECRET, "x")
+    producer = Producer({"bootstrap.servers": world.settings.kafka_bootstrap_servers, "transactional.id": name})
+    producer.init_transactions(20)
 
 
 @pytest.mark.services

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.local import kafka
 from tests.aws.test_host import OVERLAY
 
 ROOT = Path(__file__).parents[2]
@@ -149,3 +150,10 @@ def test_the_image_holds_no_tool_to_install_more_with_and_runs_nothing_of_a_pack
     assert "rm -rf /usr/local/bin/pip*" in last
     assert not re.search(r"^(ADD|RUN (apt|pip|curl|wget))", last, re.MULTILINE)
     assert not re.search(r"(?i)password|secret|token", text)
+
+
+def test_kafkas_log_has_a_line_for_each_record_as_in_the_embedded_stack() -> None:
+    ours = dict(re.findall(r"^([\w.]+) = (.*)$", (DOCKER / "kafka-log4j2.properties").read_text(), re.MULTILINE))
+    assert ours == dict(re.findall(r"^([\w.]+) = (.*)$", kafka._LOGGING, re.MULTILINE))  # pyright: ignore[reportPrivateUsage]
+    assert "/etc/kafka-log4j2.properties" in str(SERVICES["kafka"]["command"])
+    assert "./kafka-log4j2.properties:/etc/kafka-log4j2.properties:ro" in SERVICES["kafka"]["volumes"]

@@ -79,7 +79,7 @@ VIEW = (
 )
 LEFT_BEHIND = {
     "a view": VIEW,
-    "a materialized view": ("create materialized view dagster.mine as select 1 as one",),
+    "a materialized view": ('create materialized view dagster."mine\nERROR\x1b[2J\u202e|" as select 1 as one',),
     "a function": ("create function dagster.mine() returns int language sql as 'select 1'",),
     "an aggregate": ("create aggregate raw.mine (int) (sfunc = int4pl, stype = int)",),
     "a trigger": TRIGGER,
@@ -107,8 +107,9 @@ def test_a_superusers_migrate_refuses_what_was_planted_before_it_runs_any_of_it(
 ) -> None:
     world.query(LANGUAGES)  # as the release before left them
     run(thief, *LEFT_BEHIND[kind])
-    with pytest.raises(PlantedError, match="Nothing was changed"):
+    with pytest.raises(PlantedError, match="Nothing was changed") as refused:
         migrate(world.settings.postgres_url, service=ServiceRole(role_of(thief)))
+    assert str(refused.value).isprintable()
     assert not world.one("select rolsuper from pg_roles where rolname = %s", role_of(thief))
 
 
@@ -173,6 +174,7 @@ def test_a_restore_refuses_what_was_planted_and_leaves_the_database_as_it_was(
     done = script("restore.sh", backed_up(script, tmp_path))
     assert done.returncode != 0
     assert "nothing was changed" in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("ERROR") or not line.isprintable()] == []
     assert not world.one("select rolsuper from pg_roles where rolname = %s", role_of(thief))
     assert left_over(world) == []
 

@@ -139,8 +139,11 @@ found (catalogue, id, what, owner) as (
     from pg_catalog.pg_event_trigger as e
 )
 
+-- restore.sh shows it on a terminal as it is: a name may hold line breaks and what commands a terminal.
 select
-    f.what,
+    pg_catalog.regexp_replace(
+        f.what, '[\u0001-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff|]', '?', 'g'
+    ) as what,
     coalesce(r.rolname <> current_user and not r.rolsuper, true) as foreign_owner
 from found as f
 left join pg_catalog.pg_roles as r on f.owner = r.oid
