@@ -16,6 +16,11 @@ from tests.support import cluster, workers
 from tests.support.world import World, fresh_world
 
 
+def pytest_configure() -> None:
+    """Kafka serves a test for seconds: it need not compile its own code as well as it could, which costs more."""
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+
 @pytest.hookimpl(optionalhook=True)  # `-p no:xdist` is nobody's mistake
 def pytest_xdist_auto_num_workers() -> int:
     """`-n auto`."""

@@ -13,7 +13,7 @@ from tests.support.world import World, fresh_world
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
-EVENTS = 3_000
+EVENTS = 1_000
 ROOM = 20_000  # what small tables and plans cost anyway; what is quadratic is four times the work, and millions
 START = datetime(2026, 6, 1, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
