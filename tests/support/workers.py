@@ -15,13 +15,22 @@ _MEMORY = 3 * 1024**3  # services take 1.2 GB, and one of the processes has a wh
 _STACKS = ("tests/system/", "tests/local/test_stack.py", "tests/local/test_commands.py")
 # The longest of the others, so that none of them begins when everybody else is done.
 _LONG = (
-    "tests/ingest/test_faults.py",
     "tests/dagster_runtime/test_engine.py",
-    "tests/aggregates/test_side_by_side.py",
+    "tests/ingest/test_unreadable.py",
+    "tests/ingest/test_faults.py",
+    "tests/aggregates/test_work.py",
+    "tests/security/test_planted.py",
     "tests/ingest/test_ingest.py",
-    "tests/erasure/test_retention.py",
+    "tests/aggregates/test_history.py",
+    "tests/aggregates/test_side_by_side.py",
+    "tests/ingest/test_logs.py",
+    "tests/aggregates/test_against_pandas.py",
+    "tests/metrics/test_totals.py",
+    "tests/ingest/test_stricter_rules.py",
+    "tests/ingest/test_rights.py",
+    "tests/security/test_connections.py",
     "tests/erasure/test_erase.py",
-    "tests/monitoring/test_rules.py",
+    "tests/erasure/test_retention.py",
 )
 
 
