@@ -5,6 +5,7 @@ the code server are Dagster's own commands, run in this process, so that what ca
 """
 
 import os
+import signal
 
 import click
 
@@ -32,7 +33,7 @@ def daemon(log_level: str) -> None:
     MILLRACE_CODE_SERVER_HOST and MILLRACE_CODE_SERVER_PORT.
     """
     settings.load()
-    _check_home(code_server=True)
+    _prepare(code_server=True)
     from orchestration.dagster_runtime import daemon
 
     daemon.run(instance.workspace_file(), log_level)
@@ -54,7 +55,7 @@ def worker(queue: str, concurrency: int | None, log_level: str, code: str | None
     One a queue and machine; more machines are more workers. On SIGTERM it finishes the runs in hand, for at most 20 s.
     """
     at_once = {"ingest": settings.load().lanes, "aggregates": _ONE_WRITER}
-    _check_home(code_server=False)
+    _prepare(code_server=False)
     from orchestration.dagster_runtime.worker import start
 
     start(queue, concurrency or at_once.get(queue, _OTHERS), code, log_level)
@@ -70,7 +71,7 @@ def code_server(host: str, port: int) -> None:
     loads code that has changed since, and has the workers start again with it.
     """
     settings.load()
-    _check_home(code_server=False)
+    _prepare(code_server=False)
     from orchestration.dagster_runtime import code_server
 
     code_server.start(host, port)
@@ -86,13 +87,16 @@ def webserver(host: str, port: int) -> None:
     MILLRACE_WEBSERVER_HOSTS.
     """
     hosts = settings.load().webserver_hosts
-    _check_home(code_server=True)
+    _prepare(code_server=True)
     instance.write_events_in_batches()  # a run that is launched in the UI may be one of thousands of partitions
     from orchestration.dagster_runtime import webserver
 
     webserver.start(hosts, host, port, str(instance.workspace_file()))
 
 
-def _check_home(*, code_server: bool) -> None:
+def _prepare(*, code_server: bool) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background commands so. Dagster treats SIGTERM as SIGINT, and would ignore it as well.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     instance.make_home(os.environ)
     instance.check_environment(os.environ, code_server=code_server)

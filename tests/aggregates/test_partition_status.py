@@ -96,7 +96,7 @@ def test_a_refresh_tells_a_bounded_number_the_newest_first_and_the_next_goes_on(
     world: World, instance: dg.DagsterInstance
 ) -> None:
     now = datetime.now(UTC)
-    stored(world, now - 20 * DAY, now)
+    stored(world, now - 8 * DAY, now)
     world.refresh()
     by = status()
     assert told(world, instance, by, now, most=100) == 100
@@ -104,7 +104,7 @@ def test_a_refresh_tells_a_bounded_number_the_newest_first_and_the_next_goes_on(
     assert known == {hour_key(now - back * HOUR) for back in range(100)}
     while told(world, instance, by, now, most=1000):
         pass
-    assert len(instance.get_materialized_partitions(asset_key(HOURLY[-1]))) == 20 * 24 + 1
+    assert len(instance.get_materialized_partitions(asset_key(HOURLY[-1]))) == 8 * 24 + 1
 
 
 def test_right_after_a_live_refresh_no_partition_is_missing_and_the_page_shows_the_table(

@@ -50,7 +50,9 @@ def client(world: World, code: Path, tmp_path: Path) -> Iterator[DagsterGrpcClie
     names = ("postgres_url", "redis_url", "broker_url", "kafka_bootstrap_servers")
     places = {f"MILLRACE_{name.upper()}": str(getattr(world.settings, name)) for name in names}
     own = {"PYTHONPATH": str(code), "DAGSTER_HOME": str(tmp_path / "home")}
-    command = [sys.executable, "-m", "orchestration.cli", "code-server", "--port", str(port)]
+    # As a shell starts what it puts into the background: SIGINT is ignored, and SIGTERM has to end it all the same.
+    background = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+    command = [*background, sys.executable, "-m", "orchestration.cli", "code-server", "--port", str(port)]
     with subprocess.Popen(command, cwd=code, env={**os.environ, **places, **own}) as server:
         found = DagsterGrpcClient(host="127.0.0.1", port=port)
         try:
@@ -58,6 +60,11 @@ def client(world: World, code: Path, tmp_path: Path) -> Iterator[DagsterGrpcClie
             yield found
         finally:
             server.terminate()
+            try:
+                server.wait(60)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                raise
 
 
 def until(is_so: Callable[[], bool], within: float = 120) -> None:
