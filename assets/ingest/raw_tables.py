@@ -2,12 +2,13 @@
 
 What belongs here: specs, and totals that cost next to nothing. What does not: what a run did (`asset`).
 
-Runs come every second, and a table of two years has 700 partitions: the totals are read once a minute by each process,
-from PostgreSQL's own statistics. A table of a few thousand rows is counted, since statistics are some seconds late.
+They come from PostgreSQL's own statistics. Runs come every second, and a table of two years has 700 partitions: a process
+reads the totals again when fifty times as long has passed as they took, so that the last run before a pause shows what is
+stored then. A table of a few thousand rows is counted, since statistics are some seconds late.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,7 @@ from resources.postgres import Connection
 
 TABLES = ("raw.events", "raw.dead_letters")
 LAST_RUN = "rows_of_last_run"
-_SECONDS = 60.0
+_PAUSE = 50  # times as long as reading them took
 _COUNTED = 10_000
 _DIALECT: Any = postgresql.dialect()
 _SIZES = """
@@ -30,6 +31,8 @@ where
     s.relid = %(table)s::regclass
     or s.relid in (select i.inhrelid from pg_inherits as i where i.inhparent = %(table)s::regclass)
 """
+# Of this session; what it did within the last second would be reported later. Other sessions' follow in a second.
+_REPORT = "select pg_stat_force_next_flush()"
 _FEW = "select count(*) from (select 1 from {table} limit {limit}) as few"
 _MORE: Mapping[str, str] = {
     "raw.events": "An event is in it exactly once. Partitioned by day; the next days' partitions are made ahead. "
@@ -68,18 +71,22 @@ def raw_spec(table: str, deps: Sequence[dg.AssetKey], owners: Sequence[str]) -> 
 class RawTotals:
     """How much the raw tables hold, as this process read it last."""
 
+    clock: Callable[[], float] = time.monotonic
     _read: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     _until: float = 0.0
 
     def of(self, connection: Connection) -> Mapping[str, Mapping[str, int]]:
-        """Rows and bytes by table: at most a minute old, rows about.
+        """Rows and bytes by table: of now or of a moment ago, rows about.
 
         Raises:
             psycopg.Error: PostgreSQL cannot be asked.
         """
-        if time.monotonic() >= self._until:
+        began = self.clock()
+        if began >= self._until:
+            connection.execute(_REPORT)
             self._read = {table: _total(connection, table) for table in TABLES}
-            self._until = time.monotonic() + _SECONDS
+            ended = self.clock()
+            self._until = ended + _PAUSE * (ended - began)
         return self._read
 
 

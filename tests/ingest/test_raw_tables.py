@@ -5,9 +5,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.ingest import raw_tables
 from assets.ingest.asset import config_of
 from assets.ingest.plan import BatchPlan
 from assets.ingest.raw_tables import TABLES, RawTotals
+from assets.ingest.run import read
 from infra.postgres.tables import metadata
 from orchestration.definitions import build_defs
 from orchestration.settings import load
@@ -57,13 +59,24 @@ def test_row_count_is_that_of_the_table_and_the_last_run_s_has_a_name_of_its_own
 
 
 @pytest.mark.services
-def test_the_totals_are_read_once_a_minute(world: World) -> None:
-    world.produce(encoded(event()))
-    world.ingest()
-    totals = RawTotals()
+def test_the_totals_are_read_again_when_fifty_times_as_long_has_passed_as_they_took(world: World) -> None:
+    ticks = iter([0.0, 0.1, 5.0, 5.2, 5.3])  # asked at 0, known at 0.1; the next reading is due at 5.1
+    totals = RawTotals(lambda: next(ticks))
+
+    def shown() -> int:
+        return totals.of(connection)["raw.events"]["dagster/row_count"]
+
     with world.worker.postgres.connect("test") as connection:
-        assert totals.of(connection)["raw.events"]["dagster/row_count"] == 1
-        world.produce(encoded(event()))
-        world.ingest()
-        assert totals.of(connection)["raw.events"]["dagster/row_count"] == 1
-        assert RawTotals().of(connection)["raw.events"]["dagster/row_count"] == 2
+        for after in (1, 1, 3):
+            world.produce(encoded(event()))
+            world.ingest()
+            assert shown() == after
+
+
+@pytest.mark.services
+def test_many_rows_are_shown_as_soon_as_they_are_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw_tables, "_COUNTED", 1)
+    world.produce(encoded(*(event() for _ in range(30))))
+    world.ingest()
+    found = read(world.worker, RawTotals().of, 10)  # on the connection that has stored them
+    assert found["raw.events"]["dagster/row_count"] == 30
