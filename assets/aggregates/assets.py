@@ -8,13 +8,14 @@ sensor `dirty_buckets` takes them in within seconds.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from assets.aggregates import asset_metadata
 from assets.aggregates.catalog import AGGREGATES
+from assets.aggregates.partition_status import PartitionStatus
 from assets.aggregates.progress import RebuildProgress
 from assets.aggregates.specs import asset_key, spec
 from assets.aggregates.writer import AggregateWriter, Rebuilt
@@ -58,24 +59,29 @@ def daily(start: datetime) -> dg.DailyPartitionsDefinition:
 def _partitioned(
     op: str,
     names: Collection[str],
-    partitions: dg.TimeWindowPartitionsDefinition,
+    parts: dg.TimeWindowPartitionsDefinition,
     owners: tuple[str, ...],
 ) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=op,
         specs=[spec(name, owners) for name in names],
-        partitions_def=partitions,
+        partitions_def=parts,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
     )
     def _rebuild(
         context: dg.AssetExecutionContext,
         aggregates: dg.ResourceParam[AggregateWriter],
+        partitions: dg.ResourceParam[PartitionStatus],
         postgres: dg.ResourceParam[Postgres],
     ) -> Iterator[dg.MaterializeResult[Any]]:
         span = TimeSpan(*context.partition_time_window)
         chosen = [name for name in names if asset_key(name) in context.selected_asset_keys]
         rebuilt = _run(context, aggregates, span, chosen)
+        # An hour without any event has no refresh that would tell of it; the schedule comes every hour. What is reported
+        # last is what the page of a table shows.
+        with postgres.connect(APPLICATION, statement_timeout_seconds=10) as connection:
+            partitions.tell(context.instance, connection, datetime.now(UTC))
         yield from _report(context, postgres, span, rebuilt, chosen)
 
     return _rebuild

@@ -2,9 +2,9 @@
 
 What belongs here: specs, and totals that cost next to nothing. What does not: what a run did (`asset`).
 
-They come from PostgreSQL's own statistics. Runs come every second, and a table of two years has 700 partitions: a process
-reads the totals again when fifty times as long has passed as they took, so that the last run before a pause shows what is
-stored then. A table of a few thousand rows is counted, since statistics are some seconds late.
+They come from PostgreSQL's own statistics. Runs come every second, and a table of two years has 700 partitions: a
+process reads the totals again when fifty times as long has passed as they took, so that the last run before a pause
+shows what is stored then. A table of a few thousand rows is counted, since statistics are some seconds late.
 """
 
 import time

@@ -27,7 +27,7 @@ from assets.aggregates.assets import DAILY
 from assets.aggregates.catalog import AGGREGATES
 from assets.aggregates.specs import key_of
 from assets.periods import TimeSpan, day_key, hour_key, span_of_keys
-from assets.quality.exactness import CHECKS, CheckResult, look, some_days
+from assets.quality.exactness import CHECKS, COUNTED_CHECKS, CheckResult, look, some_days
 from resources.postgres import Postgres, no_rows_in_errors
 
 OP_NAME = "compare_with_raw"
@@ -37,6 +37,10 @@ TABLES: Mapping[str, str] = MappingProxyType(
         "hourly_counts_equal_raw": "analytics.events_hourly",
         "session_events_equal_raw": "analytics.sessions",
         "login_audit_equals_raw": "analytics.login_audit",
+        "logins_hourly_equals_audit": "analytics.logins_hourly",
+        "user_days_equal_minutes": AGGREGATES["user_days"].table,
+        "active_users_equal_user_days": "analytics.active_users_daily",
+        **{check: table.table for check, table in COUNTED_CHECKS.items()},
         "no_hour_waits_too_long": "analytics.events_hourly",
         "ledger_equals_tables": "raw.events",
     }

@@ -11,14 +11,46 @@ import random
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
+from psycopg import sql
+
+from assets.aggregates.catalog import COUNTED, Aggregate
+from assets.aggregates.tables import facts
 from assets.periods import HOUR, TimeSpan, floor_hour
 from assets.quality.sql import statement
 from resources.postgres import Connection, Postgres, rollback
 
 _MOST_DAYS = 3
 _FINISHED_HOURS = 2
+Query = bytes | sql.Composed
+# Hours in which a table counts more facts than raw.events has, or fewer by more than wait: of any table that counts
+# facts by hour. What waits in an hour may be a fact of the table or not, so it is a bound.
+_FACTS = """
+with events as (
+    select date_trunc('hour', r.occurred_at, 'UTC') as hour, r.type, r.user_id, r.payload
+    from raw.events as r where r.occurred_at >= %(low)s and r.occurred_at < %(high)s
+),
+stored as (select f.hour, count(*) as facts from ({facts}) as f group by 1),
+kept as (
+    select t.hour, sum(t.{count}) as facts from {table} as t where t.hour >= %(low)s and t.hour < %(high)s group by 1
+),
+waiting as (
+    select d.hour, sum(d.events) as events
+    from ops.dirty_buckets as d where d.hour >= %(low)s and d.hour < %(high)s group by 1
+),
+compared as (
+    select coalesce(s.hour, k.hour) as hour, coalesce(s.facts, 0) as facts,
+        coalesce(s.facts, 0) - coalesce(k.facts, 0) as missing
+    from stored as s full join kept as k on s.hour = k.hour
+),
+judged as (
+    select c.*, c.missing not between 0 and coalesce(w.events, 0) as wrong
+    from compared as c left join waiting as w on c.hour = w.hour
+)
+select coalesce(sum(facts), 0)::bigint, count(*) filter (where wrong), min(hour) filter (where wrong) from judged
+"""
 
 
 class CheckResult(NamedTuple):
@@ -54,20 +86,19 @@ def look(
         asked = [*(recent(datetime.now(UTC)) if spans is None else spans), *again]
         chosen = _readable(connection, asked, spans is None)
         questions: dict[str, Callable[[], CheckResult]] = {
-            "minute_counts_equal_raw": lambda: _compared(
-                connection, "minute_counts_equal_raw", "minutes_against_raw", chosen
-            ),
-            "hourly_counts_equal_raw": lambda: _compared(
-                connection, "hourly_counts_equal_raw", "hours_against_raw", chosen
-            ),
+            **{
+                check: partial(_compared, connection, check, statement(query), chosen)
+                for check, query in _COMPARED.items()
+            },
+            **{
+                check: partial(_compared, connection, check, _facts_against_raw(table), chosen)
+                for check, table in COUNTED_CHECKS.items()
+            },
             "session_events_equal_raw": lambda: _sessions(connection, chosen),
-            "login_audit_equals_raw": lambda: _compared(
-                connection, "login_audit_equals_raw", "logins_against_raw", chosen
-            ),
             "no_hour_waits_too_long": lambda: _waiting(connection, freshness),
             "ledger_equals_tables": lambda: _ledger(connection),
         }
-        return [ask() for name, ask in questions.items() if names is None or name in names]
+        return [questions[name]() for name in CHECKS if names is None or name in names]
 
 
 def recent(now: datetime) -> list[TimeSpan]:
@@ -104,14 +135,14 @@ def _readable(connection: Connection, spans: list[TimeSpan], add_one_by_lot: boo
     return list(dict.fromkeys(spans))
 
 
-def _compared(connection: Connection, check: str, query: str, spans: Sequence[TimeSpan]) -> CheckResult:
+def _compared(connection: Connection, check: str, query: Query, spans: Sequence[TimeSpan]) -> CheckResult:
     events, counts = 0, dict[TimeSpan, int]()
     first: datetime | None = None
     for span in spans:
-        row: Any = connection.execute(statement(query), span._asdict()).fetchone()
+        row: Any = connection.execute(query, span._asdict()).fetchone()
         events, counts[span], first = events + row[0], row[1], first or row[2]
     wrong = tuple(span for span, count in counts.items() if count)
-    said = f"{events:,} stored events compared, every count is right"
+    said = f"{events:,} events compared, every count is right"
     if wrong:
         said = f"{sum(counts.values())} counts are wrong, the first at {first}: rebuild that hour (`millrace backfill`)"
     return CheckResult(
@@ -174,11 +205,38 @@ def _spans(spans: Iterable[TimeSpan]) -> dict[str, str]:
     return {"hours": ", ".join(map(str, spans))}
 
 
+def _facts_against_raw(table: Aggregate) -> sql.Composed:
+    """The hours whose facts are not counted: too many, or fewer than wait. Names and facts are the declaration's."""
+    return sql.SQL(_FACTS).format(
+        facts=facts(table.name),
+        table=sql.Identifier(table.schema, table.name),
+        count=sql.Identifier(table.count or ""),
+    )
+
+
+_COMPARED = {
+    "minute_counts_equal_raw": "minutes_against_raw",
+    "hourly_counts_equal_raw": "hours_against_raw",
+    "login_audit_equals_raw": "logins_against_raw",
+    "logins_hourly_equals_audit": "logins_against_audit",
+    "user_days_equal_minutes": "user_days_against_minutes",
+    "active_users_equal_user_days": "days_against_users",
+}
+"""Checks by the statement that answers: how many events, how many counts are wrong, the first of them."""
+COUNTED_CHECKS = {f"{each.name}_equals_raw": each for each in COUNTED if each.name != "events_hourly"}
+"""Of the other tables that count facts by hour: a check each, also for those that are declared later."""
 CHECKS: dict[str, str] = {
     "minute_counts_equal_raw": "events_minutely counts exactly what raw.events holds, by minute and type.",
     "hourly_counts_equal_raw": "events_hourly counts exactly what raw.events holds, without the events that wait.",
     "session_events_equal_raw": "Every stored event belongs to exactly one session.",
     "login_audit_equals_raw": "login_audit has a row for each login and logout, without those that wait.",
+    "logins_hourly_equals_audit": "logins_hourly counts exactly the logins and logouts of login_audit.",
+    "user_days_equal_minutes": "Every stored event is counted for its user and day, without those that wait.",
+    "active_users_equal_user_days": "Active users of a day are the users that user_days has on it.",
+    **{
+        check: f"{table.name} counts every event of raw.events that its definition means, without those that wait."
+        for check, table in COUNTED_CHECKS.items()
+    },
     "no_hour_waits_too_long": "No hour's latest events wait longer than MILLRACE_FRESHNESS (earlier hours: twice).",
     "ledger_equals_tables": "Ledger = events + dead letters + duplicates. `millrace reconcile` proves it by record.",
 }

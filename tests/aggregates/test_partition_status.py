@@ -119,3 +119,16 @@ def test_right_after_a_live_refresh_no_partition_is_missing_and_the_page_shows_t
         newest: Any = instance.get_latest_materialization_event(asset_key(name))
         assert newest.asset_materialization.partition is None
         assert "newest_rows" in newest.asset_materialization.metadata
+
+
+def test_an_hour_without_any_event_is_told_of_when_the_one_before_is_closed(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    now = datetime.now(UTC)
+    stored(world, now - 3 * HOUR)
+    world.refresh()
+    defs = build_defs(world.settings, world.worker, world.aggregates)
+    job = defs.resolve_job_def("rebuild_hourly_tables")
+    assert job.execute_in_process(instance=instance, partition_key=hour_key(now - HOUR)).success
+    for name in HOURLY:
+        assert len(instance.get_materialized_partitions(asset_key(name))) >= 4

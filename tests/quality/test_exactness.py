@@ -8,6 +8,8 @@ import dagster as dg
 import pytest
 from dagster._core.loader import LoadingContextForTest
 
+from assets.aggregates.assets import HOURLY
+from assets.aggregates.catalog import AGGREGATES
 from assets.aggregates.specs import key_of
 from assets.periods import TimeSpan, hour_key
 from assets.quality.checks import TABLES, check_key
@@ -102,6 +104,23 @@ def test_a_wrong_table_is_found_by_its_check(filled: World, check: str, damage: 
 
 
 @pytest.mark.services
+def test_what_only_other_tables_are_counted_from_is_found_too(filled: World) -> None:
+    filled.refresh()
+    filled.query("update analytics.logins_hourly set logouts = logouts + 1")
+    filled.query("update ops.user_days set events = events - 1")
+    filled.query("update analytics.active_users_daily set dau = dau + 1")
+    filled.query("delete from analytics.pages_hourly")
+    filled.query("update analytics.referrers_hourly set views = views + 1")
+    assert {*failed(filled)} == {
+        "logins_hourly_equals_audit",
+        "user_days_equal_minutes",
+        "active_users_equal_user_days",
+        "pages_hourly_equals_raw",
+        "referrers_hourly_equals_raw",
+    }
+
+
+@pytest.mark.services
 def test_an_hour_that_waits_for_too_long_is_found(filled: World) -> None:
     filled.query("update ops.dirty_buckets set marked_at = marked_at - interval '31 seconds'")
     assert failed(filled, timedelta(seconds=15)) == ["no_hour_waits_too_long"]
@@ -114,6 +133,10 @@ def test_what_lies_behind_the_retention_frontier_is_not_compared(filled: World) 
     assert failed(filled) != []
     filled.query("insert into ops.retention_frontier (frontier) values (%s)", HOUR + timedelta(hours=1))
     assert failed(filled) == []
+
+
+def test_every_table_by_hour_has_a_check() -> None:
+    assert {AGGREGATES[name].table for name in HOURLY} <= set(TABLES.values())
 
 
 def test_a_disagreement_names_both_figures() -> None:
