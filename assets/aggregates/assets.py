@@ -78,8 +78,8 @@ def _partitioned(
         span = TimeSpan(*context.partition_time_window)
         chosen = [name for name in names if asset_key(name) in context.selected_asset_keys]
         rebuilt = _run(context, aggregates, span, chosen)
-        # An hour without any event has no refresh that would tell of it; the schedule comes every hour. What is reported
-        # last is what the page of a table shows.
+        # An hour without any event has no refresh that would tell of it; the schedule comes every hour. What is
+        # reported last is what the page of a table shows.
         with postgres.connect(APPLICATION, statement_timeout_seconds=10) as connection:
             partitions.tell(context.instance, connection, datetime.now(UTC))
         yield from _report(context, postgres, span, rebuilt, chosen)

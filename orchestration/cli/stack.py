@@ -40,7 +40,7 @@ def up(data_dir: Path, ports: dict[str, int], free_ports: bool, detach: bool, re
     console = make_console()
     with refusals():
         if restart and state.supervisor(data_dir):
-            stack_running.bring_down(console, data_dir)
+            stack_running.bring_down_to_restart(console, data_dir)
         if detach:
             stack_running.bring_up(console, data_dir, ports, any_free=free_ports)
             return

@@ -52,6 +52,18 @@ def bring_down(console: Console, data_dir: Path) -> None:
         console.print(f"nothing runs in {data_dir}", highlight=False, soft_wrap=True)
 
 
+def bring_down_to_restart(console: Console, data_dir: Path) -> None:
+    """Say what is taken over by the start that follows, and stop; what cannot be started stops nothing.
+
+    Raises:
+        SettingsError: a setting of this shell is wrong.
+    """
+    other = programs.differences(programs.application(), data_dir)
+    what = ", ".join(other) or "nothing: neither settings nor code differ"
+    console.print(f"taken over by the restart: {what}", highlight=False, soft_wrap=True)
+    bring_down(console, data_dir)
+
+
 @contextmanager
 def running(console: Console, data_dir: Path, ports: dict[str, int], *, any_free: bool = False) -> Generator[bool]:
     """A stack that is up within the block and down after it, also after Ctrl-C, SIGTERM or an error.
