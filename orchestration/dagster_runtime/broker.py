@@ -1,14 +1,16 @@
 """Celery as Millrace uses it: a Redis list a queue, short time-outs, no results.
 
-What belongs here: what those who send runs and those who execute them must agree on. What does not: the worker
-(`worker`) and Dagster's side of a launch (`launcher`).
+What belongs here: what those who send runs and those who execute them must agree on. What does not: what a message may
+be (`broker_messages`), the worker (`worker`) and Dagster's side of a launch (`launcher`).
 
 There is no result backend. A result can be flushed, and then a healthy run looks lost; it says "started" for ever when
 a whole worker was killed; and Celery subscribes to a channel for each result and keeps it. The workers themselves know
 what they are doing, so they are asked (`run_tracker`).
 """
 
-from collections.abc import Mapping
+import json
+import logging
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -20,7 +22,12 @@ from kombu.transport import redis as redis_transport
 from redis.exceptions import RedisError, ResponseError
 from typing_extensions import override
 
+from orchestration.dagster_runtime import broker_messages
+
+logger = logging.getLogger("millrace.broker")
 DEFAULT_QUEUE = "default"
+# Kombu reads JSON before it delivers: the connection is made anew, and a worker goes on behind it.
+_NO_JSON = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)
 # What a client raises when the broker is away, hangs, is full or still loads its file.
 ERRORS = (OSError, OperationalError, RedisError)
 
@@ -74,7 +81,21 @@ def _dropping(transport: type) -> type:
     the refusal, with the runs that it has at work; ours connects anew, until the URL leads to a server that takes it.
     """
     errors: Any = getattr(transport, "connection_errors", ())
-    return type(transport.__name__, (transport,), {"connection_errors": (*errors, ResponseError)})
+    changed = {"connection_errors": (*errors, ResponseError, *_NO_JSON), "_deliver": _deliver_what_is_ours(transport)}
+    return type(transport.__name__, (transport,), changed)
+
+
+def _deliver_what_is_ours(transport: Any) -> Callable[[Any, object, str], None]:
+    """Kombu's own method, before which everything is left out that Millrace does not send."""
+
+    def deliver(carrier: Any, message: object, queue: str) -> None:
+        found = broker_messages.admitted(message, queue)
+        if found is None:
+            logger.warning("a message of the broker is none of Millrace's, and is left out")
+        else:
+            transport._deliver(carrier, found, queue)  # noqa: SLF001 - it is what is replaced
+
+    return deliver
 
 
 class _PatientConnection(Connection):

@@ -8,14 +8,17 @@ bring tasks of their own. Its log lines quote messages. None of that is needed h
 """
 
 import logging
+from typing import get_args
 
 from celery import Celery
 from celery.worker.control import Panel
 from typing_extensions import override
 
 from contract.shown import on_a_line, said
+from orchestration.dagster_runtime import broker_messages, run_tracker
 
-COMMANDS = frozenset({"millrace_runs", "millrace_interrupt", "ping", "revoke", "shutdown"})
+COMMANDS = frozenset(get_args(broker_messages.Command))
+OURS = (run_tracker.RUNS, run_tracker.INTERRUPT)  # Celery knows them since that module was imported
 _MOST_LOGGED = 2_000
 _LONGEST_ID = 64
 

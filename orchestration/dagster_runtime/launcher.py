@@ -19,11 +19,9 @@ from kombu.exceptions import OperationalError
 from typing_extensions import override
 
 from orchestration.dagster_runtime import broker as celery_broker
+from orchestration.dagster_runtime.broker_messages import EXECUTE
 from orchestration.dagster_runtime.run_tracker import RunTracker, TrackedRun
 from resources.redis import reason_of, try_list_write
-
-EXECUTE = "millrace.execute_run"
-SETTLE = "millrace.settle_run"
 
 
 class BrokerError(Exception):

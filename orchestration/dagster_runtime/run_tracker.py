@@ -20,14 +20,14 @@ from celery.worker.control import control_command, inspect_command
 from orchestration.dagster_runtime import broker
 from orchestration.dagster_runtime.run_evidence import Sighting, WorkerAnswer, Workers, WorkerSnapshot
 
-_RUNS = "millrace_runs"
-_INTERRUPT = "millrace_interrupt"
+RUNS = "millrace_runs"
+INTERRUPT = "millrace_interrupt"
 # Workers of a loaded machine are given longer, after a look in which one was not heard.
 _ANSWER_SECONDS, _PATIENT_SECONDS = 1.0, 4.0
 _FRESH_SECONDS = 2.0
 
 
-@inspect_command(name=_RUNS)  # pyright: ignore[reportUntypedFunctionDecorator]
+@inspect_command(name=RUNS)  # pyright: ignore[reportUntypedFunctionDecorator]
 def _runs_here(state: Any, **_: object) -> dict[str, list[str]]:
     """Answered by each worker: the queues that it serves and the runs that it holds."""
     queues = [str(queue.name) for queue in state.consumer.task_consumer.queues]
@@ -37,7 +37,7 @@ def _runs_here(state: Any, **_: object) -> dict[str, list[str]]:
     return {"queues": queues, "runs": sorted(runs)}
 
 
-@control_command(name=_INTERRUPT)  # pyright: ignore[reportUntypedFunctionDecorator]
+@control_command(name=INTERRUPT)  # pyright: ignore[reportUntypedFunctionDecorator]
 def _interrupt_here(state: Any, run_id: str, **_: object) -> dict[str, bool]:  # noqa: ARG001 - Celery passes it
     """Taken by each worker: interrupt a run, which Dagster then ends.
 
@@ -126,7 +126,7 @@ class RunTracker:
     def interrupt(self, run_id: str) -> None:
         """Have the worker that has a run interrupt it, or leave it alone when it takes it later."""
         self.celery.control.revoke(run_id)
-        self.celery.control.broadcast(_INTERRUPT, arguments={"run_id": run_id})
+        self.celery.control.broadcast(INTERRUPT, arguments={"run_id": run_id})
 
     def _waiting(self, queues: Iterable[str]) -> frozenset[str] | None:
         try:
@@ -141,7 +141,7 @@ class RunTracker:
         try:
             # A connection of its own: the address for answers is declared once for each, and a flush forgets it.
             with self.celery.connection_for_write() as connection:
-                answers = self.celery.control.broadcast(_RUNS, reply=True, timeout=seconds, connection=connection)
+                answers = self.celery.control.broadcast(RUNS, reply=True, timeout=seconds, connection=connection)
         except broker.ERRORS:
             return []
         return answers_of(cast("list[object]", answers or []))

@@ -26,7 +26,7 @@ from contract.shown import said
 from orchestration import settings
 from orchestration.dagster_runtime import broker, broker_guard, lifetime, pool, warmup
 from orchestration.dagster_runtime import instance as home
-from orchestration.dagster_runtime.launcher import EXECUTE, SETTLE
+from orchestration.dagster_runtime.broker_messages import EXECUTE, SETTLE
 
 logger = logging.getLogger("millrace.worker")
 _MOST_REASON = 200

@@ -1,10 +1,13 @@
 """What those who send runs and those who execute them agree on."""
 
+import base64
 import itertools
+import json
+from typing import Any
 
 import pytest
 
-from orchestration.dagster_runtime import broker, launcher, worker
+from orchestration.dagster_runtime import broker, broker_messages, worker
 from orchestration.dagster_runtime.run_evidence import WorkerAnswer
 from orchestration.dagster_runtime.run_tracker import RunTracker, TrackedRun, answers_of
 
@@ -32,7 +35,7 @@ def test_nothing_is_read_or_opened_when_the_worker_is_imported(monkeypatch: pyte
 
 
 def test_the_worker_knows_the_tasks_that_are_sent() -> None:
-    assert {launcher.EXECUTE, launcher.SETTLE} <= set(worker.app.tasks)
+    assert {broker_messages.EXECUTE, broker_messages.SETTLE} <= set(worker.app.tasks)
 
 
 def test_a_broker_that_cannot_be_asked_makes_no_run_lost() -> None:
@@ -52,3 +55,59 @@ def test_a_broker_that_cannot_be_asked_makes_no_run_lost() -> None:
 def test_answers_that_are_errors_are_left_out_of_the_picture() -> None:
     nodes = [{"a": {"error": "no such command"}}, {"b": {"queues": ["ingest"], "runs": ["1", "2"]}}]
     assert answers_of(nodes) == [WorkerAnswer("b", frozenset({"ingest"}), frozenset({"1", "2"}))]
+
+
+def published(kind: str, headers: object, body: object, **properties: object) -> dict[str, object]:
+    """A message as kombu reads it."""
+    encoded = base64.b64encode(json.dumps(body).encode()).decode()
+    place = {"delivery_tag": "t", "delivery_info": {"exchange": kind, "routing_key": ""}, "body_encoding": "base64"}
+    return {"body": encoded, "headers": headers, "properties": {**place, **properties}}
+
+
+def handed_on(headers: object, body: object, queue: str = "ingest") -> Any:
+    found = broker_messages.admitted(published("", headers, body), queue)
+    return None if found is None else (found["headers"], json.loads(base64.b64decode(found["body"])))
+
+
+def test_of_a_task_the_id_and_its_texts_are_handed_on_and_nothing_else() -> None:
+    more = {"timelimit": [1, 1], "eta": "2026-01-01T00:00:00", "shadow": "a\nb", "compression": "bzip2"}
+    embedded = {"callbacks": [{"task": "x"}], "chord": {"task": "x"}}
+    headers, body = handed_on({"task": "millrace.execute_run", "id": "r", **more}, [["r"], {"a": 1}, embedded])
+    assert {name: value for name, value in headers.items() if value} == {
+        "lang": "py",
+        "task": "millrace.execute_run",
+        "id": "r",
+        "root_id": "r",
+        "ignore_result": True,
+    }
+    assert body == [["r"], {}, dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))]
+    task = {"task": "millrace.settle_run", "id": "i" * 1_000_000}
+    headers, body = handed_on(task, [["r", "x" * 1_000_000], {}, {}])
+    assert len(json.dumps((headers, body))) < 12_000
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"task": "celery.chord_unlock", "id": "r"}, [["r"], {}, {}]),
+        ({"task": "millrace.execute_run", "id": 7}, [["r"], {}, {}]),
+        ({"task": "millrace.execute_run", "id": "r"}, [[7], {}, {}]),
+        ({"task": "millrace.execute_run", "id": "r"}, [["r", "x"], {}, {}]),
+        ({"task": "millrace.execute_run", "id": "r"}, {"args": ["r"]}),
+        ({"task": "millrace.execute_run"}, [["r"], {}, {}]),
+        (7, [["r"], {}, {}]),
+    ],
+)
+def test_what_is_no_task_of_ours_is_left_out(headers: object, body: object) -> None:
+    assert handed_on(headers, body) is None
+
+
+def test_a_command_has_the_one_argument_that_it_needs_and_kills_nobody() -> None:
+    queue = "ingest@host.celery.pidbox"
+    arguments = {"task_id": "r", "terminate": True, "signal": "KILL"}
+    _, order = handed_on({"clock": 2**99, "expires": 9.5}, {"method": "revoke", "arguments": arguments}, queue)
+    assert order["arguments"] == {"task_id": "r"}
+    for method in ("pool_grow", "pool_restart", "rate_limit", "add_consumer", "cancel_consumer", 7):
+        assert handed_on({}, {"method": method, "arguments": {}}, queue) is None
+    headers, body = handed_on({"clock": "x", "ticket": "t"}, {"w": {"ok": "pong"}}, "oid.reply.celery.pidbox")
+    assert ({name: value for name, value in headers.items() if value}, body) == ({"ticket": "t"}, {"w": {"ok": "pong"}})

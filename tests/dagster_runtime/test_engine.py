@@ -3,17 +3,23 @@
 One rig for all tests, which follow each other as a bad day does; each leaves it healthy.
 """
 
+import base64
 import itertools
+import json
 import statistics
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import psutil
 import pytest
+from celery import Celery
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from kombu.messaging import Producer
 
 from orchestration.dagster_runtime import health
 from orchestration.dagster_runtime.launcher import BrokerError, WarmRunLauncher
@@ -136,6 +142,9 @@ def test_what_strangers_put_into_the_broker_stops_no_run_and_hides_none(engine: 
     assert isinstance(launcher, WarmRunLauncher)
     before = launcher.run_tracker.waiting("default")
     strange = [b"no json", b"7", b"[]", b'{"headers": 7}', b'{"headers": {"id": {}}}', b"[" * 100_000, b"\xff"]
+    worker = engine.processes["ingest"].pid
+    at_work = engine.launch(instance, slow_job, seconds=1.0)
+    busy_child(engine, instance, at_work)
     engine.broker().rpush("default", *strange)  # nobody serves it here
     engine.broker().hset("unacked", mapping={f"x{n}": each for n, each in enumerate(strange)})
     try:
@@ -144,13 +153,50 @@ def test_what_strangers_put_into_the_broker_stops_no_run_and_hides_none(engine: 
             launcher.run_tracker.celery.control.broadcast(command, arguments=arguments)
         for name, id_ in (("celery.chord_unlock", "a"), ("millrace.settle_run", "b\nERROR forged"), ("x", "c")):
             launcher.run_tracker.celery.send_task(name, args=[], task_id=id_, queue="ingest")
+        engine.broker().lpush("ingest", *strange, *(sent(**headers) for headers in HEADERS))
+        for order in ORDERS:
+            send_order(launcher.run_tracker.celery, order)
+        becomes(instance, at_work, SUCCESS, 30)
         succeeds(engine, instance)
     finally:
         engine.broker().delete("default", "unacked")
         launcher.terminate(waiting.run_id)
-    eventually(lambda: "ERROR forged" in engine.log("ingest"), 10, "the log tells of it")
     assert [line for line in engine.log("ingest").splitlines() if line.startswith("ERROR forged")] == []
+    assert engine.processes["ingest"].pid == worker
+    assert engine.processes["ingest"].is_running()
     assert len(engine.processes["ingest"].children()) == 2, "as many as it was started with"
+
+
+# What Celery takes for granted of a task, and of a command.
+HEADERS: tuple[dict[str, Any], ...] = (
+    {"timelimit": 7}, {"eta": "garbage"}, {"expires": [1]}, {"id": {"a": 1}}, {"task": ["x"]}, {"retries": "x"},
+    {"stamped_headers": 7, "stamps": 7}, {"group": {}}, {"eta": "0001-01-01T00:00:00+14:00"}, {"args": "nope"},
+)  # fmt: skip
+ORDERS: tuple[dict[str, Any], ...] = (
+    {"method": 7}, {"method": "ping", "destination": 7}, {"method": "ping", "reply_to": 7}, {"method": "pool_grow"},
+    {"method": "revoke", "arguments": {"task_id": {"a": 1}}}, {"method": "millrace_interrupt", "arguments": {}},
+)  # fmt: skip
+
+
+def sent(**headers: Any) -> bytes:
+    """A message of a task as it lies in a queue."""
+    body = base64.b64encode(json.dumps(headers.pop("args", [["no-run"], {}, {}])).encode()).decode()
+    place = {"delivery_info": {"exchange": "", "routing_key": "ingest"}, "delivery_tag": uuid.uuid4().hex}
+    return json.dumps(
+        {
+            "body": body,
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "headers": {"task": "millrace.execute_run", "id": "no-run", **headers},
+            "properties": {**place, "body_encoding": "base64", "correlation_id": "x", "delivery_mode": 2},
+        }
+    ).encode()
+
+
+def send_order(celery: Celery, order: dict[str, Any]) -> None:
+    with celery.connection_for_write() as connection:
+        everybody: Any = celery.control.mailbox.exchange
+        Producer(connection.default_channel).publish(order, exchange=everybody.name, routing_key="", serializer="json")
 
 
 def test_a_canceled_run_ends_as_canceled(engine: Rig, instance: DagsterInstance) -> None:

@@ -16,7 +16,8 @@ from infra.local import redis as local
 from infra.local.harness import running
 from monitoring.metrics.collect.health import _takes_writes  # pyright: ignore[reportPrivateUsage] - what the metric tells
 from orchestration.dagster_runtime import broker, health
-from orchestration.dagster_runtime.launcher import EXECUTE, WarmRunLauncher
+from orchestration.dagster_runtime.broker_messages import EXECUTE
+from orchestration.dagster_runtime.launcher import WarmRunLauncher
 from resources.redis import Redis, RedisUnavailable, code_of
 from sensors.kafka_offsets import why_no_run_can_be_sent
 
