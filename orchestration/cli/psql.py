@@ -17,7 +17,7 @@ from infra.local.services import LocalError
 from orchestration.cli.stack_options import refusals, with_data_dir
 from orchestration.secret_files import SettingsError
 
-_OWN, _ANALYST, _PASSWORD = "MILLRACE_POSTGRES_URL", "MILLRACE_ANALYST_URL", "MILLRACE_ANALYST_PASSWORD"
+_OWN, _ANALYST, _LOGIN = "MILLRACE_POSTGRES_URL", "MILLRACE_ANALYST_URL", "MILLRACE_ANALYST_PASSWORD"
 _SECRETS = ("password", "sslpassword")
 
 
@@ -67,8 +67,8 @@ def _address(settings: Mapping[str, str], *, analyst: bool) -> str:
         raise SettingsError(f"{_OWN}: is not set; for example {_OWN}=postgresql://millrace:password@localhost/millrace")
     if not analyst:
         return address
-    if not (password := settings.get(_PASSWORD)):
-        raise SettingsError(f"{_ANALYST}: is not set, nor is {_PASSWORD}, with which millrace migrate makes the login")
+    if not (password := settings.get(_LOGIN)):
+        raise SettingsError(f"{_ANALYST}: is not set, nor is {_LOGIN}, with which millrace migrate makes the login")
     from infra.postgres.analyst_role import ROLE
 
     return make_conninfo(address, user=ROLE, password=password)
