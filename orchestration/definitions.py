@@ -4,6 +4,7 @@ What belongs here: `build_defs`, by which production, tests and the demo differ 
 sensors and jobs themselves. Dagster loads `defs`; the environment is read then and not when this module is imported.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -44,6 +45,8 @@ from sensors.run_failures import RunFailures, run_failures_sensor
 from sensors.upkeep_schedules import upkeep_schedules
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+# A document that a description names, and an alert of the runbook behind it.
+_DOCUMENT = re.compile(r"docs/([\w-]+\.md)(?:(?:, | \()(Millrace\w+)\)?)?")
 
 
 def build_defs(
@@ -69,13 +72,7 @@ def build_defs(
     start = first_hour or ALWAYS
     partitions = PartitionStatus(settings.history_start, HOURLY, DAILY)
     return dg.Definitions(
-        assets=[
-            *topic_specs(settings.kafka_topics),
-            ingest_asset(settings.kafka_topics, settings.asset_owners),
-            *aggregate_assets(start, settings.asset_owners),
-            *view_specs(Contract(), settings.asset_owners),
-            *upkeep_assets(settings.asset_owners),
-        ],
+        assets=_assets(settings, start),
         asset_checks=[table_checks(settings.freshness)],
         jobs=_jobs(settings),
         sensors=[
@@ -92,6 +89,35 @@ def build_defs(
     )
 
 
+def _assets(settings: Settings, start: datetime) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    owners = settings.asset_owners
+    found = [
+        *topic_specs(settings.kafka_topics),
+        ingest_asset(settings.kafka_topics, owners),
+        *aggregate_assets(start, owners),
+        *view_specs(Contract(), owners),
+        *upkeep_assets(owners),
+    ]
+    return list(
+        dg.map_asset_specs(
+            lambda spec: spec.replace_attributes(description=with_links(spec.description or "", settings.docs_url)),
+            found,
+        )
+    )
+
+
+def with_links(text: str, docs_url: str | None) -> str:
+    """The text, in which each document that it names is a link where it is known where documents are read."""
+    if not docs_url:
+        return text
+
+    def link(found: re.Match[str]) -> str:
+        name, alert = found.groups()
+        return f"[{found[0]}]({docs_url}{name}{f'#{alert.lower()}' if alert else ''})"
+
+    return _DOCUMENT.sub(link, text)
+
+
 def _jobs(settings: Settings) -> list[dg.JobDefinition | UnresolvedAssetJobDefinition]:
     return [
         jobs.ingest_job(settings),
@@ -100,7 +126,7 @@ def _jobs(settings: Settings) -> list[dg.JobDefinition | UnresolvedAssetJobDefin
         *jobs.rebuild_jobs(),
         jobs.checks_job(),
         *jobs.upkeep_jobs(),
-        *hand_jobs(settings.kafka_topics),
+        *hand_jobs(settings.kafka_topics, lambda text: with_links(text, settings.docs_url)),
     ]
 
 

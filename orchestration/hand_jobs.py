@@ -8,7 +8,7 @@ Dagster stores a run's config. Of `erase_user` that is the id of a person: the r
 before it does anything else, and no log, event or result of it holds the id.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -255,13 +255,18 @@ Docs: docs/runbook.md.
 """
 
 
-def hand_jobs(topics: tuple[str, ...]) -> list[dg.JobDefinition]:
-    """All of them, one op each; `topics` are those of the settings."""
+def hand_jobs(topics: tuple[str, ...], linked: Callable[[str], str] = str) -> list[dg.JobDefinition]:
+    """All of them, one op each.
+
+    Args:
+        topics: those of the settings.
+        linked: makes links of the documents that a description names.
+    """
     return [
-        _job(REDRIVE_JOB, _redrive, _REDRIVE),
-        _job(ERASE_JOB, _erase(topics), _ERASE),
-        _job(BACKFILL_JOB, _backfill, _BACKFILL),
-        _job(RECONCILE_JOB, _reconcile(topics), _RECONCILE),
+        _job(REDRIVE_JOB, _redrive, linked(_REDRIVE)),
+        _job(ERASE_JOB, _erase(topics), linked(_ERASE)),
+        _job(BACKFILL_JOB, _backfill, linked(_BACKFILL)),
+        _job(RECONCILE_JOB, _reconcile(topics), linked(_RECONCILE)),
     ]
 
 

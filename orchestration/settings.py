@@ -325,6 +325,12 @@ class Settings(BaseSettings):
         description="Who owns the aggregates, as the UI shows it: teams or e-mail addresses, separated by commas.",
         examples=["team:analytics"],
     )
+    docs_url: Annotated[str, Field(pattern=r"^https?://\S+/$")] | None = Field(
+        default=None,
+        description="Where docs/ can be read in a browser, with a slash at the end: descriptions in Dagster's UI link "
+        "to it; not set, they name the files. `millrace up` sets it to the pages of its dashboards.",
+        examples=["https://git.example.com/millrace/blob/main/docs/"],
+    )
     audit_window: Duration = Field(
         default=timedelta(hours=1),
         gt=timedelta(0),

@@ -8,6 +8,7 @@ They are optional, all three or none: where a program is missing and cannot be f
 `python -m infra.local.monitoring` (`make monitoring`) makes sure that they are there.
 """
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ FOLDER = Path(__file__).parents[2] / "monitoring"
 """Where the rules of Prometheus and the routes of Alertmanager are; installed beside the packages, too."""
 
 PUSHGATEWAY, PROMETHEUS, ALERTMANAGER = NAMES = ("pushgateway", "prometheus", "alertmanager")
+DASHBOARD, GRAFANA = "dashboard", "grafana-server"
 
 
 def problem() -> str:
@@ -79,7 +81,8 @@ def prepare(name: str, home: Path, ports: Mapping[str, int]) -> None:
         source = FOLDER
         addresses = {other: f"{HOST}:{ports[other]}" for other in NAMES if other in ports}
         text = (source / "prometheus" / "prometheus.yml").read_text()
-        base = f"{source.parent.as_uri()}/"
+        # Browsers follow no link from a page of a server to a file; the dashboards' server shows the documents.
+        base = pages(ports) or f"{source.parent.as_uri()}/"
         rendered = prometheus_config.rendered(text, addresses, source / "prometheus", runbook_base=base)
         files.write(home / "prometheus.yml", rendered)
 
@@ -121,6 +124,11 @@ def _page() -> tuple[str, ...]:
         return ()
     known = subprocess.run((program, "--help"), capture_output=True, text=True, check=False)
     return (f"{flag}={FOLDER / 'alertmanager' / 'ui'}",) if flag in known.stdout + known.stderr else ()
+
+
+def pages(ports: Mapping[str, int]) -> str:
+    """Where the dashboards' server shows docs/, with a slash at the end; empty where there is none, or a Grafana."""
+    return f"{url(ports[DASHBOARD])}/" if DASHBOARD in ports and not shutil.which(GRAFANA) else ""
 
 
 def url(port: int) -> str:

@@ -19,13 +19,20 @@ from monitoring.dashboard.asking import Asking
 from monitoring.dashboard.boards import boards
 from monitoring.dashboard.page import Page
 
-_RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
+_DOCS = Path(__file__).parents[2] / "docs"
 FIRST = "millrace-pipeline"
 
 
 def has_runbook() -> bool:
     """Whether this is a checkout, which has it."""
-    return _RUNBOOK.exists()
+    return (_DOCS / "runbook.md").exists()
+
+
+def document(path: str) -> str | None:
+    """The text of a document by its path below docs/; None where there is none, or nothing to be shown."""
+    found = (_DOCS / path).resolve()
+    is_there = found.is_relative_to(_DOCS) and found.suffix == ".md" and found.is_file()
+    return found.read_text(encoding="utf-8") if is_there else None
 
 
 def app(asking: Asking) -> FastAPI:
@@ -52,15 +59,13 @@ def app(asking: Asking) -> FastAPI:
         found.build()
         await found.begin()
 
+    @ui.page("/docs/{path:path}")
+    async def documents(path: str) -> None:
+        await _show(path)
+
     @ui.page("/runbook")
     async def runbook() -> None:
-        ui.page_title("Millrace: Runbook")
-        _dress()
-        with ui.element("main").classes("runbook"):
-            text = _RUNBOOK.read_text(encoding="utf-8") if has_runbook() else "The runbook is in the repository."
-            ui.markdown(text, extras=["fenced-code-blocks", "tables", "header-ids"])
-        await ui.context.client.connected(timeout=30)
-        ui.run_javascript("millraceTo(location.hash)")
+        await _show("runbook.md")
 
     ui.run_with(
         made,
@@ -73,6 +78,17 @@ def app(asking: Asking) -> FastAPI:
         show_welcome_message=False,
     )
     return made
+
+
+async def _show(path: str) -> None:
+    """A document, as far as this is a checkout, which has them."""
+    ui.page_title(f"Millrace: {path.removesuffix('.md').capitalize()}")
+    _dress()
+    with ui.element("main").classes("runbook"):
+        text = document(path) or f"There is no document {path!r} here. Documents are in docs/ of the repository."
+        ui.markdown(text, extras=["fenced-code-blocks", "tables", "header-ids"])
+    await ui.context.client.connected(timeout=30)
+    ui.run_javascript("millraceTo(location.hash)")
 
 
 def _dress() -> None:

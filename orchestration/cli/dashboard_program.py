@@ -17,8 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from infra.local import monitoring
 from infra.local.services import HOST, LocalService, answers_http
 
-NAME = "dashboard"
-GRAFANA = "grafana-server"
+NAME, GRAFANA = monitoring.DASHBOARD, monitoring.GRAFANA
 FILES = monitoring.FOLDER / "grafana"
 # All that either of them has to know of the stack; their values come by the supervisor's environment, in no file.
 _KEPT = ("MILLRACE_ANALYST_URL", "MILLRACE_PROMETHEUS_URL", "MILLRACE_DATA_DIR")

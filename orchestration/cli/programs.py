@@ -29,6 +29,7 @@ from orchestration.receivers import receivers
 WEBSERVER, CODE_SERVER, DASHBOARD = "webserver", "code-server", dashboard_program.NAME
 PORTS = {WEBSERVER: 3000, CODE_SERVER: 4266, DASHBOARD: 3001}
 _PUSHGATEWAY, _ALERTS = "MILLRACE_PUSHGATEWAY_URL", "MILLRACE_ALERT_"
+_DOCS = "MILLRACE_DOCS_URL"
 _CAPACITY = "MILLRACE_POSTGRES_CAPACITY_BYTES"  # other at each start
 QUEUES = ("ingest", "aggregates", "default")
 _READY_WITHIN = 120.0  # six processes import Dagster at once, on two cores perhaps
@@ -68,15 +69,17 @@ def differences(application: Application, directory: Path) -> list[str]:
 def _settings_of_the_caller() -> dict[str, str]:
     """What the caller has set beside the places of the services: batch sizes, topics and the like."""
     names = [settings_module.variable(field) for field in settings_module.Settings.model_fields]
-    ours = {*settings_module.PLACES, *({_PUSHGATEWAY} if _is_of_a_stack(os.environ.get(_PUSHGATEWAY)) else ())}
+    ours = {*settings_module.PLACES, *(name for name in (_PUSHGATEWAY, _DOCS) if _is_of_a_stack(name))}
     return {name: os.environ[name] for name in names if name not in ours and os.environ.get(name)}
 
 
-def _is_of_a_stack(pushgateway: str | None) -> bool:
-    """Whether a Pushgateway is that of the stack whose settings were taken over (`millrace env`), and no wish."""
-    directory = Path(os.environ.get("MILLRACE_DATA_DIR") or ".millrace")
-    port = state.load(directory).ports.get(monitoring.PUSHGATEWAY)
-    return port is not None and pushgateway == monitoring.url(port)
+def _is_of_a_stack(name: str) -> bool:
+    """Whether a setting is that of the stack whose settings were taken over (`millrace env`), and no wish."""
+    ports = state.load(Path(os.environ.get("MILLRACE_DATA_DIR") or ".millrace")).ports
+    if name == _DOCS:
+        return os.environ.get(name) == f"{monitoring.pages(ports)}docs/"
+    port = ports.get(monitoring.PUSHGATEWAY)
+    return port is not None and os.environ.get(name) == monitoring.url(port)
 
 
 def _prepare(directory: Path, told: Receivers) -> None:
@@ -92,6 +95,7 @@ def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "MILLRACE_CODE_SERVER_PORT": str(ports[CODE_SERVER]),
         "MILLRACE_KAFKA_CREATE_TOPICS": "true",
         _CAPACITY: str(_capacity(directory)),
+        **({_DOCS: f"{pages}docs/"} if (pages := monitoring.pages(ports)) else {}),
         "DAGSTER_HOME": str(directory / "dagster"),
     }
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from monitoring.dashboard import asking, charts, colours, empty, frames, markup, plots, units
+from monitoring.dashboard import asking, charts, colours, empty, frames, markup, plots, server, units
 from monitoring.dashboard.asking import Asking, Drawing, PageState
 from monitoring.dashboard.boards import Board, Panel, boards
 from monitoring.dashboard.charts import Span
@@ -267,3 +267,10 @@ def test_nothing_on_a_page_is_fetched_from_elsewhere() -> None:
     for path in Path(asking.__file__).parent.iterdir():
         if path.suffix in (".css", ".js", ".py"):
             assert not re.search(r"https?://(?!127\.0\.0\.1)", path.read_text(encoding="utf-8")), path.name
+
+
+def test_documents_are_shown_and_nothing_else() -> None:
+    assert "# Architecture" in (server.document("architecture.md") or "")
+    assert server.document("adr/0001-packages-at-the-root.md")
+    for path in ("", "adr", "../README.md", "../.env.example", "/etc/hosts", "adr/../../README.md", "none.md"):
+        assert server.document(path) is None

@@ -1,8 +1,10 @@
 """What Dagster is told of the tables: everything that an analyst sees in its user interface before a run has run."""
 
+import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,7 +16,7 @@ from assets.aggregates.specs import asset_key
 from contract.contract import Contract
 from infra.postgres.views import views
 from orchestration import jobs
-from orchestration.definitions import build_defs
+from orchestration.definitions import build_defs, with_links
 from orchestration.settings import load
 from tests.support.world import World
 
@@ -149,3 +151,24 @@ def test_every_job_has_a_name_of_the_one_list_of_which_runs_are_counted_and_trim
     assert set(repository.job_names) - {"__ASSET_JOB"} == set(jobs.NAMES)
     asked_for = {each.job_name for each in repository.schedule_defs}
     assert asked_for <= set(jobs.NAMES)
+
+
+def test_what_a_description_names_of_the_documents_is_a_link_where_they_can_be_read() -> None:
+    book = "https://git.example.com/docs/"
+    said = "How to: docs/analysts.md. If it is behind: docs/runbook.md, MillraceAggregatesStale."
+    linked = (
+        f"How to: [docs/analysts.md]({book}analysts.md). If it is behind: [docs/runbook.md, MillraceAggregatesStale]"
+    )
+    assert with_links(said, None) == said
+    assert with_links(said, book) == f"{linked}({book}runbook.md#millraceaggregatesstale)."
+    plain, made = (described(build_defs(load({**SETTINGS, "MILLRACE_DOCS_URL": url}))) for url in ("", book))
+    named = set(re.findall(r"docs/[\w-]+\.md", plain))
+    assert "docs/runbook.md" in named
+    assert all((Path(__file__).parents[2] / name).exists() for name in named)
+    assert named == {f"docs/{name}" for name in re.findall(rf"]\({book}([\w-]+\.md)", made)}
+
+
+def described(made: dg.Definitions) -> str:
+    """All descriptions of assets and jobs."""
+    assets = [node.description or "" for node in made.resolve_asset_graph().asset_nodes]
+    return "\n".join([*assets, *(job.description or "" for job in made.resolve_all_job_defs())])

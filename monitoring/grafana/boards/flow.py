@@ -47,7 +47,10 @@ def _yesterday() -> Drawn:
     about = About("Against the day before", text, units.EventsPerSecond, "MillraceTrafficDrop")
     before = over_time("millrace:arrivals:day_before", "a day before", "B")
     asked = over_time("millrace:arrivals:rate15m", "now"), before
-    return lines(about, *asked, calcs=("mean", "lastNotNull"), named=("now", "a day before"))
+    drawn = lines(about, *asked, calcs=("mean", "lastNotNull"), named=("now", "a day before"))
+    return drawn.no_value(
+        "Nothing to compare yet: it takes records of 15 minutes, and a day for the line of the day before."
+    )
 
 
 def _by_lane() -> Drawn:
