@@ -125,6 +125,11 @@ def test_what_is_no_claim_at_all_stops_nothing(world: World) -> None:
     world.produce(values)
     world.ingest()
     assert world.totals()["stored"] == 4
+    claims.make_no_hashes(world)
+    world.produce([*values, *encoded(event())])
+    world.ingest(world.another_worker())
+    totals = world.totals()
+    assert (totals["stored"], totals["duplicates"]) == (5, 4)
 
 
 def test_true_duplicates_are_still_found_without_postgres(world: World) -> None:

@@ -35,6 +35,12 @@ def hashes(world: World) -> list[bytes]:
     return list(_client(world).scan_iter(f"mr:{_window(world) + 60_000}:*"))
 
 
+def make_no_hashes(world: World) -> None:
+    """Put something else under the name of each hash."""
+    for name in hashes(world):
+        _client(world).set(name, b"no hash")
+
+
 def periods_pass(world: World, number: int) -> None:
     """All claims become so many periods older."""
     for name in hashes(world):

@@ -53,6 +53,16 @@ def of_stack(whole: System) -> list[psutil.Process]:
     return found
 
 
+def test_every_program_listens_on_loopback_alone(visited: System) -> None:
+    listening: set[tuple[str, str]] = set()
+    for process in of_stack(visited):
+        with suppress(psutil.NoSuchProcess):
+            found = [each.laddr for each in process.net_connections("inet") if each.status == psutil.CONN_LISTEN]
+            listening |= {(process.name(), each.ip) for each in found}
+    assert len({name for name, _ in listening}) >= 4
+    assert {address for _, address in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
 def test_no_process_has_a_secret_among_its_arguments(visited: System) -> None:
     for process in of_stack(visited):
         with suppress(psutil.NoSuchProcess):
