@@ -137,6 +137,12 @@ format: $(STAMP) ## Put the code into its standard shape
 bench: $(STAMP) ## Throughput, memory and latency against the machine's own limits, in one run
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: $(STAMP) ## Bytewax and Kafka Connect on the same backlog (their own .venv-peers and jars, 100 MB, once)
+	@test .venv-peers/.installed -nt requirements/peers.txt || { $(PYTHON) -m venv .venv-peers && $(BIN)/uv pip sync --quiet \
+		--python .venv-peers/bin/python --require-hashes requirements/peers.txt && touch .venv-peers/.installed; }
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
 .PHONY: lock
 lock: $(STAMP) ## Resolve the dependencies anew into requirements/*.txt, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) requirements/uv.in -o requirements/uv.txt
@@ -147,6 +153,7 @@ lock: $(STAMP) ## Resolve the dependencies anew into requirements/*.txt, with ha
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) -c requirements/dev.txt requirements/kubernetes.in -o requirements/kubernetes.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) requirements/audit.in -o requirements/audit.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) -c requirements/dev.txt requirements/aws.in -o requirements/aws.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) -c requirements/dev.txt requirements/peers.in -o requirements/peers.txt
 
 .PHONY: docs
 docs: dashboards ## Generate what is generated: .env.example, docs, the JSON Schemas, the dashboards

@@ -49,17 +49,28 @@ class Rig:
         done = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 
+    def backlog(self, events: int, duplicates: float) -> None:
+        """Send so many messages, of which a part was sent before, while nobody reads them."""
+        command = [sys.executable, "-m", "benchmarks.traffic", "--late", "0"]
+        share = ["--count", str(events), "--duplicates", str(duplicates)]
+        with self.nobody_plans():
+            subprocess.run([*command, *share], env=dict(self.environment), stdout=subprocess.DEVNULL, check=True)
+
     @contextlib.contextmanager
-    def nobody_plans(self) -> Generator[None]:
-        """Without the daemon: what is produced meanwhile becomes a backlog."""
+    def without(self, program: str) -> Generator[None]:
+        """While one of the stack's programs does not run."""
         remote = Remote(self.directory)
-        remote.stop("daemon")
-        while remote.programs()["daemon"]["statename"] not in ("STOPPED", "EXITED", "FATAL"):
+        remote.stop(program)
+        while remote.programs()[program]["statename"] not in ("STOPPED", "EXITED", "FATAL"):
             time.sleep(0.1)
         try:
             yield
         finally:
-            remote.start("daemon")
+            remote.start(program)
+
+    def nobody_plans(self) -> contextlib.AbstractContextManager[None]:
+        """Without the daemon: what is produced meanwhile becomes a backlog."""
+        return self.without("daemon")
 
     def wait_for_records(self, records: int, seconds: float = 600) -> None:
         """Until the ledger holds so many records."""

@@ -1,7 +1,7 @@
-"""Kafka's jars: fetched once from Maven Central, checked against known hashes, shared by all.
+"""Jars, above all Kafka's: fetched once from Maven Central, checked against known hashes, shared by all.
 
 What belongs here: the cache of jars, and the list of what is in it (`kafka-jars.ini`, made by
-`python -m infra.local.jars`). What does not: how Kafka is run (`kafka`).
+`python -m infra.local.jars`; the benchmarks have one of their own). What does not: how Kafka is run (`kafka`).
 
 The list is pinned rather than resolved at each first start: resolving takes six seconds, may answer
 differently tomorrow, and jgo reports a file that does not match its checksum only as a warning.
@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,20 +30,42 @@ _LIST = Path(__file__).with_name("kafka-jars.ini")
 _ATTEMPTS = 3
 
 
-def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder of Kafka's jars, filled the first time; several first starts at once wait for one download.
+@dataclass(frozen=True)
+class Pinned:
+    """A list of jars, a line each: coordinate = sha256."""
+
+    listed: Path
+    folder: str
+    what: str
+    """What is fetched, and how large it is, for people."""
+
+    def place(self, cache: Path) -> Path:
+        """The folder of these jars; another list has another one."""
+        return cache / f"{self.folder}-{hashlib.sha256(self.listed.read_bytes()).hexdigest()[:8]}"
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Coordinates and hashes."""
+        pairs = [line.partition(" = ") for line in self.listed.read_text().splitlines() if " = " in line]
+        return [(coordinate, digest) for coordinate, _, digest in pairs]
+
+
+OF_KAFKA = Pinned(_LIST, f"kafka-{VERSION}", f"Apache Kafka {VERSION} (once, about 45 MB)")
+
+
+def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None, jars: Pinned = OF_KAFKA) -> Path:
+    """The folder of the jars, filled the first time; several first starts at once wait for one download.
 
     Raises:
         LocalError: a jar can be neither found nor downloaded, or is not what it should be.
     """
-    folder = _folder(cache or caches.directory())
+    folder = jars.place(cache or caches.directory())
     if folder.exists():
         return folder
     try:
         with files.locked(folder.parent / f"{folder.name}.lock"):
             if not folder.exists():
-                say(f"fetching Apache Kafka {VERSION} (once, about 45 MB)")
-                _fill(folder)
+                say(f"fetching {jars.what}")
+                _fill(folder, jars)
     except OSError as error:
         raise LocalError(
             f"Kafka's jars cannot be kept: {error}; name another folder: MILLRACE_CACHE_DIR=DIR"
@@ -51,31 +74,22 @@ def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None
 
 
 def cached() -> bool:
-    """Whether a start would find all jars without the network."""
-    return _folder(caches.directory()).exists()
+    """Whether a start would find all of Kafka's jars without the network."""
+    return OF_KAFKA.place(caches.directory()).exists()
 
 
-def _folder(cache: Path) -> Path:
-    return cache / f"kafka-{VERSION}-{hashlib.sha256(_LIST.read_bytes()).hexdigest()[:8]}"
-
-
-def _pinned() -> list[tuple[str, str]]:
-    pairs = [line.partition(" = ") for line in _LIST.read_text().splitlines() if " = " in line]
-    return [(coordinate, digest) for coordinate, _, digest in pairs]
-
-
-def _fill(folder: Path) -> None:
+def _fill(folder: Path, jars: Pinned) -> None:
     """Everything into a folder beside, which takes the name when it is whole."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".kafka-") as name:
         staging = Path(name) / "jars"
         staging.mkdir()
         with ThreadPoolExecutor(8) as pool:
-            for path in pool.map(partial(_jar, Path(name) / "maven"), _pinned()):
+            for path in pool.map(partial(_jar, Path(name) / "maven", jars.listed.name), jars.pairs()):
                 shutil.copyfile(path, staging / path.name)
         staging.rename(folder)
 
 
-def _jar(repository: Path, wanted: tuple[str, str]) -> Path:
+def _jar(repository: Path, listed: str, wanted: tuple[str, str]) -> Path:
     """One jar, from the user's own Maven repository where it is there, else downloaded."""
     from jgo.config import GlobalSettings
     from jgo.maven import MavenContext
@@ -95,7 +109,7 @@ def _jar(repository: Path, wanted: tuple[str, str]) -> Path:
             continue
         if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
             return path
-        problem = "its hash is not the one in kafka-jars.ini"
+        problem = f"its hash is not the one in {listed}"
         if path.is_relative_to(repository):
             path.unlink()
     raise LocalError(
