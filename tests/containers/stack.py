@@ -29,7 +29,7 @@ _WATCHING = {"PROMETHEUS_IMAGE": "prom/prometheus", "PUSHGATEWAY_IMAGE": "prom/p
 _WATCHING["ALERTMANAGER_IMAGE"] = "prom/alertmanager"
 _NUMBERS = count(1)
 _GRAFANA = "grafana/grafana:11.6.16"
-_NGINX = "nginx:1.28"
+_NGINX = "nginx:1.30"
 
 
 def docker(*arguments: str, seconds: float = 900, check: bool = True) -> str:
