@@ -22,6 +22,8 @@
     system.addEventListener("change", () => (paint(), tell()));
     return isDark();
   };
+  // A document comes after the page: the browser has looked for the section before it was there.
+  window.millraceTo = (hash) => hash && document.getElementById(hash.slice(1))?.scrollIntoView();
   window.millraceTheme = () => {
     localStorage.setItem("millrace-theme", isDark() ? "light" : "dark");
     paint();

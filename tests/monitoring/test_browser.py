@@ -35,6 +35,8 @@ def served(prometheus: str, shop: World, tmp_path_factory: pytest.TempPathFactor
 def test_every_panel_draws_what_there_is(served: str, uid: str, size: ViewportSize, is_dark: bool) -> None:
     with browsing(size, is_dark=is_dark) as page:
         seen = look(page, served, f"/d/{uid}")
+        cut = page.locator(".value").evaluate_all("all => all.filter((v) => v.scrollWidth > v.clientWidth + 1).length")
+    assert cut == 0, "a number is wider than its tile"
     assert set(seen.panels) == {panel.title for panel in boards()[uid].panels()}
     wrong = {title: panel for title, panel in seen.panels.items() if panel.state != "drawn"}
     assert {title: panel.text for title, panel in wrong.items() if title not in MAY_BE_EMPTY} == {}
@@ -111,6 +113,16 @@ def test_without_prometheus_and_without_events_every_panel_says_why(world: World
         assert all("There is no Prometheus here" in panel.text for panel in pipeline.panels.values())
         product = look(page, url, "/d/millrace-product", ["Top pages", "Events", "Retention by week"])
         assert all("No events yet" in panel.text for panel in product.panels.values())
+
+
+@pytest.mark.parametrize("path", ["/runbook", "/docs/runbook.md"])
+def test_a_link_to_a_section_of_a_document_shows_that_section(served: str, path: str) -> None:
+    with browsing(WIDE) as page:
+        page.goto(f"{served}{path}#millraceaggregatesstale")
+        page.wait_for_function("() => scrollY > 1000")
+        top = page.locator("#millraceaggregatesstale").bounding_box()
+    assert top is not None
+    assert -10 < top["y"] < 100
 
 
 def test_the_pages_only_read(served: str, shop: World) -> None:
