@@ -78,7 +78,7 @@ class AggregatesResource(WarmResource):
 
 
 class PartitionsResource(WarmResource):
-    """Which partitions of the hourly and daily tables Dagster was told of."""
+    """Which partitions of the hourly and daily tables Dagster knows."""
 
     first_day: str
 

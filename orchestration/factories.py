@@ -66,7 +66,7 @@ def make_metrics(settings: Settings, jobs: Sequence[str] = (), queues: Sequence[
 
     Args:
         settings: of this deployment.
-        jobs: the Dagster jobs, told as 0 before they run.
+        jobs: the Dagster jobs, exported as 0 before they run.
         queues: of Celery.
     """
     postgres, known = Postgres(settings.postgres_url), KnownLabels(tuple(Contract()), tuple(jobs))

@@ -1,6 +1,6 @@
-"""Who is told of alerts, from the settings.
+"""Who receives alerts, from the settings.
 
-What belongs here: that translation. What does not: how Alertmanager is told (`infra.local.alertmanager_config`).
+What belongs here: that translation. What does not: how Alertmanager is configured (`infra.local.alertmanager_config`).
 """
 
 from pydantic import SecretStr

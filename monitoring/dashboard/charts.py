@@ -170,4 +170,4 @@ def suffixed(name: str) -> str:
 def mapped(panel: Panel) -> Mapping[float, Mapping[str, str]]:
     """Words and colours for values: {1: {"text": "up", "color": "green"}}."""
     values = [each for each in panel.defaults.get("mappings", ()) if each["type"] == "value"]
-    return {float(value): told for each in values for value, told in each["options"].items()}
+    return {float(value): option for each in values for value, option in each["options"].items()}

@@ -75,10 +75,10 @@ def _thinned(points: Sequence[Point], most: int = 60) -> Sequence[Point]:
 
 def table(panel: Panel, found: Rows, links: Links) -> str:
     """A table; its cells have units, links and shades as the panel says."""
-    told = {name: panel.overrides(name) for name in found.columns}
-    shown = [at for at, name in enumerate(found.columns) if not told[name].get("custom.hidden")]
+    overrides = {name: panel.overrides(name) for name in found.columns}
+    shown = [at for at, name in enumerate(found.columns) if not overrides[name].get("custom.hidden")]
     head = "".join(_head(found, at) for at in shown)
-    body = "".join(_row(panel, found.columns, row, shown, told, links) for row in _ordered(panel, found))
+    body = "".join(_row(panel, found.columns, row, shown, overrides, links) for row in _ordered(panel, found))
     return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
@@ -100,19 +100,19 @@ def _row(
     columns: Sequence[str],
     row: Sequence[Any],
     shown: Sequence[int],
-    told: Mapping[str, Mapping[str, Any]],
+    overrides: Mapping[str, Mapping[str, Any]],
     links: Links,
 ) -> str:
     named = dict(zip(columns, row, strict=True))
-    return f"<tr>{''.join(_cell(row[at], panel.unit, told[columns[at]], named, links) for at in shown)}</tr>"
+    return f"<tr>{''.join(_cell(row[at], panel.unit, overrides[columns[at]], named, links) for at in shown)}</tr>"
 
 
-def _cell(value: Any, unit: str, told: Mapping[str, Any], row: Mapping[str, Any], links: Links) -> str:
-    text = escape(units.shown(told.get("unit", unit), value))
-    for link in told.get("links", ())[:1] if value is not None else ():
+def _cell(value: Any, unit: str, overrides: Mapping[str, Any], row: Mapping[str, Any], links: Links) -> str:
+    text = escape(units.shown(overrides.get("unit", unit), value))
+    for link in overrides.get("links", ())[:1] if value is not None else ():
         text = f'<a href="{escape(links.filled(link["url"], row))}" title="{escape(link["title"])}">{text}</a>'
     is_number = isinstance(value, int | float)
-    share = min(1.0, max(0.0, float(value))) if "custom.cellOptions" in told and is_number else None
+    share = min(1.0, max(0.0, float(value))) if "custom.cellOptions" in overrides and is_number else None
     style = f' style="--share:{share:.3f}"' if share is not None else ""
     kind = "shade" if share is not None else "amount" if is_number else ""
     return f'<td class="{kind}"{style}>{text}</td>'
@@ -124,9 +124,9 @@ def alerts(found: Sequence[Mapping[str, Any]], on: Palette, links: Links) -> str
 
 
 def _alert(alert: Mapping[str, Any], on: Palette, links: Links) -> str:
-    labels, told = alert["labels"], alert["annotations"]
+    labels, annotations = alert["labels"], alert["annotations"]
     name, severity = labels.get("alertname", ""), labels.get("severity", "")
     colour = on.colour({"critical": "red", "warning": "orange"}.get(severity, "blue"))
     said = f'<b style="color:{colour}">{escape(severity)}</b> <b>{escape(name)}</b> {escape(alert["state"])}'
     book = escape(links.filled(f"${{runbook:raw}}#{name.lower()}"))
-    return f'<li>{said}<br>{escape(told.get("summary", ""))} <a href="{book}">Runbook</a></li>'
+    return f'<li>{said}<br>{escape(annotations.get("summary", ""))} <a href="{book}">Runbook</a></li>'

@@ -127,10 +127,10 @@ class Page:
         for card in self._cards:
             card.is_seen = seen.get(str(card.panel.number), card.is_seen)
 
-    def _turn(self, told: Mapping[str, Any]) -> None:
+    def _turn(self, browser: Mapping[str, Any]) -> None:
         """The tab was hidden or shown, or the theme has changed."""
-        self._is_shown = bool(told["shown"])
-        if (dark := bool(told["dark"])) != self.view.dark:
+        self._is_shown = bool(browser["shown"])
+        if (dark := bool(browser["dark"])) != self.view.dark:
             self.view = replace(self.view, dark=dark)
             for card in self._cards:
                 card.forget()

@@ -18,7 +18,7 @@ def bars(panel: Panel, found: Sequence[tuple[str, float]], on: Palette) -> Optio
     scale = units.scale(panel.unit, [value for _, value in found])
     names = [name for name, _ in found]
     values = [units.rounded(value / scale.divisor) for _, value in found]
-    told = ", ".join(f"{name} {units.shown(panel.unit, value)}" for name, value in found)
+    summary = ", ".join(f"{name} {units.shown(panel.unit, value)}" for name, value in found)
     label = {
         "show": True,
         "position": "right",
@@ -26,7 +26,7 @@ def bars(panel: Panel, found: Sequence[tuple[str, float]], on: Palette) -> Optio
         ":formatter": f"p => ({suffixed(scale.name)})(p.value)",
     }
     return {
-        **common(panel, on, f"{told}."),
+        **common(panel, on, f"{summary}."),
         "tooltip": {**tooltip(on), ":valueFormatter": suffixed(scale.name)},
         "grid": {"left": 8, "right": 64, "top": 4, "bottom": 4, "containLabel": True},
         "xAxis": {"type": "value", "min": 0, **axis(on), "axisLabel": {"show": False}, "splitLine": {"show": False}},
@@ -79,9 +79,9 @@ def density(panel: Panel, buckets: Sequence[Series], span: Span, on: Palette) ->
             below[at] = max(amount, below[at])
     largest = max((cell[2] for cell in cells), default=1)
     most = max(cells, key=lambda cell: cell[2], default=[0, 0, 0])
-    told = f"Most records took up to {names[int(most[1])]}." if cells else ""
+    summary = f"Most records took up to {names[int(most[1])]}." if cells else ""
     return {
-        **_grid(panel, [_clock(at, span) for at in times], [f"≤ {each}" for each in names], on, told),
+        **_grid(panel, [_clock(at, span) for at in times], [f"≤ {each}" for each in names], on, summary),
         "visualMap": {
             "min": 0,
             "max": largest,
@@ -100,20 +100,20 @@ def states(panel: Panel, series: Sequence[Series], span: Span, on: Palette) -> O
     cells = [[column[at], row, value] for row, each in enumerate(series) for at, value in each.points]
     names = [each.name for each in series]
     newest = [words.get(each.points[-1][1], {}).get("text", "?") for each in series]
-    told = ", ".join(f"{name}: {word}" for name, word in zip(names, newest, strict=True))
+    summary = ", ".join(f"{name}: {word}" for name, word in zip(names, newest, strict=True))
     pieces = [{"value": v, "label": word["text"], "color": on.colour(word["color"])} for v, word in words.items()]
     legend = {"orient": "horizontal", "left": 0, "bottom": 0, "textStyle": {"color": on.text}, "itemHeight": 10}
     return {
-        **_grid(panel, [_clock(at, span) for at in times], names, on, f"{told}."),
+        **_grid(panel, [_clock(at, span) for at in times], names, on, f"{summary}."),
         "visualMap": {"type": "piecewise", "pieces": pieces, **legend},
         "series": [{"type": "heatmap", "name": panel.title, "data": cells, "itemStyle": {"borderWidth": 0}}],
     }
 
 
-def _grid(panel: Panel, across: Sequence[str], up: Sequence[str], on: Palette, told: str) -> Option:
+def _grid(panel: Panel, across: Sequence[str], up: Sequence[str], on: Palette, summary: str) -> Option:
     label = {"color": on.muted, "hideOverlap": True}
     return {
-        **common(panel, on, told),
+        **common(panel, on, summary),
         "tooltip": tooltip(on),
         "grid": {"left": 8, "right": 14, "top": 8, "bottom": 34, "containLabel": True},
         "xAxis": {"type": "category", "data": list(across), **axis(on), "axisLabel": label},

@@ -197,7 +197,7 @@ METRICS: Mapping[MetricName, Metric] = MappingProxyType(
             "storage",
             "gauge",
             (),
-            "How long the server's oldest transaction is open, in any database; not told if the owner cannot know.",
+            "How long the server's oldest transaction is open, in any database; absent if the owner cannot know.",
         ),
         "millrace_transaction_ids_used": Metric(
             "storage",

@@ -36,12 +36,12 @@ def wait(now: float, tried: Mapping[Group, float], intervals: Mapping[Group, flo
     return max(_LEAST_WAIT, min(_next(group, tried, intervals) for group in _ORDER) - now)
 
 
-def explain(now: float, told: Mapping[Group, GroupPush], *, resting: bool) -> str:
+def explain(now: float, pushed: Mapping[Group, GroupPush], *, resting: bool) -> str:
     """What was pushed when, and what fails, for the UI."""
-    if not told:
+    if not pushed:
         return "the Pushgateway failed a moment ago; tried again soon" if resting else "the first push is under way"
-    ages = ", ".join(f"{group} {now - each.at:.0f} s ago" for group, each in told.items() if each.at is not None)
-    problems = [f"{group}: {each.problem}" for group, each in told.items() if each.problem]
+    ages = ", ".join(f"{group} {now - each.at:.0f} s ago" for group, each in pushed.items() if each.at is not None)
+    problems = [f"{group}: {each.problem}" for group, each in pushed.items() if each.problem]
     if resting:
         problems.insert(0, "the Pushgateway failed a moment ago")
     return f"pushed {ages or 'nothing yet'}" + (f". Not pushed: {'; '.join(problems)}" if problems else "")

@@ -1,4 +1,4 @@
-"""The totals behind the counters: added in the very transaction that they count, summed when they are told.
+"""The totals behind the counters: added in the very transaction that they count, summed when they are pushed.
 
 What belongs here: adding and reading. What does not: deciding what counts (the code that stores), and pushing.
 

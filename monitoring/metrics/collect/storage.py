@@ -37,11 +37,11 @@ class Storage:
         limits: dict[tuple[str, ...], float] = {}
         for name, redis in self.servers.items():
             try:
-                told = redis.call(lambda client: client.info("memory"))
+                info = redis.call(lambda client: client.info("memory"))
             except RedisUnavailable:
                 continue
-            used[name,] = float(told["used_memory"])
-            if limit := float(told.get("maxmemory", 0)):
+            used[name,] = float(info["used_memory"])
+            if limit := float(info.get("maxmemory", 0)):
                 limits[name,] = limit
         return {"millrace_redis_memory_bytes": used, "millrace_redis_memory_limit_bytes": limits}
 

@@ -47,8 +47,8 @@ def _ask(settings: Settings) -> tuple[list[Withheld], Mapping[str, int], list[st
         known = unconfigured_topics.known(connection, settings.kafka_topics)
         available = kafka.available(settings.kafka_topics, troubles)
         stuck = withheld.read(connection, troubles, available)
-    told = {name.partition("/")[0] for name in troubles} | {each.topic for each in available}
-    missing = sorted(set(settings.kafka_topics) - told)
+    described = {name.partition("/")[0] for name in troubles} | {each.topic for each in available}
+    missing = sorted(set(settings.kafka_topics) - described)
     mine = [each for each in stuck if each.topic in settings.kafka_topics]
     return mine, unconfigured_topics.count(kafka, known), missing
 
