@@ -46,7 +46,7 @@ def command(rig: Rig, tasks: int) -> list[str]:
         file = home / f"{name}.properties"
         file.touch(mode=0o600)
         file.write_text("".join(f"{key}={value}\n".replace("\\", "\\\\") for key, value in values.items()))
-    classes = f"{jars.fetch(say=print, jars=JARS)}/*"
+    classes = f"{jars.fetch(say=print, pinned=JARS)}/*"
     logging = f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}"
     files = (str(home / "worker.properties"), str(home / "sink.properties"))
     main = "org.apache.kafka.connect.cli.ConnectStandalone"

@@ -26,7 +26,6 @@ KAFKA = f"org.apache.kafka:kafka_2.13:{VERSION}"
 # is asked for apart: asked for together, its own parent would replace Kafka's clients by an old release.
 BRIDGE = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 
-_LIST = Path(__file__).with_name("kafka-jars.ini")
 _ATTEMPTS = 3
 
 
@@ -49,15 +48,18 @@ class Pinned:
         return [(coordinate, digest) for coordinate, _, digest in pairs]
 
 
-OF_KAFKA = Pinned(_LIST, f"kafka-{VERSION}", f"Apache Kafka {VERSION} (once, about 45 MB)")
+OF_KAFKA = Pinned(
+    Path(__file__).with_name("kafka-jars.ini"), f"kafka-{VERSION}", f"Apache Kafka {VERSION} (once, about 45 MB)"
+)
 
 
-def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None, jars: Pinned = OF_KAFKA) -> Path:
-    """The folder of the jars, filled the first time; several first starts at once wait for one download.
+def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None, pinned: Pinned | None = None) -> Path:
+    """The folder of the jars, by default Kafka's, filled the first time; several first starts at once wait for one download.
 
     Raises:
         LocalError: a jar can be neither found nor downloaded, or is not what it should be.
     """
+    jars = pinned or OF_KAFKA
     folder = jars.place(cache or caches.directory())
     if folder.exists():
         return folder
@@ -134,4 +136,4 @@ def resolve() -> list[str]:
 
 
 if __name__ == "__main__":
-    _LIST.write_text("\n".join(["[jars]", *resolve()]) + "\n")
+    OF_KAFKA.listed.write_text("\n".join(["[jars]", *resolve()]) + "\n")

@@ -2,6 +2,7 @@ import hashlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def _pin(monkeypatch: pytest.MonkeyPatch, folder: Path, digest: str) -> None:
     pinned = folder / "kafka-jars.ini"
     pinned.write_text(f"[jars]\n{_COORDINATE} = {digest}\norg.example:other:2.0 = {digest}\n")
-    monkeypatch.setattr(jars, "_LIST", pinned)
+    monkeypatch.setattr(jars, "OF_KAFKA", replace(jars.OF_KAFKA, listed=pinned))
 
 
 def test_the_jars_of_the_list_are_fetched_once(tmp_path: Path) -> None:
