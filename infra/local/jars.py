@@ -54,7 +54,7 @@ OF_KAFKA = Pinned(
 
 
 def fetch(cache: Path | None = None, say: Callable[[str], None] = lambda _: None, pinned: Pinned | None = None) -> Path:
-    """The folder of the jars, by default Kafka's, filled the first time; several first starts at once wait for one download.
+    """The folder of the jars, by default Kafka's, filled the first time; first starts at once wait for one download.
 
     Raises:
         LocalError: a jar can be neither found nor downloaded, or is not what it should be.
