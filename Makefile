@@ -58,7 +58,7 @@ test-kubernetes: $(STAMP) ## infra/kubernetes against Kubernetes' schemas, and t
 	$(BIN)/pytest tests/kubernetes $(ARGS)
 
 .PHONY: test-examples
-test-examples: $(STAMP) ## Follow the worked examples of CONTRIBUTING.md word for word (a minute)
+test-examples: $(STAMP) ## Follow the worked examples of CONTRIBUTING.md word for word (minutes)
 	$(BIN)/pytest tests/contributing $(ARGS)
 
 .PHONY: test-dashboards

@@ -43,6 +43,9 @@ COMMANDS = {
     "health": "health:health",
 }
 
+# Those that say themselves whether a stack is up, or need none.
+_WITHOUT_A_STACK = {"up", "down", "status", "env", "doctor", "demo", "validate", "init", "bench"}
+
 
 class _LazyGroup(click.Group):
     @override
@@ -83,3 +86,10 @@ def main(argv: list[str] | None = None) -> Any:
 
             click.echo(settings_hint(), err=True)
         sys.exit(2)
+    except SystemExit as ended:
+        if ended.code not in (None, 0) and (argv or sys.argv[1:] or [""])[0] not in _WITHOUT_A_STACK:
+            from orchestration.cli.stack_options import gone_hint
+
+            if hint := gone_hint():
+                click.echo(hint, err=True)
+        raise

@@ -6,6 +6,7 @@ the environment, for everybody on a machine sees the arguments of a process.
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from click.core import ParameterSource
 
 from infra.local import binaries, state
 from infra.local.services import LocalError
-from orchestration.cli.stack_options import refusals, with_data_dir
+from orchestration.cli.stack_options import gone_hint, refusals, with_data_dir
 from orchestration.secret_files import SettingsError
 
 _OWN, _ANALYST, _LOGIN = "MILLRACE_POSTGRES_URL", "MILLRACE_ANALYST_URL", "MILLRACE_ANALYST_PASSWORD"
@@ -43,6 +44,8 @@ def psql(context: click.Context, analyst: bool, data_dir: Path, arguments: tuple
     stated = context.get_parameter_source("data_dir") is ParameterSource.COMMANDLINE
     with refusals():
         settings = _settings(data_dir, stack_only=stated)
+        if settings is os.environ and gone_hint():
+            sys.exit(1)  # `main` says it: psql, which takes the place of this process, could not
         conninfo, secrets = _without_secrets(_address(settings, analyst=analyst))
         program = _client()
         os.execve(program, [program, f"--dbname={conninfo}", *arguments], {**os.environ, **secrets})  # noqa: S606

@@ -133,6 +133,19 @@ def settings_hint() -> str:
     return f"to start a stack on this machine and reach it: {called()} up --detach, then {take_over}"
 
 
+def gone_hint() -> str:
+    """What to do where a command failed on the settings of a stack that is not up; empty for all other settings."""
+    from infra.local import state
+
+    directory = Path(os.environ.get("MILLRACE_DATA_DIR") or DEFAULT).expanduser().resolve()
+    known = state.environment(directory)
+    names = ("MILLRACE_POSTGRES_URL", "MILLRACE_KAFKA_BOOTSTRAP_SERVERS")
+    is_its = any(name in known and os.environ.get(name) == known[name] for name in names)
+    if not is_its or state.supervisor(directory):
+        return ""
+    return f"these are the settings of the stack in {directory}, which is not up; start it: {called()} up --detach"
+
+
 def make_console() -> "Console":
     """The terminal; what goes to a file or a pipe is not cut to eighty columns."""
     from rich.console import Console

@@ -74,3 +74,28 @@ def test_where_a_stack_is_up_they_are_to_be_taken_over(new_shell: Path, capsys: 
     said = capsys.readouterr().err
     assert f"a stack is up in {directory}; to take its settings over: eval" in said
     assert 'millrace env)"' in said
+
+
+@pytest.mark.parametrize("command", ["migrate", "psql"])
+def test_on_the_settings_of_a_stack_that_is_down_a_command_says_how_to_start_it(
+    command: str, new_shell: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = new_shell / ".millrace"
+    places = {
+        "MILLRACE_POSTGRES_URL": "postgresql://nobody@127.0.0.1:9/none",
+        "MILLRACE_REDIS_URL": "redis://127.0.0.1:9",
+        "MILLRACE_BROKER_URL": "redis://127.0.0.1:9/1",
+        "MILLRACE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+    }
+    state.save_environment(directory, places)
+    for name, value in places.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        cli.main([command])
+    said = capsys.readouterr().err
+    assert f"the stack in {directory}, which is not up; start it: " in said
+    monkeypatch.setenv("MILLRACE_POSTGRES_URL", "postgresql://nobody@127.0.0.1:8/none")
+    monkeypatch.setenv("MILLRACE_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:8")
+    with pytest.raises(SystemExit):
+        cli.main(["migrate"])
+    assert "which is not up" not in capsys.readouterr().err, "of other settings nothing is known"
