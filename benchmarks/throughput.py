@@ -61,6 +61,11 @@ class Ingested:
     last: int
     """The batch before its first."""
 
+    def running(self, events: int) -> float:
+        """Events a second from the first commit on; a backlog of one commit has none."""
+        seconds = events / self.rate - self.first_commit
+        return events / seconds if seconds > 0 else self.rate
+
 
 def measure(rig: Rig, events: int, rounds: int, duplicates: float) -> None:
     """Print the rates of every round without and with aggregates, the limit, the medians, and where the time went."""
