@@ -70,7 +70,7 @@ def compare(events: int, duplicates: float, tasks: int) -> None:
                 _print(results[-1])
     for what in ("rate", "running"):
         best = max(results[1:], key=lambda result: getattr(result, what))
-        ratio = results[0].rate / getattr(best, what)
+        ratio = getattr(results[0], what) / getattr(best, what)
         print(f"  Millrace to {best.name}, {_WHAT[what]}: ratio {ratio:.2f} (target at least 2.50)")
 
 
