@@ -8,7 +8,9 @@ order that `assets.ingest.store` states. The picture as a whole: docs/architectu
 |---|---|---|
 | MIGRATION | `millrace migrate` | |
 | DAGSTER_TABLES | the first process that makes Dagster's tables | |
-| AGGREGATES | the one writer of the aggregates | |
+| AGGREGATES | who rebuilds, erases, or changes all tables | a group of tables that takes new events in |
+| GROUPS | a group of tables that takes new events in: one lock for each | |
+| MARKS | who deletes marks that every group has taken | |
 | PARTITIONS | who makes a partition of raw.events | |
 | CORRECTIONS | who deletes stored rows: erasure, retention | replays and redrives |
 | RULES | who changes what may be stored: erasure, retention | every transaction that stores |
@@ -19,6 +21,8 @@ order that `assets.ingest.store` states. The picture as a whole: docs/architectu
 MIGRATION = 0x4D494C4C
 DAGSTER_TABLES = 7_244_013_881
 AGGREGATES = 0x4D494C41
+GROUPS = {"hourly": 0x4D494C61, "users": 0x4D494C62, "security": 0x4D494C63}
+MARKS = 0x4D494C64
 PARTITIONS = 0x4D494C50
 CORRECTIONS = 0x4D494C53
 RULES = 0x4D494C52

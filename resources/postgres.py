@@ -234,6 +234,11 @@ class WarmConnection:
         else:
             rollback(self._kept[1])
 
+    def cancel(self) -> None:
+        """Cancel the statement that another thread of this process waits for, if any."""
+        if self.is_open and self._kept is not None:
+            self._kept[1].cancel()
+
     def close(self) -> None:
         """Drop the connection; the next use makes a new one."""
         kept, self._kept = self._kept, None

@@ -1,33 +1,44 @@
 """Marks on what the aggregates do not hold yet: which there are, and the events that they stand for.
 
-What belongs here: reading, choosing and deleting marks. What does not: writing them (`assets.ingest.ledger`), and
-what is done with the events.
+The marks are a log, and each group of tables is a consumer of it: ops.taken_marks says which marks a group has taken
+in. A mark is deleted when the last group has.
+
+What belongs here: reading, choosing, taking and deleting marks. What does not: writing them (`assets.ingest.ledger`),
+and what is done with the events.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple, get_args
 
 from psycopg import sql
 
+from assets.aggregates.declare import Group
 from assets.aggregates.pace import Bounds
 from assets.aggregates.plans import bounded, joined_by_hash
 from assets.aggregates.sql import statement
+from resources import locks
 from resources.postgres import Connection
 
 _PENDING = """
 select (hour at time zone 'UTC')::date as day, count(distinct hour), sum(events)::bigint, min(marked_at)
 from ops.dirty_buckets group by 1 order by 1 desc
 """
-_TAKEN = "select count(*), min(low), max(high), array_agg(distinct hour) from taken"
+_TAKEN = "select array_agg(mark_id), min(low), max(high), array_agg(distinct hour) from taken"
 _WAITING = """
-select exists (select 1 from ops.dirty_buckets where mark_id <= {last} and {days})
+select exists (
+    select 1 from ops.dirty_buckets as d
+    where d.mark_id <= {last} and {days}
+        and not exists (select 1 from ops.taken_marks as m where m.consumer = {group} and m.mark_id = d.mark_id)
+)
 """
-WAITS = """
+_WAITS = """
 exists (
     select 1 from ops.dirty_buckets as d
-    where d.hour = date_trunc('hour', r.occurred_at, 'UTC') and (
+    where d.hour = date_trunc('hour', r.occurred_at, 'UTC')
+    and not exists (select 1 from ops.taken_marks as m where m.consumer = '%(group)s' and m.mark_id = d.mark_id)
+    and (
         r.event_id = any(d.event_ids)
         or exists (
             select 1 from ops.batch_ranges as b
@@ -37,8 +48,25 @@ exists (
     )
 )
 """
-"""Whether event `r` of raw.events waits: a condition, for few events."""
-_WHICH = "where {days} order by {order} limit {marks}"
+_WHICH = """
+where {days} and not exists (select 1 from ops.taken_marks as m where m.consumer = {group} and m.mark_id = w.mark_id)
+order by {order} limit {marks}
+"""
+_SETTLE = "insert into ops.taken_marks (consumer, mark_id) select %s, t.mark_id from taken as t"
+# Whoever takes a mark last may not see that it is the last: both commit at once. So it is done after COMMIT, or by the
+# only writer, in one statement that nobody else executes meanwhile.
+_DROP = """
+with done as (
+    delete from ops.taken_marks where mark_id in (
+        select mark_id from ops.taken_marks where {these} group by mark_id having count(*) = {groups}
+    )
+    returning mark_id
+)
+delete from ops.dirty_buckets where mark_id in (select mark_id from done)
+"""
+_ONLY = {"security": "and r.type in ('login', 'logout')"}
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""The groups of tables, each a consumer of the marks."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +97,9 @@ class DaysBetween(Collection[date]):
 
 
 class NewEvents(NamedTuple):
-    """What `arrived` holds: how many events of how many marks, their hours, and bounds of occurred_at."""
+    """What `arrived` holds: how many events of which marks, their hours, and bounds of occurred_at."""
 
-    marks: int
+    marks: list[int]
     events: int
     hours: frozenset[datetime]
     low: datetime
@@ -89,44 +117,55 @@ def newest(connection: Connection) -> int:
     return found
 
 
-def waiting(connection: Connection, last: int, days: Collection[date] | None) -> bool:
-    """Whether any mark up to `last` is left, of these days or of all."""
-    [[found]] = connection.execute(sql.SQL(_WAITING).format(last=last, days=_of(days))).fetchall()
+def waiting(connection: Connection, group: Group, last: int, days: Collection[date] | None) -> bool:
+    """Whether any mark up to `last` waits for this group, of these days or of all."""
+    asked = sql.SQL(_WAITING).format(group=group, last=last, days=_of(days))
+    [[found]] = connection.execute(asked).fetchall()
     return found
 
 
+def waits(group: Group) -> LiteralString:
+    """Whether event `r` of raw.events waits for a group: a condition, for few events."""
+    return _WAITS.replace("%(group)s", group)
+
+
 def take(
-    connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool
+    connection: Connection, group: Group, days: Collection[date] | None, most: Bounds, *, newest_first: bool
 ) -> NewEvents | None:
-    """Choose marks and fill `arrived` with their events; None when no mark is left.
+    """Choose marks and fill `arrived` with their events, those that concern the group; None when no mark is left.
 
     Of each hour the marks are taken in the order of their numbers: an event that was stored later under an offset of an
     earlier batch (a dead letter redriven, say) has the later mark.
 
     Args:
-        connection: in a REPEATABLE READ transaction of the only writer.
+        connection: in a REPEATABLE READ transaction of the group's only writer.
+        group: that has not taken them yet.
         days: whose marks; None for all.
         most: events, marks and hours at once; one mark at least.
         newest_first: the newest hours first, or in the order of arrival.
     """
-    _choose(connection, days, most, newest_first=newest_first)
-    [[count, low, high, hours]] = connection.execute(_TAKEN).fetchall()
-    if not count:
+    _choose(connection, group, days, most, newest_first=newest_first)
+    [[numbers, low, high, hours]] = connection.execute(_TAKEN).fetchall()
+    if not numbers:
         return None
     connection.execute("analyze taken")
     with joined_by_hash(connection):
-        connection.execute(statement("spans"))
+        connection.execute(statement("spans").replace(b"%(group)s", f"'{group}'".encode()))
     connection.execute("analyze spans; analyze listed")
     high += timedelta(microseconds=1)
     with joined_by_hash(connection):
-        events = connection.execute(bounded("arrived", low, high)).rowcount
+        events = connection.execute(
+            bounded("arrived", low, high, {"-- only": _ONLY[group]} if group in _ONLY else {})
+        ).rowcount
     connection.execute("analyze arrived")
-    return NewEvents(count, events, frozenset(hours), low, high)
+    return NewEvents(numbers, events, frozenset(hours), low, high)
 
 
-def _choose(connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool) -> None:
+def _choose(
+    connection: Connection, group: Group, days: Collection[date] | None, most: Bounds, *, newest_first: bool
+) -> None:
     order = sql.SQL("hour desc, mark_id" if newest_first else "mark_id")
-    wanted = sql.SQL(_WHICH).format(days=_of(days), order=order, marks=most.marks)
+    wanted = sql.SQL(_WHICH).format(group=group, days=_of(days), order=order, marks=most.marks)
     bounds = {"events": most.events, "hours": most.hours, "newest_first": newest_first}
     text = statement("take_marks").decode().replace("-- which", wanted.as_string(connection).replace("%", "%%"))
     connection.execute(text.encode(), bounds)
@@ -140,6 +179,19 @@ def _of(days: Collection[date] | None) -> sql.Composable:
     return sql.SQL("(hour at time zone 'UTC')::date = any({})").format([*days])
 
 
-def settle(connection: Connection) -> None:
-    """Delete the marks that were taken."""
-    connection.execute("delete from ops.dirty_buckets as m using taken as t where m.mark_id = t.mark_id")
+def settle(connection: Connection, group: Group) -> None:
+    """Note that a group has taken the marks that were chosen: in the transaction that adds their events."""
+    connection.execute(_SETTLE, (group,))
+
+
+def drop(connection: Connection, numbers: Collection[int] | None = None) -> None:
+    """Delete marks that every group has taken: of these, or of all."""
+    these = sql.SQL("true") if numbers is None else sql.SQL("mark_id = any({}::bigint[])").format([*numbers])
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", (locks.MARKS,))
+        connection.execute(sql.SQL(_DROP).format(these=these, groups=len(GROUPS)))
+
+
+def clear(connection: Connection) -> None:
+    """Empty what `take` filled, within a transaction that takes marks for several groups."""
+    connection.execute("truncate taken, spans, listed, arrived, arrived_hours, earlier")

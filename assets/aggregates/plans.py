@@ -5,14 +5,18 @@ statements, whose lookups are laterals with `offset 0` (one index range a row, w
 other joins are by equality.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from types import MappingProxyType
+from typing import LiteralString
 
 from psycopg import sql
 
 from assets.aggregates.sql import statement
 from resources.postgres import Connection
+
+NOTHING: Mapping[str, LiteralString] = MappingProxyType({})
 
 
 @contextmanager
@@ -27,10 +31,19 @@ def joined_by_hash(connection: Connection) -> Generator[None]:
     connection.execute("set local enable_nestloop = on")
 
 
-def bounded(name: str, low: datetime, high: datetime) -> sql.Composed:
-    """A statement with its bounds, `low` and `high`, as literals, so that the planner leaves partitions out."""
+def bounded(name: str, low: datetime, high: datetime, more: Mapping[str, LiteralString] = NOTHING) -> sql.Composed:
+    """A statement with its bounds, `low` and `high`, as literals, so that the planner leaves partitions out.
+
+    Args:
+        name: of the file.
+        low: inclusive.
+        high: exclusive.
+        more: what stands in place of comments of the file.
+    """
     bounds = {"low": sql.Literal(low.isoformat()), "high": sql.Literal(high.isoformat())}
     text = statement(name).decode()
+    for comment, condition in more.items():
+        text = text.replace(comment, condition)
     for each in bounds:
         text = text.replace(f"%({each})s", f"{{{each}}}")
     return sql.SQL(text).format(**bounds)  # pyright: ignore[reportArgumentType] - a file of ours

@@ -26,8 +26,8 @@ from typing import Any
 
 import psycopg
 
+from assets.aggregates import marks
 from assets.aggregates.drift import Drift
-from assets.aggregates.marks import WAITS
 from assets.aggregates.sql import statement
 from resources.postgres import Connection
 
@@ -85,7 +85,7 @@ def _cursor(connection: Connection) -> psycopg.ClientCursor[Any]:
 
 def _settled(name: str) -> bytes:
     """A statement that reads raw.events as `r`, and leaves out the events of marks that wait."""
-    return statement(name).replace(b"-- and not waiting", f"and not {WAITS}".encode())
+    return statement(name).replace(b"-- and not waiting", f"and not {marks.waits('users')}".encode())
 
 
 def _follow(

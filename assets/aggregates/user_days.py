@@ -123,7 +123,7 @@ def _candidates(funnel: Funnel, **bounds: sql.Literal) -> sql.Composed:
         most=len(funnel.steps),
         any_step=funnel.any_step,
         steps=sql.SQL(", ").join(steps),
-        waits=sql.SQL(marks.WAITS),
+        waits=sql.SQL(marks.waits("users")),
         nowhere=sql.SQL("00000000-0000-0000-0000-000000000000"),
         **bounds,
     )

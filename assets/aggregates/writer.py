@@ -1,86 +1,96 @@
-"""The aggregates' one writer: takes marks in, rebuilds ranges, forgets users.
+"""The aggregates' writer: takes marks in, rebuilds ranges, forgets users.
 
-What belongs here: the lock, transactions, and the order of the parts. What does not: SQL and what a table holds.
+What belongs here: what each group of tables makes of new events, and what is done to all tables at once. What does not:
+locks and tries (`exclusive`), how groups take marks in side by side (`consumers`), SQL and what a table holds.
 
-One writer at a time, by an advisory lock that is held before a transaction begins: so the snapshot of the transaction
-(REPEATABLE READ) is never older than the last writer's COMMIT, and marks, events and tables in it belong together.
-The rule that it keeps: a table is what its definition makes of raw.events without the events of marks that wait.
+The rule that it keeps: a table is what its definition makes of raw.events without the events of marks that wait for its
+group. Who takes marks in writes one group of tables, beside the writers of other groups; whoever changes all of them,
+or computes them anew, is alone.
 """
 
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TypeVar
-
-import psycopg
+from functools import cached_property
 
 from assets.aggregates import daily, history, hourly, login_audit, marks, rollups, sessions, user_days
+from assets.aggregates.consumers import Consumer, Merge, Taken, consumers, merge_taken, side_by_side
+from assets.aggregates.declare import Group
+from assets.aggregates.exclusive import ExclusiveSession, Result, begin, prepare
 from assets.aggregates.funnel import Funnel
 from assets.aggregates.funnel_file import read
 from assets.aggregates.history import FillStep, TableHistory
 from assets.aggregates.login_audit import AuditRules
 from assets.aggregates.marks import NewEvents, Pending
-from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED, Bounds, Pace, ended_after
+from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED
 from assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from assets.aggregates.sql import statement
 from resources import locks
-from resources.postgres import Connection, Postgres, WarmConnection, commit, is_transient, rollback
+from resources.postgres import Connection, Postgres, WarmConnection, commit
 
-APPLICATION = "millrace-aggregates"
-_TRIES, _TIMED_OUT_TRIES = 5, 3
-# A writer that is frozen loses its lock: the server ends a session that is silent for so long. One that is killed loses
-# it too, in the middle of a statement: the server looks whether the client is there, and a statement ends before a
-# run's maximum (two hours; a refresh has a shorter one). A plan is made for the tables as they are in the transaction.
-_SESSION = """
-set idle_in_transaction_session_timeout = '2min';
-set idle_session_timeout = '10min';
-set client_connection_check_interval = '5s';
-set statement_timeout = '110min';
-set plan_cache_mode = 'force_custom_plan';
-set jit = off;
-set work_mem = '64MB';
-"""
-_BEGIN = "begin isolation level repeatable read"
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What a refresh did."""
+    """What a refresh did, by group of tables; `marks`, `events` and `hours` are of the group that took most in."""
 
-    marks: int = 0
-    events: int = 0
-    hours: frozenset[datetime] = field(default=frozenset(), repr=False)
+    by_group: Mapping[Group, Taken] = field(default_factory=dict[Group, Taken])
     seconds: float = 0.0
-    transactions: int = 0
+
+    @property
+    def marks(self) -> int:
+        """How many were taken in."""
+        return max((each.marks for each in self.by_group.values()), default=0)
+
+    @property
+    def events(self) -> int:
+        """How many were taken in."""
+        return max((each.events for each in self.by_group.values()), default=0)
+
+    @property
+    def hours(self) -> frozenset[datetime]:
+        """In which they occurred."""
+        return frozenset[datetime]().union(*(each.hours for each in self.by_group.values()))
+
+    @property
+    def transactions(self) -> int:
+        """Of all groups."""
+        return sum(each.transactions for each in self.by_group.values())
 
 
 @dataclass
 class AggregateWriter:
-    """The aggregates of one database. Opens its connection at first use and keeps it."""
+    """The aggregates of one database. Opens its connections at first use and keeps them.
+
+    Attributes:
+        postgres: the database.
+        funnel: the definition of funnel_daily.
+        audit: when a login is unusual.
+        workers: how many groups of tables take events in at once; fewer than groups: they take turns.
+        events_per_transaction: at most.
+        longest: seconds after which a transaction of a refresh is cancelled, and tried again with less.
+        failpoint: called with the names of places where tests stop it.
+    """
 
     postgres: Postgres
     funnel: Funnel = field(default_factory=read)
     audit: AuditRules = field(default_factory=AuditRules)
+    workers: int = 1
     events_per_transaction: int = 200_000
     longest: float = LONGEST_SECONDS
     failpoint: Callable[[str], None] = lambda _: None
-    pace: Pace = field(default_factory=Pace, repr=False)
-    _kept: WarmConnection | None = field(default=None, repr=False)
 
     def pending(self) -> list[Pending]:
-        """What the tables do not hold yet, by day, the newest first."""
+        """What some group of tables does not hold yet, by day, the newest first."""
         return self._warm.read(marks.pending)
 
     def refresh(self, days: Collection[date] | None = None, within: float = float("inf")) -> Refreshed:
         """Take in every mark (of these days) that is there now, in transactions of a few seconds each.
 
-        Every other transaction takes the newest hours first, so that neither the current hour nor a late one waits
-        behind a backlog. Marks that come meanwhile may be taken in as well.
+        Groups of tables do so side by side, or in turns. Marks that come meanwhile may be taken in as well.
 
         Args:
             days: whose marks; None for all.
@@ -89,21 +99,28 @@ class AggregateWriter:
         Raises:
             psycopg.Error: the database failed, also when it was tried again; what was committed stays.
         """
-        began, done = time.monotonic(), Refreshed()
+        began = time.monotonic()
         self._follow_definitions()
         last = self._warm.read(marks.newest)
-        while done.seconds < within and self._warm.read(lambda connection: marks.waiting(connection, last, days)):
-            taken = self._refresh_once(days, newest_first=done.transactions % 2 == 0)
-            if taken is None:
-                break
-            done = Refreshed(
-                done.marks + taken.marks,
-                done.events + taken.events,
-                done.hours | taken.hours,
-                time.monotonic() - began,
-                done.transactions + 1,
-            )
-        return done
+        groups = self.groups.values()
+        for each in groups:
+            each.done = Taken()
+
+        def step(consumer: Consumer) -> NewEvents | None:
+            return consumer.take(days, self.events_per_transaction, self.longest, self.failpoint)
+
+        def goes_on() -> bool:
+            return time.monotonic() - began < within
+
+        side_by_side(
+            groups,
+            self.workers,
+            step,
+            is_behind=lambda each: goes_on() and each.waits(days, last),
+            has_more=lambda each: goes_on() and each.waits(days, None),
+        )
+        self._warm.read(marks.drop)  # what a process left that was killed between its COMMIT and this
+        return Refreshed({each.group: each.done for each in groups}, time.monotonic() - began)
 
     def rebuild(
         self,
@@ -160,19 +177,11 @@ class AggregateWriter:
             self._commit(connection)
 
         if any(known[name].missing for name in names if name in known):
-            self._try(work)
+            self._alone.transact(work)
 
-    @contextmanager
-    def alone(self) -> Generator[Connection]:
-        """Be the only writer of the aggregates, on a connection in autocommit mode; begin and commit on it yourself."""
-        connection = self._connection()
-        connection.execute("select pg_advisory_lock(%s)", (locks.AGGREGATES,))
-        try:
-            yield connection
-        finally:
-            rollback(connection)
-            if not connection.closed:
-                connection.execute("select pg_advisory_unlock(%s)", (locks.AGGREGATES,))
+    def alone(self) -> AbstractContextManager[Connection]:
+        """Be the only writer of all tables, on a connection in autocommit mode; begin and commit on it yourself."""
+        return self._alone.held()
 
     def forget(self, connection: Connection, users: Sequence[str]) -> None:
         """Leave of users only what raw.events still holds, and repair what counted the rest.
@@ -195,7 +204,7 @@ class AggregateWriter:
 
     def prepare(self, connection: Connection) -> None:
         """Make the temporary tables that a transaction works on, once a connection; COMMIT empties them."""
-        connection.execute(statement("stage"))
+        prepare(connection)
 
     def frontier(self, connection: Connection) -> datetime | None:
         """Raw events before it were dropped: nothing before it is computed from them again. None: nothing was."""
@@ -205,10 +214,9 @@ class AggregateWriter:
         return found[0] if found else None
 
     def close(self) -> None:
-        """Close the connection; the next use opens another."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.close()
+        """Close the connections; the next use opens others."""
+        for each in (self._alone, *(consumer.session for consumer in self.groups.values())):
+            each.close()
 
     def frontier_now(self) -> datetime | None:
         """The frontier of this moment."""
@@ -226,14 +234,19 @@ class AggregateWriter:
         """Take in all that waits of some days and make something more, in one snapshot and one transaction."""
 
         def work(connection: Connection) -> Result:
-            self._begin(connection)
+            begin(connection)
             if days:
-                self._take(connection, days, UNBOUNDED, newest_first=True)
+                self._take_all(connection, days)
             made = make(connection)
             self._commit(connection)
             return made
 
-        return self._try(work)
+        return self._alone.transact(work)
+
+    @cached_property
+    def groups(self) -> Mapping[Group, Consumer]:
+        """The groups of tables, which take marks in side by side."""
+        return consumers(self.postgres, self._merges)
 
     def _follow_definitions(self) -> None:
         """Before anything is written by a definition that a table is not made by yet: the days that it lacks."""
@@ -241,76 +254,50 @@ class AggregateWriter:
             return
 
         def work(connection: Connection) -> None:
-            connection.execute(_BEGIN)
+            connection.execute("begin isolation level repeatable read")
             history.follow(connection, self.funnel)
             self.failpoint("definitions_before_commit")
             commit(connection)
 
-        self._try(work)
-
-    def _refresh_once(self, days: Collection[date] | None, *, newest_first: bool) -> NewEvents | None:
-        def work(connection: Connection) -> NewEvents | None:
-            began = time.monotonic()
-            self._begin(connection)
-            with ended_after(connection, self.longest):
-                most = self.pace.bounds(self.events_per_transaction)
-                taken = self._take(connection, days, most, newest_first=newest_first)
-                self._commit(connection)
-            self.pace.took(time.monotonic() - began)
-            return taken
-
-        return self._try(work, self.pace.failed)
-
-    def _try(self, work: Callable[[Connection], Result], failed: Callable[[], None] = lambda: None) -> Result:
-        """Do one transaction as the only writer; again if it failed for a reason that passes."""
-        for tries in range(_TRIES):
-            try:
-                with self.alone() as connection:
-                    return work(connection)
-            except psycopg.Error as error:
-                self._warm.failed(error)
-                failed()
-                timed_out = isinstance(error, psycopg.errors.QueryCanceled)
-                if tries + 1 >= (_TIMED_OUT_TRIES if timed_out else _TRIES) or not is_transient(error):
-                    raise
-                time.sleep(0.1 * 2**tries)
-        raise AssertionError
-
-    def _begin(self, connection: Connection) -> None:
-        self.prepare(connection)
-        connection.execute(_BEGIN)
+        self._alone.transact(work)
 
     def _commit(self, connection: Connection) -> None:
         self.failpoint("aggregates_before_commit")
         commit(connection)
 
-    def _take(
-        self, connection: Connection, days: Collection[date] | None, most: Bounds, *, newest_first: bool
-    ) -> NewEvents | None:
-        taken = marks.take(connection, days, most, newest_first=newest_first)
-        if taken is not None:
-            marks.settle(connection)  # first: what waits from here on is what no table is to hold after COMMIT
-            self._merge_new_events(connection, taken)
-        return taken
+    def _take_all(self, connection: Connection, days: Collection[date]) -> None:
+        """Marks of some days, for each group that they wait for."""
+        for group, merge in self._merges.items():
+            if taken := marks.take(connection, group, days, UNBOUNDED, newest_first=True):
+                merge_taken(connection, group, merge, taken)
+                marks.clear(connection)
+        marks.drop(connection)
 
-    def _merge_new_events(self, connection: Connection, taken: NewEvents) -> None:
+    @property
+    def _merges(self) -> Mapping[Group, Merge]:
+        """What each group of tables makes of new events."""
+        return {"hourly": self._count, "users": self._follow_users, "security": self._follow_logins}
+
+    def _count(self, connection: Connection, taken: NewEvents) -> None:
         hourly.merge(connection, taken.low, taken.high)
         daily.merge(connection)
-        self.failpoint("aggregates_half_way")
+
+    def _follow_users(self, connection: Connection, taken: NewEvents) -> None:
         sessions.merge(connection, self.frontier(connection))
-        login_audit.merge(connection, self.audit)
         low, high = _whole_days(taken.low, taken.high)
         user_days.merge(connection, low, high, self.funnel)
         rollups.follow(connection, self.funnel)
 
-    def _connection(self) -> Connection:
-        return self._warm.connection()
+    def _follow_logins(self, connection: Connection, _: NewEvents) -> None:
+        login_audit.merge(connection, self.audit)
+
+    @cached_property
+    def _alone(self) -> ExclusiveSession:
+        return ExclusiveSession(self.postgres, locks.AGGREGATES)
 
     @property
     def _warm(self) -> WarmConnection:
-        if self._kept is None:
-            self._kept = WarmConnection(self.postgres, APPLICATION, prepare=lambda made: made.execute(_SESSION))
-        return self._kept
+        return self._alone.warm
 
 
 def _midnight(day: date) -> datetime:

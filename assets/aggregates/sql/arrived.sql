@@ -39,6 +39,7 @@ there as (
             where
                 r.occurred_at >= w.low and r.occurred_at <= w.high
                 and r.occurred_at >= %(low)s and r.occurred_at < %(high)s
+                -- only
             offset 0  -- noqa: AM09
         ) as e
 ),

@@ -1,4 +1,5 @@
--- Where the events of marks are, of all marks on the hours that are taken, whether they are taken themselves or not.
+-- Where the events of marks are, of all marks on the hours that are taken that waited for the group, whether they are taken
+-- now or not.
 insert into spans (taken, hour, topic_id, partition, offsets)
 with here as materialized (
     select
@@ -12,7 +13,12 @@ with here as materialized (
                 d.mark_id,
                 d.batch_id
             from ops.dirty_buckets as d
-            where d.hour = x.hour and d.batch_id is not null
+            where
+                d.hour = x.hour and d.batch_id is not null
+                and not exists (
+                    select 1 from ops.taken_marks as k
+                    where k.consumer = %(group)s and k.mark_id = d.mark_id
+                )
             offset 0  -- noqa: AM09
         ) as m
 )

@@ -171,9 +171,26 @@ dirty_buckets = Table(
     ),
     CheckConstraint("(batch_id is null) <> (event_ids is null)", name="identified"),
     schema="ops",
-    comment="Events that the aggregates do not hold yet, one mark for each transaction and hour. Empty: nothing waits.",
+    comment="Events that some group of tables does not hold yet, one mark for each transaction and hour. Empty: nothing waits.",
 )
 Index("dirty_buckets_hour_idx", dirty_buckets.c.hour)
+
+taken_marks = Table(
+    "taken_marks",
+    metadata,
+    key("consumer", Text, "The group of tables: hourly, users or security"),
+    column(
+        "mark_id",
+        BigInteger,
+        "The mark",
+        ForeignKey("ops.dirty_buckets.mark_id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    schema="ops",
+    comment="Marks that some groups of tables have taken in and others have not: the last one deletes the mark.",
+)
+Index("taken_marks_mark_id_idx", taken_marks.c.mark_id)
 
 hour_members = Table(
     "hour_members",
