@@ -3,8 +3,11 @@
 What belongs here: which setting goes where. What does not: Dagster, whose import the command line need not pay for.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 
+from assets.aggregates import marks
+from assets.aggregates.catalog import AGGREGATES, FILLED
 from assets.aggregates.funnel_file import read
 from assets.aggregates.login_audit import AuditRules
 from assets.aggregates.writer import AggregateWriter
@@ -55,7 +58,8 @@ def make_aggregates(settings: Settings) -> AggregateWriter:
         FunnelError: the funnel's file cannot be used.
     """
     rules = AuditRules(**{name: getattr(settings, f"audit_{name}") for name in AuditRules.__dataclass_fields__})
-    made = AggregateWriter(Postgres(settings.postgres_url), read(settings.funnel), rules)
+    workers = settings.refresh_workers or max(1, min(len(marks.GROUPS), (os.cpu_count() or 1) // 2))
+    made = AggregateWriter(Postgres(settings.postgres_url), read(settings.funnel), rules, workers)
     if settings.failpoints is not None:
         made.failpoint = Failpoints(settings.failpoints)
     return made
@@ -76,10 +80,11 @@ def make_metrics(settings: Settings, jobs: Sequence[str] = (), queues: Sequence[
     publisher = MetricsPublisher(MetricsDatabase(postgres), pusher, known, settings.lanes)
     kafka, claims, broker = make_kafka(settings), Redis(settings.redis_url), Redis(settings.broker_url)
     topics = settings.kafka_topics
+    groups = {name: str(AGGREGATES[name].group) for name in FILLED}
     collectors: Mapping[Group, Collector] = {
         "health": Health(claims, broker, queues),
         "lag": Lag(Unread(kafka)),
-        "state": State(broker, queues, jobs, withheld.collector(topics, LeftOut(kafka, topics))),
+        "state": State(broker, queues, jobs, groups, withheld.collector(topics, LeftOut(kafka, topics))),
         "storage": Storage({"claims": claims, "broker": broker}, settings.postgres_capacity_bytes),
     }
     interval = settings.metrics_interval.total_seconds()

@@ -314,6 +314,14 @@ class Settings(BaseSettings):
         "reach, twice as old.",
         examples=["15s"],
     )
+    refresh_workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=3,
+        description="How many groups of aggregates (hourly, users, security) take events in at once; each has a "
+        "position of its own. Fewer than three: they take turns. Not set: half of this machine's processors.",
+        examples=["3"],
+    )
     history_start: date | None = Field(
         default=None,
         description="The first day of the partitions in Dagster. Not set: the day of the first event, at most two "

@@ -13,22 +13,31 @@ from sqlalchemy import Date
 
 from assets.aggregates import history, preview
 from assets.aggregates.catalog import AGGREGATES, Aggregate
+from assets.aggregates.marks import GROUPS
 from assets.periods import DAY, TimeSpan, day_key, floor_day, hour_key
 from resources.postgres import Connection
 
 _WAITING = """
-select coalesce(sum(events), 0)::bigint, coalesce(extract(epoch from clock_timestamp() - min(marked_at)), 0)::float8
-from ops.dirty_buckets
+select g.consumer, coalesce(sum(d.events), 0)::bigint,
+    round(coalesce(extract(epoch from clock_timestamp() - min(d.marked_at)), 0), 1)::float8
+from unnest(%s::text[]) as g (consumer)
+left join ops.dirty_buckets as d
+    on not exists (select from ops.taken_marks as m where m.consumer = g.consumer and m.mark_id = d.mark_id)
+group by g.consumer
 """
 
 
 def current_metadata(connection: Connection, names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """How each table is now; small whatever the table holds."""
-    row: Any = connection.execute(_WAITING).fetchone()
-    waiting = {"events_waiting": int(row[0]), "oldest_waiting_seconds": round(float(row[1]), 1)}
+    found: Any = connection.execute(_WAITING, ([*GROUPS],)).fetchall()
+    waiting = {group: {"events_waiting": events, "oldest_waiting_seconds": since} for group, events, since in found}
     lacking = history.missing(history.read(connection))
     return {
-        name: {**_figures(connection, name), **waiting, "missing_days": history.count(lacking.get(name, ()))}
+        name: {
+            **_figures(connection, name),
+            **waiting[AGGREGATES[name].group],
+            "missing_days": history.count(lacking.get(name, ())),
+        }
         for name in names
     }
 

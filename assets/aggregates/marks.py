@@ -64,7 +64,7 @@ with done as (
 )
 delete from ops.dirty_buckets where mark_id in (select mark_id from done)
 """
-_ONLY = {"security": "and r.type in ('login', 'logout')"}
+_ONLY: dict[Group, dict[str, LiteralString]] = {"security": {"-- only": "and r.type in ('login', 'logout')"}}
 GROUPS: tuple[Group, ...] = get_args(Group)
 """The groups of tables, each a consumer of the marks."""
 
@@ -154,9 +154,7 @@ def take(
     connection.execute("analyze spans; analyze listed")
     high += timedelta(microseconds=1)
     with joined_by_hash(connection):
-        events = connection.execute(
-            bounded("arrived", low, high, {"-- only": _ONLY[group]} if group in _ONLY else {})
-        ).rowcount
+        events = connection.execute(bounded("arrived", low, high, _ONLY.get(group, {}))).rowcount
     connection.execute("analyze arrived")
     return NewEvents(numbers, events, frozenset(hours), low, high)
 

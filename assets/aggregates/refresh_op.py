@@ -64,14 +64,16 @@ def _merge_new_events(
     if not refreshed.marks:
         context.log.info("no marks: every table is up to date")
         return
-    context.log.info(
-        "merged %d events of %d marks on %d hours in %.2f s, %d transactions",
-        refreshed.events,
-        refreshed.marks,
-        len(refreshed.hours),
-        refreshed.seconds,
-        refreshed.transactions,
-    )
+    for group, taken in refreshed.by_group.items():
+        context.log.info(
+            "%s: merged %d events of %d marks on %d hours, %d transactions",
+            group,
+            taken.events,
+            taken.marks,
+            len(taken.hours),
+            taken.transactions,
+        )
+    context.log.info("every group of tables is up to date or out of time after %.2f s", refreshed.seconds)
     try:
         _show(context, partitions, postgres, refreshed)
     except psycopg.Error as error:  # what was taken in is committed; that it cannot be shown must not look otherwise
@@ -85,11 +87,12 @@ def _show(
 
     Partitions first: what is reported last is what the page of a table shows.
     """
-    done = {"events_taken_in": refreshed.events, "hours": len(refreshed.hours), "seconds": round(refreshed.seconds, 3)}
     with postgres.connect(APPLICATION, statement_timeout_seconds=10) as connection:
         partitions.tell(context.instance, connection, datetime.now(UTC))
         shown = asset_metadata.current_metadata(connection, AGGREGATES)
     for name, metadata in shown.items():
+        taken = refreshed.by_group[AGGREGATES[name].group]
+        done = {"events_taken_in": taken.events, "hours": len(taken.hours), "seconds": round(refreshed.seconds, 3)}
         context.log_event(dg.AssetMaterialization(asset_key(name), metadata={**metadata, **done}))
     for key in _views_to_show(context.instance):
         context.log_event(dg.AssetMaterialization(key, metadata=_A_VIEW))

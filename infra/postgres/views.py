@@ -18,6 +18,7 @@ from sqlalchemy import Table
 from contract.contract import Contract, EventType, Field, Kind
 from infra.postgres.sql import statement
 from infra.postgres.tables.model import REBUILT, metadata
+from resources import locks
 
 SCHEMA = "analytics"
 MADE_BY = "Made by millrace migrate"
@@ -158,10 +159,11 @@ def _freshness() -> View:
         Column("events", "bigint", "Events that are in raw.events and not yet in the aggregates"),
         Column("waiting_since", "timestamp with time zone", "When the first of them was stored"),
         Column("waiting_seconds", "double precision", "How long ago that is"),
-        Column("aggregate", "text", "The table that lacks days of its history; null: every table lacks these events"),
+        Column("aggregate", "text", "The table that lacks days of its history; null: the groups lack these events"),
         Column("missing_days", "bigint", "How many days it lacks; they are filled in the background"),
         Column("oldest_missing", "date", "The oldest of these days"),
         Column("newest_missing", "date", "The newest of these days: figures of both and between may be wrong"),
+        Column("groups", "text[]", "Groups of tables that lack these events: hourly, users, security; else null"),
     )
     text = (
         "Hours whose latest events the aggregates do not hold yet, and tables that lack days of their history. "
@@ -169,6 +171,7 @@ def _freshness() -> View:
     )
     filled = sorted(table.name for table in _aggregates() if table.info[REBUILT])
     query = statement("freshness").decode().replace("%(tables)s", _literal(filled))  # a view has no parameters
+    query = query.replace("%(groups)s", _literal(list(locks.GROUPS)))
     return View("freshness", f"{text} {MADE_BY}.", "hour that waits or table that lacks days", columns, query)
 
 

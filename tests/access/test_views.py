@@ -205,8 +205,8 @@ def test_a_view_that_was_changed_by_hand_is_put_right(world: World) -> None:
     world.query(
         "create or replace view analytics.freshness as"
         " select hour, 0::bigint as events, marked_at as waiting_since, 0::float8 as waiting_seconds,"
-        " ''::text as aggregate, 0::bigint as missing_days, null::date as oldest_missing, null::date as newest_missing"
-        " from ops.dirty_buckets"
+        " ''::text as aggregate, 0::bigint as missing_days, null::date as oldest_missing, null::date as newest_missing,"
+        " null::text[] as groups from ops.dirty_buckets"
     )
     with psycopg.connect(world.settings.postgres_url, autocommit=True) as owner:
         assert create_views(owner, views(Contract())) == ["freshness"]

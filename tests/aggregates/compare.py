@@ -14,6 +14,8 @@ from typing import Any
 
 import psycopg
 
+from assets.aggregates.catalog import AGGREGATES, FILLED
+from assets.aggregates.marks import GROUPS
 from assets.aggregates.writer import AggregateWriter
 from tests.aggregates import oracle
 from tests.aggregates.oracle import COLUMNS, Event, Row, Tables, event_of
@@ -28,7 +30,9 @@ _SETTLED = """
 select e.occurred_at, e.event_id, e.type, e.user_id, e.payload, e.kafka_partition, e.kafka_offset from raw.events as e
 where not exists (
     select from ops.dirty_buckets as d left join ops.batch_ranges as r using (batch_id)
-    where e.occurred_at between d.low and d.high and (
+    where e.occurred_at between d.low and d.high
+    and not exists (select from ops.taken_marks as m where m.consumer = %s and m.mark_id = d.mark_id)
+    and (
         e.event_id = any(d.event_ids)
         or (e.kafka_topic_id, e.kafka_partition) = (r.topic_id, r.partition)
         and e.kafka_offset >= r.start_offset and e.kafka_offset < r.end_offset
@@ -149,10 +153,11 @@ class Stage:
         """What differs, in one snapshot, from the oracle of the events that no mark stands for. Never anything."""
         with psycopg.connect(self.world.settings.postgres_url) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            events = [Event(*row[:5], topic_partition=row[5:]) for row in connection.execute(_SETTLED.encode())]
-            found = read(connection, [name for name in COLUMNS if name not in _AT_ONCE])
-        return differences(oracle.tables(events), found)
+            return [line for group in GROUPS for line in _wrong_in(connection, group)]
 
 
-# These hold an event from the moment that it is stored.
-_AT_ONCE = ("events_minutely", "logins", "logouts", "page_views", "button_clicks", "form_submits")
+def _wrong_in(connection: psycopg.Connection[Any], group: str) -> list[str]:
+    """What a group's tables differ in from the events that do not wait for it."""
+    names = [name for name in COLUMNS if name in FILLED and AGGREGATES[name].group == group]
+    events = [Event(*row[:5], topic_partition=row[5:]) for row in connection.execute(_SETTLED.encode(), (group,))]
+    return differences(oracle.tables(events), read(connection, names))

@@ -29,8 +29,8 @@ def reads_of_old_events(stage: Stage) -> int:
     aggregates = stage.world.aggregates
 
     def look(name: str) -> None:
-        if name == "aggregates_before_commit":
-            with aggregates._warm.connection().cursor() as cursor:  # pyright: ignore[reportPrivateUsage]
+        if name == "hourly_before_commit":
+            with aggregates.groups["hourly"].session.warm.connection().cursor() as cursor:
                 found.append(cursor.execute("select count(*) from earlier").fetchone()[0])  # pyright: ignore[reportOptionalSubscript]
 
     aggregates.failpoint = look

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets.aggregates.pace import Pace
 from infra.local.harness import Running
 from tests.aggregates import work
 from tests.aggregates.compare import Stage
@@ -20,6 +19,10 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
 START = datetime(2016, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 20, 12, tzinfo=UTC)
+_WAITS_FOR_HOURLY = """
+select count(*) from ops.dirty_buckets as d where d.hour = %s
+and not exists (select from ops.taken_marks as m where m.consumer = 'hourly' and m.mark_id = d.mark_id)
+"""
 _SLOW = """
 create function public.slowly() returns trigger language plpgsql as $$
 begin
@@ -42,12 +45,12 @@ def test_ten_years_are_taken_in_by_small_transactions_and_the_current_hour_by_th
     years = timedelta(days=3_650)
     work.store(world, 3_000, START, years / 3_000)
     work.store(world, 10, NOW, timedelta(seconds=1))
-    world.aggregates.pace = Pace(2_000)
+    work.paced(world.aggregates, 2_000)
     first: list[int] = []
 
     def look(name: str) -> None:
-        if name == "aggregates_before_commit":
-            first.append(world.one("select count(*) from ops.dirty_buckets where hour = %s", NOW))
+        if name == "hourly_before_commit":
+            first.append(world.one(_WAITS_FOR_HOURLY, NOW))
 
     world.aggregates.failpoint = look
     done = world.aggregates.refresh()
@@ -76,7 +79,7 @@ def test_what_failed_by_time_takes_less_until_it_passes(world: World) -> None:
     work.store(world, 400, NOW, timedelta(minutes=1), users=400)
     world.query(_SLOW.format(seconds=0.02))
     world.aggregates.longest = 2  # of 400 rows it is over after 100
-    world.aggregates.pace = Pace(400)
+    work.paced(world.aggregates, 400)
     done = world.aggregates.refresh()
     assert done.events == 400
     assert done.transactions > 1

@@ -14,6 +14,7 @@ from unittest import mock
 
 import psycopg
 
+from assets.aggregates.pace import Pace
 from assets.aggregates.writer import AggregateWriter
 from tests.support.world import World
 
@@ -89,14 +90,21 @@ def store(
         connection.execute(_BATCH, values)
 
 
+def paced(aggregates: AggregateWriter, events: int) -> None:
+    """Let the next transaction of each group take so many events at most."""
+    for each in aggregates.groups.values():
+        each.pace = Pace(events)
+
+
 def work_of_a_refresh(aggregates: AggregateWriter) -> Counter[str]:
-    """What each statement does in one transaction that takes in all that waits; it is not committed."""
+    """What each statement does in a transaction of each group that takes in all that waits; none is committed."""
 
     def stop(name: str) -> None:
-        if name == "aggregates_before_commit":
+        if name.endswith("_before_commit"):
             raise Enough
 
-    aggregates.failpoint, aggregates.pace.events = stop, aggregates.events_per_transaction
+    aggregates.failpoint = stop
+    paced(aggregates, aggregates.events_per_transaction)
     with counting() as work, suppress(Enough):
         aggregates.refresh()
     return work

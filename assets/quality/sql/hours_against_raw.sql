@@ -35,7 +35,12 @@ waiting as (
         d.hour,
         sum(d.events) as events
     from ops.dirty_buckets as d
-    where d.hour >= %(low)s and d.hour < %(high)s
+    where
+        d.hour >= %(low)s and d.hour < %(high)s
+        and not exists (
+            select 1 from ops.taken_marks as t
+            where t.consumer = 'hourly' and t.mark_id = d.mark_id
+        )
     group by 1
 )
 

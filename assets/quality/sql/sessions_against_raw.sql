@@ -62,5 +62,10 @@ select
     ) + (select within.events from within) as kept,
     (
         select coalesce(sum(d.events), 0)::bigint from ops.dirty_buckets as d
-        where d.hour >= %(low)s and d.hour < %(high)s
+        where
+            d.hour >= %(low)s and d.hour < %(high)s
+            and not exists (
+                select 1 from ops.taken_marks as t
+                where t.consumer = 'users' and t.mark_id = d.mark_id
+            )
     ) as waiting

@@ -171,7 +171,8 @@ dirty_buckets = Table(
     ),
     CheckConstraint("(batch_id is null) <> (event_ids is null)", name="identified"),
     schema="ops",
-    comment="Events that some group of tables does not hold yet, one mark for each transaction and hour. Empty: nothing waits.",
+    comment="Events that some group of tables does not hold yet, one mark for each transaction and hour. "
+    "Empty: nothing waits.",
 )
 Index("dirty_buckets_hour_idx", dirty_buckets.c.hour)
 

@@ -17,4 +17,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Only when every group has taken in the same."""
-    op.execute("drop table ops.taken_marks")
+    op.execute("drop table ops.taken_marks cascade")  # and the view freshness, which `migrate` makes anew

@@ -1,0 +1,119 @@
+"""Groups of tables take new events in independently: none waits for another, none counts anything twice.
+
+What belongs here: one group that is ahead, behind, killed or failing beside the others. What does not: what a table
+holds (`test_against_pandas`), and refreshes beside rebuilds and ingest (`test_side_by_side`).
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import psycopg
+import pytest
+
+from assets.aggregates.marks import GROUPS
+from assets.aggregates.writer import AggregateWriter
+from orchestration.factories import make_aggregates
+from tests.aggregates.compare import Stage
+from tests.aggregates.streams import at, stream
+from tests.system.system import eventually
+
+pytestmark = pytest.mark.services
+
+POINTS = ("before_commit", "after_commit", "after_drop")
+
+
+class Killed(Exception):
+    """A process ended here."""
+
+
+def writer(stage: Stage, workers: int) -> AggregateWriter:
+    made = make_aggregates(stage.world.settings)
+    made.workers = workers
+    return made
+
+
+def lacking(stage: Stage) -> set[str]:
+    """The groups that lack events, as analysts see it."""
+    return {group for (groups,) in stage.world.query("select groups from analytics.freshness") for group in groups}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_group_that_is_killed_at_any_point_leaves_its_tables_whole_and_the_others_go_on(
+    stage: Stage, group: str, point: str
+) -> None:
+    made = stream(len(group) + len(point), events=120, days=2)
+    stage.send(*made.valid[::2])
+    assert stage.settled() == []
+    stage.send(*made.valid[1::2])
+
+    def kill(name: str) -> None:
+        if name == f"{group}_{point}":
+            raise Killed
+
+    killed = writer(stage, workers=3)
+    killed.failpoint = kill
+    with pytest.raises(Killed):
+        killed.refresh()
+    killed.close()
+    assert stage.inconsistent() == []
+    assert lacking(stage) == ({group} if point == "before_commit" else set())
+    assert stage.settled() == []
+    assert stage.world.one("select count(*) from ops.taken_marks") == 0
+
+
+def test_a_group_that_is_held_up_delays_no_other_and_new_events_reach_these_meanwhile(stage: Stage) -> None:
+    stage.send(at("2026-07-15T10:00", "ann", "login"), at("2026-07-15T10:01", "ann"))
+    aggregates = writer(stage, workers=2)
+    with psycopg.connect(stage.world.settings.postgres_url) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("lock table analytics.login_audit in share mode")
+        refreshed = pool.submit(aggregates.refresh)
+        try:
+            eventually(lambda: lacking(stage) == {"security"})
+            stage.send(at("2026-07-15T10:02", "bob"))
+            eventually(lambda: stage.world.one("select count(*) from analytics.user_profiles") == 2)
+            assert stage.inconsistent() == []
+        finally:
+            holder.rollback()
+        refreshed.result(120)
+    aggregates.close()
+    assert stage.settled() == []
+
+
+def test_a_group_that_fails_says_so_after_the_others_have_done_their_part(stage: Stage) -> None:
+    stage.send(at("2026-07-15T10:00", "ann", "login"), at("2026-07-15T10:01", "ann"))
+    stage.world.query("alter table analytics.sessions add constraint never check (events < 0) not valid")
+    try:
+        with pytest.raises(psycopg.errors.CheckViolation):
+            stage.world.refresh()
+        assert lacking(stage) == {"users"}
+    finally:
+        stage.world.query("alter table analytics.sessions drop constraint never")
+    assert stage.settled() == []
+
+
+def test_a_rebuild_takes_in_what_only_some_groups_have_taken(stage: Stage) -> None:
+    stage.send(*stream(5, events=120, days=2).valid)
+    ahead = writer(stage, workers=1)
+
+    def stop(name: str) -> None:
+        if name == "users_before_commit":
+            raise Killed
+
+    ahead.failpoint = stop
+    with suppress(Killed):
+        ahead.refresh()
+    ahead.close()
+    assert lacking(stage) == {"users"}
+    assert stage.rebuild() == {}
+    assert (stage.inconsistent(), lacking(stage)) == ([], set())
+    assert stage.settled() == []
+
+
+def test_a_release_that_knows_no_groups_cannot_take_in_again_what_one_has_taken(stage: Stage) -> None:
+    stage.send(at("2026-07-15T10:00", "ann"))
+    stage.world.query("insert into ops.taken_marks select 'hourly', mark_id from ops.dirty_buckets")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        stage.world.query("delete from ops.dirty_buckets")
+    stage.world.query("delete from ops.taken_marks")
+    assert stage.settled() == []
