@@ -1,7 +1,12 @@
 -- Where the events of marks are, of all marks on the hours that are taken that waited for the group, whether they are taken
--- now or not.
+-- now or not. What the group has taken before is read once (`not in`), not for each hour.
 insert into spans (taken, hour, topic_id, partition, offsets)
-with here as materialized (
+with taken_before as materialized (
+    select k.mark_id from ops.taken_marks as k
+    where k.consumer = %(group)s
+),
+
+here as materialized (
     select
         m.mark_id,
         x.hour,
@@ -15,10 +20,7 @@ with here as materialized (
             from ops.dirty_buckets as d
             where
                 d.hour = x.hour and d.batch_id is not null
-                and not exists (
-                    select 1 from ops.taken_marks as k
-                    where k.consumer = %(group)s and k.mark_id = d.mark_id
-                )
+                and d.mark_id not in (select k.mark_id from taken_before as k)
             offset 0  -- noqa: AM09
         ) as m
 )
@@ -45,6 +47,11 @@ left join taken as t on m.mark_id = t.mark_id
 group by is_taken, m.hour, r.topic_id, r.partition;
 
 insert into listed (taken, hour, event_id)
+with taken_before as materialized (
+    select k.mark_id from ops.taken_marks as k
+    where k.consumer = %(group)s
+)
+
 select
     t.mark_id is not null as is_taken,
     x.hour,
@@ -56,7 +63,9 @@ cross join
             d.mark_id,
             d.event_ids
         from ops.dirty_buckets as d
-        where d.hour = x.hour and d.event_ids is not null
+        where
+                d.hour = x.hour and d.event_ids is not null
+                and d.mark_id not in (select k.mark_id from taken_before as k)
         offset 0  -- noqa: AM09
     ) as m
 left join taken as t on m.mark_id = t.mark_id;
