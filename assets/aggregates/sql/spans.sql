@@ -64,8 +64,8 @@ cross join
             d.event_ids
         from ops.dirty_buckets as d
         where
-                d.hour = x.hour and d.event_ids is not null
-                and d.mark_id not in (select k.mark_id from taken_before as k)
+            d.hour = x.hour and d.event_ids is not null
+            and d.mark_id not in (select k.mark_id from taken_before as k)
         offset 0  -- noqa: AM09
     ) as m
 left join taken as t on m.mark_id = t.mark_id;
