@@ -7,6 +7,7 @@ A group is at each of its commits what its tables' definitions make of raw.event
 for it. Groups write different tables and read none of each other's: so a slow one, or one that fails, delays no other.
 """
 
+import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -23,6 +24,7 @@ from resources import locks
 from resources.postgres import Connection, Postgres, commit
 
 _LOOK_SECONDS = 1.0  # how often a group that has nothing to do looks for new marks, while another is at work
+_CANCEL_SECONDS = 0.2
 
 Merge = Callable[[Connection, NewEvents], None]
 
@@ -143,8 +145,10 @@ def side_by_side(
                     at_work[pool.submit(step, each)] = each
                     continue
                 owing.discard(each.group)
-            idle = [each for each in groups if each not in at_work.values()] if owing and not failures else []
-            at_work |= {pool.submit(step, each): each for each in idle if has_more(each)}
+            if owing and not failures:
+                busy = {each.group for each in at_work.values()}
+                idle = [each for each in groups if each.group not in busy and has_more(each)]
+                at_work |= {pool.submit(step, each): each for each in idle}
     if failures:
         raise failures[0]
 
@@ -157,8 +161,12 @@ def _pool(workers: int, groups: Collection[Consumer]) -> Generator[ThreadPoolExe
         yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for each in groups:
-            each.session.cancel()
+        ending = threading.Thread(target=pool.shutdown)
+        ending.start()
+        while ending.is_alive():  # a cancellation between two statements has no effect
+            for each in groups:
+                each.session.cancel()
+            ending.join(_CANCEL_SECONDS)
         raise
     finally:
         pool.shutdown()

@@ -50,6 +50,7 @@ class ExclusiveSession:
     alone: int
     beside: int | None = None
     _kept: WarmConnection | None = field(default=None, repr=False)
+    _cancelled: bool = field(default=False, repr=False)
 
     @property
     def warm(self) -> WarmConnection:
@@ -78,6 +79,7 @@ class ExclusiveSession:
         Raises:
             psycopg.Error: it failed for another reason, or too often.
         """
+        self._cancelled = False
         for tries in range(_TRIES):
             try:
                 with self.held() as connection:
@@ -86,13 +88,18 @@ class ExclusiveSession:
                 self.warm.failed(error)
                 failed()
                 timed_out = isinstance(error, psycopg.errors.QueryCanceled)
-                if tries + 1 >= (_TIMED_OUT_TRIES if timed_out else _TRIES) or not is_transient(error):
+                if (
+                    self._cancelled
+                    or tries + 1 >= (_TIMED_OUT_TRIES if timed_out else _TRIES)
+                    or not is_transient(error)
+                ):
                     raise
                 time.sleep(0.1 * 2**tries)
         raise AssertionError
 
     def cancel(self) -> None:
-        """Cancel the statement that another thread waits for, if any."""
+        """Cancel the statement that another thread waits for, if any; it is not tried again."""
+        self._cancelled = True
         if self._kept is not None:
             self._kept.cancel()
 

@@ -4,12 +4,15 @@ What belongs here: one group that is ahead, behind, killed or failing beside the
 holds (`test_against_pandas`), and refreshes beside rebuilds and ingest (`test_side_by_side`).
 """
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import date
 
 import psycopg
 import pytest
 
+from assets.aggregates.consumers import Consumer
 from assets.aggregates.marks import GROUPS
 from assets.aggregates.writer import AggregateWriter
 from orchestration.factories import make_aggregates
@@ -77,6 +80,28 @@ def test_a_group_that_is_held_up_delays_no_other_and_new_events_reach_these_mean
             holder.rollback()
         refreshed.result(120)
     aggregates.close()
+    assert stage.settled() == []
+
+
+def test_an_interrupted_refresh_ends_although_one_of_its_groups_waits_for_a_lock(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.send(at("2026-07-15T10:00", "ann", "login"), at("2026-07-15T10:01", "ann"))
+    aggregates, waits = writer(stage, workers=2), Consumer.waits
+
+    def interrupt(consumer: Consumer, days: Collection[date] | None, last: int | None) -> bool:
+        if last is None:  # looked for while another group is at work
+            raise Killed
+        return waits(consumer, days, last)
+
+    monkeypatch.setattr(Consumer, "waits", interrupt)
+    with psycopg.connect(stage.world.settings.postgres_url) as holder:
+        holder.execute("lock table analytics.login_audit in share mode")
+        with pytest.raises(Killed):
+            aggregates.refresh()
+        assert lacking(stage) == {"security"}
+    aggregates.close()
+    monkeypatch.undo()
     assert stage.settled() == []
 
 
