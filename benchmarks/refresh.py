@@ -56,8 +56,8 @@ def _into_an_hour(postgres: Postgres, held: int, new: int) -> None:
     }
     took: dict[str, list[_Took]] = {place: [] for place in places}
     with postgres.connect("bench") as connection, contextlib.closing(AggregateWriter(postgres)) as aggregates:
-        Arrival(held, full, of_hour, _USERS).store(connection, marked=False)
-        aggregates.rebuild(full, full + _HOUR)
+        Arrival(held, full, of_hour, _USERS).store(connection)
+        aggregates.refresh()  # as an hour fills; one that was rebuilt does not know who is counted
         connection.execute("vacuum analyze")
         for number in range(_ROUNDS + 1):
             for place, arrival in places.items():
