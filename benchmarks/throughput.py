@@ -35,7 +35,7 @@ _STEPS = """
 select sum(pull_seconds), sum(decode_seconds), sum(claim_seconds), sum(frame_seconds), sum(store_seconds)
 from ops.batches where batch_id > %s
 """
-_EMPTY = "truncate raw.events, ops.dirty_buckets"
+_EMPTY = "truncate raw.events, ops.dirty_buckets, ops.taken_marks"
 # As ingest leaves them: in the order of time, ids and users by chance; today's partition, as the backlog's.
 _FILL = """
 insert into raw.events (event_id, occurred_at, type, user_id, payload, kafka_topic_id, kafka_partition, kafka_offset)
