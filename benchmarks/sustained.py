@@ -15,10 +15,13 @@ from typing import IO, NamedTuple, cast
 
 import numpy as np
 
+from assets.aggregates.catalog import AGGREGATES, FILLED
 from benchmarks.rig import Rig
 from monitoring.metrics.sql import statement
 from orchestration.factories import make_kafka
 from resources.kafka import Kafka
+
+_GROUPS = {"tables": [*FILLED], "groups": [AGGREGATES[name].group for name in FILLED]}
 
 _LAG, _AGE = 2.0, 15.0
 _WARM_UP = 10.0
@@ -106,7 +109,7 @@ class Watch:
         self._look()
         with self.rig.connect() as connection:
             committed = dict(connection.execute(_OFFSETS).fetchall())
-            ages = connection.execute(statement("staleness")).fetchall()
+            ages = connection.execute(statement("staleness"), _GROUPS).fetchall()
         now = time.monotonic()
         age, table = max(((age, table) for table, age in ages), default=(0.0, ""))
         return Sample(max((self._behind(p, committed.get(p, 0), now) for p in self.ends), default=0.0), age, table)
