@@ -38,7 +38,9 @@ kept as (
 ),
 waiting as (
     select d.hour, sum(d.events) as events
-    from ops.dirty_buckets as d where d.hour >= %(low)s and d.hour < %(high)s group by 1
+    from ops.dirty_buckets as d where d.hour >= %(low)s and d.hour < %(high)s
+        and not exists (select 1 from ops.taken_marks as t where t.consumer = 'hourly' and t.mark_id = d.mark_id)
+    group by 1
 ),
 compared as (
     select coalesce(s.hour, k.hour) as hour, coalesce(s.facts, 0) as facts,

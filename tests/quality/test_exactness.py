@@ -122,6 +122,20 @@ def test_what_only_other_tables_are_counted_from_is_found_too(filled: World) -> 
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("group", ["hourly", "users", "security"])
+def test_what_one_group_of_tables_has_taken_and_others_have_not_is_no_disagreement(filled: World, group: str) -> None:
+    def stop(name: str) -> None:
+        if name.endswith("_before_commit") and not name.startswith(group):
+            raise InterruptedError
+
+    filled.aggregates.failpoint = stop
+    with pytest.raises(InterruptedError):
+        filled.refresh()
+    filled.aggregates.failpoint = lambda _: None
+    assert failed(filled) == []
+
+
+@pytest.mark.services
 def test_an_hour_that_waits_for_too_long_is_found(filled: World) -> None:
     filled.query("update ops.dirty_buckets set marked_at = marked_at - interval '31 seconds'")
     assert failed(filled, timedelta(seconds=15)) == ["no_hour_waits_too_long"]

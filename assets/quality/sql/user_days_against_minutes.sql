@@ -35,6 +35,11 @@ waiting as (
         on
             b.hour >= d.first::timestamp at time zone 'UTC'
             and b.hour < (d.last + 1)::timestamp at time zone 'UTC'
+    where
+        not exists (
+            select 1 from ops.taken_marks as t
+            where t.consumer = 'users' and t.mark_id = b.mark_id
+        )
     group by 1
 ),
 
