@@ -6,8 +6,9 @@ A dialect and no event of an engine: Dagster's stock classes make engines of the
 and to migrate their tables.
 """
 
+import select
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
@@ -51,6 +52,18 @@ class Dialect(PGDialect_psycopg2):
             dbapi_conn.autocommit = was
 
         return connected
+
+    @override
+    def do_ping(self, dbapi_connection: Any) -> Literal[True]:
+        """Ask the server only where something came unasked: its farewell, or the end of the stream.
+
+        The pool asks before every operation. Each question is a statement, and most operations are one statement.
+        """
+        arrived = select.poll()
+        arrived.register(dbapi_connection.fileno(), select.POLLIN)
+        if arrived.poll(0):
+            super().do_ping(dbapi_connection)
+        return True
 
     @override
     def is_disconnect(self, e: Any, connection: Any, cursor: Any) -> bool:

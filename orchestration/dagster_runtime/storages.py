@@ -146,5 +146,6 @@ class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):
     _stock = PostgresScheduleStorage
     has_secondary_index_table = _remember_yes("has_secondary_index_table")
     has_built_index = _remember_yes("has_built_index")
+    has_instigators_table = _remember_yes("has_instigators_table")
     _has_instigators_table = _remember_yes("_has_instigators_table")
     _has_asset_daemon_asset_evaluations_table = _remember_yes("_has_asset_daemon_asset_evaluations_table")

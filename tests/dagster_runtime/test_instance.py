@@ -22,6 +22,7 @@ from dagster._core.run_coordinator import DefaultRunCoordinator
 from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.engine import make_url
 
 from infra.local.harness import Running
@@ -126,6 +127,29 @@ def test_an_instance_for_each_run_shares_one_small_pool(home: Path, database: st
     query = "select count(*) from pg_stat_activity where application_name = %s and datname = current_database()"
     with psycopg.connect(database) as connection:
         assert connection.execute(query, [pool.APPLICATION_NAME]).fetchone() == (1,)
+
+
+@pytest.mark.services
+def test_an_operation_asks_the_server_nothing_but_its_own_statement(
+    instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tick of a sensor is nine operations. Stock asks for the connection and for the tables, twice each, before."""
+    instance.all_instigator_state()
+    instance.get_runs(limit=1)
+    asked: list[object] = []
+
+    def ask(_dialect: PGDialect_psycopg2, connection: object) -> bool:
+        asked.append(connection)
+        return True
+
+    monkeypatch.setattr(PGDialect_psycopg2, "do_ping", ask)
+    opened: list[object] = []
+    storage = instance.schedule_storage
+    assert isinstance(storage, storages.PooledScheduleStorage)
+    sqlalchemy_event.listen(storage._engine, "checkout", lambda *_: opened.append(None))
+    instance.all_instigator_state()
+    instance.get_runs(limit=1)
+    assert (len(opened), asked) == (2, [])
 
 
 @pytest.mark.services
