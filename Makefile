@@ -85,8 +85,9 @@ monitoring: $(STAMP) ## Fetch Prometheus, Pushgateway and Alertmanager without r
 	@$(BIN)/python -m infra.local.monitoring
 
 .PHONY: fuzz
-fuzz: $(STAMP) ## Records and files made up by chance, with another seed each time (FUZZ_SECONDS=60)
+fuzz: $(STAMP) ## Records, files and streams made up by chance, with another seed each time (FUZZ_SECONDS=60 STREAM_EXAMPLES=50)
 	$(BIN)/python -m tests.contract.fuzz --seconds $(or $(FUZZ_SECONDS),60) $(ARGS)
+	STREAM_EXAMPLES=$(or $(STREAM_EXAMPLES),50) $(BIN)/pytest -q -n 0 --timeout 3600 tests/aggregates/test_dropped_members.py
 
 # Every file that `make lock` writes; a package that the service does not know fails it, too (--strict).
 .PHONY: audit
