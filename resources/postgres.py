@@ -38,6 +38,11 @@ _REFUSED = re.compile(
 # But for these, which a server says that will soon be there, or has too many sessions for now.
 _PASSES = re.compile(r"the database system is|too many clients|remaining connection slots|session is read-only")
 
+# These speak of the server, of names and of rights, never of values; 23502 is a null where none may be.
+_SPEAK_OF_NAMES = ("08", "23502", "28", "3D", "40", "42", "53", "55", "57")
+_OLDER = "; if the schema is older than this code, run `millrace migrate`"
+_LACKING = {"42P01": _OLDER, "42703": _OLDER, "42883": _OLDER, "3F000": _OLDER}
+
 
 class CommitLost(Exception):
     """The server answered COMMIT with ROLLBACK: the transaction had been aborted."""
@@ -156,10 +161,9 @@ def describe(error: BaseException) -> str:
         return type(error).__name__
     if error.sqlstate is None:
         return f"{type(error).__name__}: {_refusal(error)}"
-    # These classes speak of the server, of names and of rights, never of values.
-    speaks = error.sqlstate.startswith(("08", "28", "3D", "40", "42", "53", "55", "57"))
+    speaks = error.sqlstate.startswith(_SPEAK_OF_NAMES)
     return f"{type(error).__name__} {error.sqlstate}" + (
-        f": {said(error.diag.message_primary or '')}" if speaks else ""
+        f": {said(error.diag.message_primary or '')}{_LACKING.get(error.sqlstate, '')}" if speaks else ""
     )
 
 

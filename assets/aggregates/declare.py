@@ -181,7 +181,13 @@ def summed_by_user(name: str, comment: str, *measures: Column[Any], version: int
 
     Its `.sql` selects `user_id` and the measures, which are whole numbers, for each user and day that counts from
     `days as d`, which has the columns of ops.user_days but `funnel_steps`.
+
+    Raises:
+        ValueError: a measure says that it comes from elsewhere.
     """
+    for each in measures:
+        if not all(source.startswith(f"{_USER_DAYS}.") for source in each.info[_SOURCES].split()):
+            raise ValueError(f'{name}: {each.name} comes from days; measure(..., sources="{_USER_DAYS}.COLUMN")')
     user = key("user_id", Text, "The user", f"{_USER_DAYS}.user_id")
     days = column("days", BigInteger, "Days that count", f"{_USER_DAYS}.day")
     return Aggregate(

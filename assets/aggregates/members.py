@@ -18,13 +18,18 @@ SLOT = sql.SQL("((floor(extract(epoch from f.hour) / 86400)::integer % 8 + 8) % 
 
 def hour_member(table: Aggregate) -> sql.Composed:
     """Digest of table, key and user of a fact `f`: lengths stand before the keys, so no two facts have one text."""
-    keys = [sql.SQL("f.{}::text").format(sql.Identifier(name)) for name in table.key[1:]]
+    keys = [_text(name) for name in table.key[1:]]
     parts = [sql.Literal(table.name), *(sql.SQL("':' || length({})").format(key) for key in keys), sql.Literal(":")]
     return sql.SQL("md5({})::uuid").format(sql.SQL(" || ").join([*parts, *keys, sql.SQL("f.user_id")]))
 
 
 def day_member(table: Aggregate) -> sql.Composed:
     """Digest of key and user of a fact `f`, for rows that name their table: a length stands before each text."""
-    texts = [sql.SQL("f.{}::text").format(sql.Identifier(name)) for name in (*table.key[1:], "user_id")]
+    texts = [_text(name) for name in (*table.key[1:], "user_id")]
     joined = sql.SQL(" || ").join(sql.SQL("length({0}) || ':' || {0}").format(text) for text in texts)
     return sql.SQL("substr(encode(sha256(convert_to({}, 'UTF8')), 'hex'), 1, 32)::uuid").format(joined)
+
+
+def _text(name: str) -> sql.Composed:
+    """A null has a digest, too: it is the table that refuses it, by the name of its column."""
+    return sql.SQL("coalesce(f.{}::text, '')").format(sql.Identifier(name))

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Column, Date, MetaData, Table, Text
 
 from assets.aggregates import daily, rebuild
 from assets.aggregates.declare import Aggregate, PreviewSpec
+from resources.postgres import DatabaseFailed, no_rows_in_errors
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import at
 from tests.erasure.support import erase
@@ -46,7 +47,7 @@ def devices(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         monkeypatch.setattr(module, "COUNTED_BY_DAY", (DEVICES,))
     monkeypatch.setattr(daily, "facts", lambda _name: sql.SQL(FACTS))  # pyright: ignore[reportUnknownLambdaType]
     yield stage
-    stage.world.query("drop table ops.devices_daily")
+    stage.world.query("drop table if exists ops.devices_daily")
 
 
 def taken_in(stage: Stage, *events: Any) -> list[tuple[Any, ...]]:
@@ -97,3 +98,30 @@ def test_a_rebuild_repairs_rows_and_members_and_says_how_many_rows_were_wrong(de
         again = daily.rebuild(connection, DEVICES, low, high)
     assert (found.rows, found.drift, again.rows, again.drift) == (1, 2, 1, 0)
     assert taken_in(devices, at("2026-07-15T11:00", "user 1", device="tv")) == [("2026-07-15", "tv", 6, 5)]
+
+
+def test_a_null_in_a_key_is_reported_with_its_column_and_without_the_event(
+    devices: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = FACTS.replace("coalesce(e.payload ->> 'device', '')", "e.payload ->> 'device'")
+    monkeypatch.setattr(daily, "facts", lambda _name: sql.SQL(without))  # pyright: ignore[reportUnknownLambdaType]
+    devices.send(at("2026-07-15T10:00", "ann"))
+    assert failure(devices) == (
+        'NotNullViolation 23502: null value in column "device" of relation "devices_daily" violates not-null constraint'
+    )
+
+
+def test_a_table_that_the_database_lacks_is_reported_with_the_command_that_makes_it(devices: Stage) -> None:
+    devices.world.query("drop table ops.devices_daily")
+    devices.send(at("2026-07-15T10:00", "ann"))
+    assert failure(devices) == (
+        'UndefinedTable 42P01: relation "ops.devices_daily" does not exist;'
+        " if the schema is older than this code, run `millrace migrate`"
+    )
+
+
+def failure(stage: Stage) -> str:
+    """What a refresh fails with, as Dagster shows it."""
+    with pytest.raises(DatabaseFailed) as raised, no_rows_in_errors():
+        stage.world.refresh()
+    return str(raised.value)

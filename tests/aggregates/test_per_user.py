@@ -1,5 +1,6 @@
 """Tables that are summed over the days of users, by an example that no release has."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ from psycopg import sql
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
 from assets.aggregates import per_user, rebuild
-from assets.aggregates.declare import Aggregate, PreviewSpec
+from assets.aggregates.declare import Aggregate, PreviewSpec, measure, summed_by_user
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import at
 from tests.erasure.support import erase
@@ -93,3 +94,8 @@ def test_a_rebuild_sums_the_users_of_a_range_anew(activity: Stage) -> None:
         again = per_user.rebuild(ACTIVITY, connection, users)
     assert (found.rows, found.drift, again.drift) == (4, 2, 0)
     assert len(held(activity)) == 4
+
+
+def test_a_measure_names_the_columns_of_days_that_it_comes_from() -> None:
+    with pytest.raises(ValueError, match=re.escape('clicks comes from days; measure(..., sources="ops.user_days.COL')):
+        summed_by_user("user_clicks", "Clicks of a user.", measure("clicks", "Button clicks"))
