@@ -23,7 +23,7 @@ from assets.aggregates.funnel import Funnel
 from assets.aggregates.funnel_file import read
 from assets.aggregates.history import FillStep, TableHistory
 from assets.aggregates.login_audit import AuditRules
-from assets.aggregates.marks import NewEvents, Pending
+from assets.aggregates.marks import DaysBetween, NewEvents, Pending
 from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED
 from assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from assets.aggregates.sql import statement
@@ -121,6 +121,15 @@ class AggregateWriter:
         )
         self._warm.read(marks.drop)  # what a process left that was killed between its COMMIT and this
         return Refreshed({each.group: each.done for each in groups}, time.monotonic() - began)
+
+    def settle(self) -> None:
+        """Take in every mark; the last ones for all groups in one transaction, so that no group is ahead of another.
+
+        Raises:
+            psycopg.Error: see `refresh`.
+        """
+        self.refresh()
+        self.write(DaysBetween(date.min, date.max), lambda _: None)
 
     def rebuild(
         self,

@@ -44,7 +44,7 @@ def backfill(
 
     Dagster executes it, a run for the hourly tables and one each for the others, on the queue `default`, where it does
     not delay ingest. Tables by day are rebuilt for every day that the range touches. Hours before the first partition
-    (MILLRACE_HISTORY_START) are left out; --local does them, too.
+    (MILLRACE_HISTORY_START) are left out; --local does them, too, and takes in what waits of any day.
 
     \b
       millrace backfill --days 7
@@ -91,9 +91,11 @@ def _here(settings: Settings, span: TimeSpan, names: frozenset[str], *, quiet: b
     )
     with bar:
         task = bar.add_task("events", total=None)
-        rebuilt = make_aggregates(settings).rebuild(
+        aggregates = make_aggregates(settings)
+        rebuilt = aggregates.rebuild(
             span.low, span.high, names, lambda done, of: bar.update(task, completed=done, total=of)
         )
+        aggregates.settle()  # a release without groups, after a roll-back, cannot take what only some have taken
     if not quiet:
         _show(rebuilt.rows, rebuilt.drift)
         click.echo(f"rebuilt {span} in {rebuilt.seconds:.1f} s")
