@@ -35,6 +35,7 @@ from typing import Any
 import psycopg
 
 from assets.aggregates.drift import Drift
+from assets.aggregates.plans import joined_by_hash
 from assets.aggregates.sql import statement
 from monitoring.metrics.totals import NO_LANE, Totals
 from resources.postgres import Connection
@@ -63,10 +64,8 @@ def merge(connection: Connection, rules: AuditRules) -> None:
     """Add the logins and logouts of the temporary table `arrived`, and repair all flags and hours that they change."""
     connection.execute(statement("login_audit_stage"))
     if _run(connection, "login_audit_take_in"):
-        _analyze(connection, "audit_changed")
-        _run(connection, "login_audit_reach", {**_parameters(rules), **_NO_RANGE})
-        _judge(connection, rules)
-        _add_to_hours(connection, _NO_RANGE)
+        _reach(connection, rules, _NO_RANGE)
+        _write(connection, rules, _NO_RANGE)
 
 
 def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditRules) -> dict[str, Drift]:
@@ -76,23 +75,15 @@ def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditR
     [low, high) touches.
     """
     bounds = {"low": low, "high": high}
+    hours = {"low": _hour(low), "high": _hour(high - timedelta.resolution) + _HOUR}
     connection.execute(statement("login_audit_stage"))
     with psycopg.ClientCursor(connection) as cursor:  # puts literals into the text: only these partitions are planned
-        cursor.execute(statement("login_audit_truth"), bounds)
-    _analyze(connection, "audit_truth")
-    differences = _run(connection, "login_audit_differences", bounds)
-    _run(connection, "login_audit_order")
-    if differences:
-        _analyze(connection, "audit_changed")
-        _run(connection, "login_audit_merge")
-    _run(connection, "login_audit_reach", {**_parameters(rules), **bounds})
-    _judge(connection, rules)
+        cursor.execute(statement("login_audit_differences"), bounds)
+    _reach(connection, rules, bounds)
+    _write(connection, rules, hours)
     [audit] = connection.execute(statement("login_audit_drift"), bounds).fetchall()
-    hours = {"low": _hour(low), "high": _hour(high - timedelta.resolution) + _HOUR}
-    _run(connection, "logins_hourly_range", hours)
-    hourly = _count_hours(connection)
-    _add_to_hours(connection, hours)
-    return {"login_audit": Drift(*audit), "logins_hourly": hourly}
+    [hourly] = connection.execute(statement("logins_hourly_rebuild"), hours).fetchall()
+    return {"login_audit": Drift(*audit), "logins_hourly": Drift(*hourly)}
 
 
 def forget(connection: Connection, users: Sequence[str], rules: AuditRules) -> None:
@@ -103,20 +94,27 @@ def forget(connection: Connection, users: Sequence[str], rules: AuditRules) -> N
     connection.execute(statement("login_audit_stage"))
     with psycopg.ClientCursor(connection) as cursor:  # several statements
         cursor.execute(statement("login_audit_forget"), {**_parameters(rules), "users": list(users)})
-    _judge(connection, rules, counted=False)
-    _add_to_hours(connection, _NO_RANGE)
+    _write(connection, rules, _NO_RANGE, counted=False)
 
 
-def _judge(connection: Connection, rules: AuditRules, *, counted: bool = True) -> None:
-    """Judge the rows in the stretches of `audit_reach`, and write the flags that differ."""
-    _analyze(connection, "audit_reach")
-    _run(connection, "login_audit_judge_users", _parameters(rules))
-    _analyze(connection, "audit_by_user")
-    if _run(connection, "login_audit_judge", _parameters(rules)):
-        _analyze(connection, "audit_judged")
-        if counted:
-            _count_new_flags(connection)
-        _run(connection, "login_audit_repair")
+def _reach(connection: Connection, rules: AuditRules, bounds: Mapping[str, datetime | None]) -> None:
+    """Find the stretches in which flags may change: by what changes, and all of a range."""
+    with joined_by_hash(connection):
+        _run(connection, "login_audit_reach", {**_parameters(rules), **bounds})
+
+
+def _write(
+    connection: Connection, rules: AuditRules, beside: Mapping[str, datetime | None], *, counted: bool = True
+) -> None:
+    """Judge the rows in the stretches, add what changes to the hours outside a range, and write it."""
+    with joined_by_hash(connection):
+        for name in ("login_audit_read_users", "login_audit_read_addresses", "login_audit_judge"):
+            _run(connection, name, _parameters(rules))
+        _run(connection, "logins_hourly_add", beside)
+    connection.execute("analyze audit_judged (occurred_at, event_id, comes)")
+    if counted:
+        _count_new_flags(connection)
+    _run(connection, "login_audit_write")
 
 
 def _parameters(rules: AuditRules) -> dict[str, Any]:
@@ -132,29 +130,9 @@ def _count_new_flags(connection: Connection) -> None:
     totals.write(connection, NO_LANE)
 
 
-def _add_to_hours(connection: Connection, beside: Mapping[str, datetime | None]) -> None:
-    """Add to the hours outside a range what changed in them; those that have no row are counted."""
-    connection.execute("truncate audit_hours")
-    missing = _run(connection, "logins_hourly_touched", beside)
-    _run(connection, "logins_hourly_add", beside)
-    if missing:
-        _count_hours(connection)
-
-
-def _count_hours(connection: Connection) -> Drift:
-    _analyze(connection, "audit_hours")
-    [(rows, differed)] = connection.execute(statement("logins_hourly_count")).fetchall()
-    return Drift(rows, differed)
-
-
 def _run(connection: Connection, name: str, parameters: Mapping[str, Any] | None = None) -> int:
     """How many rows the statement wrote."""
     return connection.execute(statement(name), parameters).rowcount
-
-
-def _analyze(connection: Connection, table: str) -> None:
-    """Without figures the planner takes a temporary table for a large one, and scans what it should look up."""
-    connection.execute(f"analyze {table}".encode())
 
 
 def _hour(moment: datetime) -> datetime:

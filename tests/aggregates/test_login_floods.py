@@ -97,7 +97,7 @@ Arrival = Callable[[int, int], list[Visit]]
 
 def of_many_users(logins: int, day: int) -> list[Visit]:
     return [
-        Visit(NOON + timedelta(days=day, seconds=n), n + 10_000 * day, user=f"u{n}", ip=f"192.0.2.{n % 2}")
+        Visit(NOON + timedelta(days=day, seconds=n), n + 10_000 * day, user=f"{day} {n}", ip=f"192.0.2.{n % 2}")
         for n in range(logins)
     ]
 

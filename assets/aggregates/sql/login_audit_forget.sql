@@ -37,7 +37,7 @@ from going as g;
 
 analyze audit_changed;
 
-insert into audit_reach (kind, subject, low, high)
+insert into audit_reach (kind, subject, low, high, late)
 with counted as (
     select
         c.address,
@@ -62,13 +62,15 @@ select
     'address' as kind,
     r.address,
     lower(r.reach) as low,
-    upper(r.reach) as high
+    upper(r.reach) as high,
+    true as late
 from reaches as r
 union all
 select distinct
     'user' as kind,
     e.user_id,
     '-infinity'::timestamptz as low,
-    'infinity'::timestamptz as high
+    'infinity'::timestamptz as high,
+    true as late
 from raw.events as e
 where e.user_id = any(%(users)s::text[]) and e.type in ('login', 'logout')

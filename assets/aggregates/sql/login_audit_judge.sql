@@ -1,199 +1,227 @@
--- Whether many users log in from an address, of all logins in the addresses' stretches of audit_reach, by windows over them;
--- together with what is unusual for the user; kept are the flags that differ from what stands there.
---
--- A stretch begins with the last logins of the window before it; with all of them if these are the same few users over and
--- over. A login counts from its place to the next one of the same user, or to the end of its window. The running sum of
--- beginnings less ends is the count.
-insert into audit_judged (occurred_at, event_id, before, flags)
-with address_stretches as materialized (
-    select
-        row_number() over () as stretch,
-        r.subject as address,
-        r.low,
-        r.high,
-        r.low - %(audit_window)s as since
-    from audit_reach as r
-    where r.kind = 'address'
-),
-
-logins_inside as materialized (
-    select
-        s.stretch,
-        l.*
-    from address_stretches as s
-    cross join
-        lateral (
-            select
-                n.occurred_at,
-                n.event_id,
-                n.position,
-                n.user_id,
-                n.flags
-            from analytics.login_audit as n
-            where
-                (n.address, n.action, n.occurred_at) >= (s.address, 'login', s.low)
-                and (n.address, n.action, n.occurred_at) <= (s.address, 'login', s.high)
-            order by n.address, n.action, n.occurred_at, n.position offset 0
-        ) as l
-),
-
-last_logins_before as materialized (
-    select
-        s.stretch,
-        l.*
-    from address_stretches as s
-    cross join
-        lateral (
-            select
-                n.occurred_at,
-                n.event_id,
-                n.position,
-                n.user_id
-            from analytics.login_audit as n
-            where
-                (n.address, n.action, n.occurred_at) < (s.address, 'login', s.low)
-                and (n.address, n.action, n.occurred_at) > (s.address, 'login', s.since)
-            order by n.address desc, n.action desc, n.occurred_at desc, n.position desc
-            limit %(audit_users_per_address)s * 8
-        ) as l
-),
-
-undecided_stretches as materialized (
-    select s.*
-    from address_stretches as s
-    where
-        s.stretch in (
-            select b.stretch
-            from last_logins_before as b
-            group by b.stretch
-            having
-                count(*) = %(audit_users_per_address)s * 8
-                and count(distinct b.user_id) < %(audit_users_per_address)s
-        )
-),
-
-address_rows as materialized (
-    select i.*
-    from logins_inside as i
-    union all
-    select
-        b.*,
-        null as flags
-    from last_logins_before as b
-    where b.stretch not in (select u.stretch from undecided_stretches as u)
-    union all
-    select
-        s.stretch,
-        l.*,
-        null as flags
-    from undecided_stretches as s
-    cross join
-        lateral (
-            select
-                n.occurred_at,
-                n.event_id,
-                n.position,
-                n.user_id
-            from analytics.login_audit as n
-            where
-                (n.address, n.action, n.occurred_at) < (s.address, 'login', s.low)
-                and (n.address, n.action, n.occurred_at) > (s.address, 'login', s.since)
-            order by n.address desc, n.action desc, n.occurred_at desc, n.position desc offset 0
-        ) as l
-),
-
-crowd as (
+-- The flags of all rows that are judged, by windows over what was read; kept are those that differ from what stands there.
+-- "Within W before t": occurred_at > t - W. "Earlier": smaller by (occurred_at, position).
+insert into audit_judged (occurred_at, event_id, before, flags, comes)
+with placed as materialized (
     select
         r.*,
-        lead(r.occurred_at) over of_user as next_at,
-        lead(r.position) over of_user as next_position
-    from address_rows as r
-    where
-        r.stretch in (
-            select c.stretch
-            from address_rows as c
-            group by c.stretch
-            having count(distinct c.user_id) >= %(audit_users_per_address)s
-        )
-    window of_user as (partition by r.stretch, r.user_id order by r.occurred_at, r.position)
+        lag(r.action) over of_user as last_action,
+        lag(r.occurred_at) over of_user as last_at,
+        lag(r.occurred_at, %(audit_burst_logins)s - 1) over of_action as burst_at,
+        row_number() over of_action as nth,
+        row_number() over of_address as nth_from_address,
+        row_number() over of_device as nth_with_device
+    from audit_rows as r
+    where r.kind in ('user', 'both')
+    window
+        of_user as (partition by r.user_id order by r.occurred_at, r.position),
+        of_action as (partition by r.user_id, r.action order by r.occurred_at, r.position),
+        of_address as (partition by r.user_id, r.action, r.address order by r.occurred_at, r.position),
+        of_device as (partition by r.user_id, r.action, r.device order by r.occurred_at, r.position)
 ),
 
-crowd_steps as (
+-- Whether the user logged in before, from this address, with this device: if not among what was read, it is looked up.
+known as (
     select
-        c.stretch,
-        c.occurred_at,
-        c.position,
-        c.event_id,
-        1 as counts
-    from crowd as c
+        p.occurred_at,
+        p.event_id,
+        p.address is not null and p.nth_from_address = 1 and not coalesce((
+            select n.user_id = p.user_id and n.address = p.address and n.action = 'login'
+            from analytics.login_audit as n
+            where
+                (n.user_id, n.address, n.action, n.occurred_at, n.position)
+                < (p.user_id, p.address, 'login', p.occurred_at, p.position)
+            order by n.user_id desc, n.address desc, n.action desc, n.occurred_at desc, n.position desc limit 1
+        ), false) as new_address,
+        p.device is not null and p.nth_with_device = 1 and not coalesce((
+            select n.user_id = p.user_id and n.device = p.device
+            from analytics.login_audit as n
+            where
+                n.device is not null
+                and (n.user_id, n.device, n.occurred_at, n.position)
+                < (p.user_id, p.device, p.occurred_at, p.position)
+            order by n.user_id desc, n.device desc, n.occurred_at desc, n.position desc limit 1
+        ), false) as new_device
+    from placed as p
+    where
+        p.judged and p.action = 'login' and (p.nth_from_address = 1 or p.nth_with_device = 1)
+        and (
+            p.nth > 1 or (
+                select n.user_id = p.user_id and n.action = 'login'
+                from analytics.login_audit as n
+                where
+                    (n.user_id, n.action, n.occurred_at, n.position) < (p.user_id, 'login', p.occurred_at, p.position)
+                order by n.user_id desc, n.action desc, n.occurred_at desc, n.position desc limit 1
+            )
+        )
+),
+
+-- What counts from a login on, and until when: an address of the user to the next login from there or the end of the window;
+-- an open session to the next login or logout from there or its own end; a user of the address to the next login or the end
+-- of the window. Users with one address are left out: theirs is no question of counting.
+moving as (
+    select
+        p.*,
+        lead(p.occurred_at) over of_address as next_at,
+        lead(p.position) over of_address as next_position,
+        lead(p.occurred_at) over of_address_and_action as next_login_at,
+        lead(p.position) over of_address_and_action as next_login_position
+    from placed as p
+    where
+        p.user_id in (
+            select v.user_id
+            from placed as v
+            group by v.user_id
+            having
+                min(v.address) <> max(v.address) or bool_or(v.address is null) or %(audit_addresses_per_user)s = 1
+        )
+    window
+        of_address as (partition by p.user_id, p.address order by p.occurred_at, p.position),
+        of_address_and_action as (partition by p.user_id, p.address, p.action order by p.occurred_at, p.position)
+),
+
+stays as (
+    select
+        f.flag,
+        m.user_id as subject,
+        m.occurred_at,
+        m.position,
+        m.event_id,
+        m.judged,
+        (m.address is not null)::integer as counts,
+        f.next_at,
+        f.next_position,
+        f.until
+    from moving as m
+    cross join
+        lateral (
+            values
+            (
+                'many_addresses_for_user', m.next_login_at, m.next_login_position,
+                m.occurred_at + %(audit_window)s
+            ),
+            ('overlapping_sessions', m.next_at, m.next_position, m.occurred_at + %(audit_session)s)
+        ) as f (flag, next_at, next_position, until)
+    where m.action = 'login'
     union all
     select
-        c.stretch,
-        least(c.next_at, c.occurred_at + %(audit_window)s) as occurred_at,
-        case
-            when c.next_at < c.occurred_at + %(audit_window)s then c.next_position
-            else '00000000-0000-0000-0000-000000000000'
-        end as position,
-        null as event_id,
-        -1 as counts
-    from crowd as c
+        'many_users_from_address' as flag,
+        r.address as subject,
+        r.occurred_at,
+        r.position,
+        r.event_id,
+        r.judged,
+        1 as counts,
+        lead(r.occurred_at) over of_user as next_at,
+        lead(r.position) over of_user as next_position,
+        r.occurred_at + %(audit_window)s as until
+    from audit_rows as r
+    where r.kind in ('address', 'both') and r.action = 'login' and r.address is not null
+    window of_user as (partition by r.address, r.user_id order by r.occurred_at, r.position)
 ),
 
-crowd_counts as (
+-- The running sum of beginnings less ends is how many count.
+counted as (
     select
-        s.stretch,
-        s.event_id,
+        s.flag,
         s.occurred_at,
-        sum(s.counts) over (
-            partition by s.stretch order by s.occurred_at, s.position
-            range between unbounded preceding and current row
-        ) as users
-    from crowd_steps as s
+        e.event_id,
+        e.counts,
+        sum(e.counts) over (partition by s.flag, s.subject order by e.occurred_at, e.position) as so_many
+    from stays as s
+    cross join
+        lateral (
+            values
+            (s.occurred_at, s.position, case when s.judged then s.event_id end, s.counts),
+            (
+                least(s.next_at, s.until),
+                case when s.next_at < s.until then s.next_position else '00000000-0000-0000-0000-000000000000' end,
+                null,
+                -s.counts
+            )
+        ) as e (occurred_at, position, event_id, counts)
 ),
 
-by_address as materialized (
+flagged as (
     select
-        i.occurred_at,
-        i.event_id,
-        i.flags as before,
-        coalesce(c.users >= %(audit_users_per_address)s, false) as many_users_from_address
-    from logins_inside as i
-    left join crowd_counts as c
-        on i.stretch = c.stretch and i.event_id = c.event_id and i.occurred_at = c.occurred_at
+        p.occurred_at,
+        p.event_id,
+        f.flag
+    from placed as p
+    cross join
+        lateral (
+            values
+            ('burst', p.action = 'login' and p.burst_at > p.occurred_at - %(audit_burst_window)s),
+            (
+                'logout_without_login',
+                p.action = 'logout'
+                and (p.last_action = 'login' and p.last_at > p.occurred_at - %(audit_session)s) is not true
+            )
+        ) as f (flag, holds)
+    where p.judged and f.holds
+    union all
+    select
+        k.occurred_at,
+        k.event_id,
+        f.flag
+    from known as k
+    cross join lateral (values ('new_address', k.new_address), ('new_device', k.new_device)) as f (flag, holds)
+    where f.holds
+    union all
+    select
+        c.occurred_at,
+        c.event_id,
+        c.flag
+    from counted as c
+    inner join
+        (
+            values
+            ('many_addresses_for_user', %(audit_addresses_per_user)s),
+            ('many_users_from_address', %(audit_users_per_address)s),
+            ('overlapping_sessions', 2)
+        ) as t (flag, least)
+        on c.flag = t.flag
+    where c.event_id is not null and c.so_many >= t.least and (c.flag <> 'overlapping_sessions' or c.counts = 1)
 ),
 
+-- A row may be judged for its user, for its address, or for both; a flag that is not judged stays.
 judged as (
     select
-        coalesce(u.occurred_at, a.occurred_at) as occurred_at,
-        coalesce(u.event_id, a.event_id) as event_id,
-        coalesce(u.before, a.before) as before,
-        coalesce(u.flags, array_remove(a.before, 'many_users_from_address')) as others,
-        coalesce(a.many_users_from_address, 'many_users_from_address' = any(u.before)) as many_users_from_address
-    from audit_by_user as u
-    full outer join by_address as a on u.occurred_at = a.occurred_at and u.event_id = a.event_id
+        r.occurred_at,
+        r.event_id,
+        r.flags as before,
+        r.comes,
+        bool_or(r.kind <> 'address') as by_user,
+        bool_or(r.kind <> 'user') as by_address
+    from audit_rows as r
+    where r.judged
+    group by r.occurred_at, r.event_id, r.flags, r.comes
 ),
 
-sorted as (
+gathered as (
     select
-        j.occurred_at,
-        j.event_id,
-        j.before,
-        case
-            when j.many_users_from_address
-                then array(
-                    select f.flag
-                    from unnest(j.others || 'many_users_from_address'::text) as f (flag)
-                    order by f.flag collate "C"
-                )
-            else j.others
-        end as flags
-    from judged as j
+        f.occurred_at,
+        f.event_id,
+        array_agg(f.flag order by f.flag collate "C") as flags  -- noqa: RF02,RF03
+    from (
+        select * from flagged
+        union all
+        select
+            j.occurred_at,
+            j.event_id,
+            b.flag
+        from judged as j
+        cross join unnest(j.before) as b (flag)
+        where not case when b.flag = 'many_users_from_address' then j.by_address else j.by_user end
+    ) as f
+    group by f.occurred_at, f.event_id
 )
 
 select
-    s.occurred_at,
-    s.event_id,
-    s.before,
-    s.flags
-from sorted as s
-where s.before <> s.flags
+    j.occurred_at,
+    j.event_id,
+    j.before,
+    coalesce(g.flags, '{}') as flags,
+    j.comes
+from judged as j
+left join gathered as g on j.occurred_at = g.occurred_at and j.event_id = g.event_id
+where j.before <> coalesce(g.flags, '{}')

@@ -1,32 +1,20 @@
--- A row for each login and logout that arrived; its flags come later.
-with inserted as (
-    insert into analytics.login_audit as l (occurred_at, event_id, position, user_id, action, ip, device, flags)
-    select
-        a.occurred_at,
-        a.event_id,
-        a.position,
-        a.user_id,
-        a.type,
-        a.payload ->> 'ip' as ip,
-        case when a.type = 'login' then nullif(a.payload ->> 'device', '') end as device,
-        '{}' as flags
-    from arrived as a
-    where a.type in ('login', 'logout')
-    order by a.occurred_at, a.event_id
-    on conflict (occurred_at, event_id) do nothing
-    returning l.occurred_at, l.event_id, l.position, l.user_id, l.action, l.ip, l.address, l.device
-)
-
+-- The logins and logouts that arrived and have no row yet.
 insert into audit_changed (occurred_at, event_id, position, user_id, action, ip, address, device, flags, change)
 select
-    i.occurred_at,
-    i.event_id,
-    i.position,
-    i.user_id,
-    i.action,
-    i.ip,
-    i.address,
-    i.device,
+    a.occurred_at,
+    a.event_id,
+    a.position,
+    a.user_id,
+    a.type,
+    a.payload ->> 'ip' as ip,
+    ops.canonical_address(a.payload ->> 'ip') as address,
+    case when a.type = 'login' then nullif(a.payload ->> 'device', '') end as device,
     '{}' as flags,
     1 as change
-from inserted as i
+from arrived as a
+where
+    a.type in ('login', 'logout')
+    and (
+        select l.event_id from analytics.login_audit as l
+        where l.occurred_at = a.occurred_at and l.event_id = a.event_id
+    ) is null

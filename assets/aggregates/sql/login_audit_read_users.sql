@@ -1,0 +1,161 @@
+-- What decides the flags that follow from the user: the rows of the users' stretches, and before each of them the last few
+-- logins and logouts as far back as any window reaches. If there may be more of them than few, also the last login and
+-- logout from each address of the user: older ones decide nothing. What is before an earlier stretch is read for that one.
+-- What comes is judged with its user and with its address.
+insert into audit_rows (
+    kind, occurred_at, event_id, position, user_id, action, address, device, flags, judged, comes
+)
+with stretches as materialized (
+    select
+        r.*,
+        greatest(
+            r.low - greatest(%(audit_session)s::interval, %(audit_window)s, %(audit_burst_window)s),
+            lag(r.high) over (partition by r.subject order by r.low)
+        ) as since
+    from audit_reach as r
+    where r.kind = 'user'
+),
+
+sides as materialized (
+    select
+        s.*,
+        a.action
+    from stretches as s
+    cross join (values ('login'), ('logout')) as a (action)
+),
+
+inside as (
+    select
+        s.low,
+        l.*
+    from sides as s
+    cross join
+        lateral (
+            select n.*
+            from analytics.login_audit as n
+            where
+                (n.user_id, n.action, n.occurred_at) >= (s.subject, s.action, s.low)
+                and (n.user_id, n.action, n.occurred_at) <= (s.subject, s.action, s.high)
+            order by n.user_id, n.action, n.occurred_at, n.position offset 0
+        ) as l
+    where s.late
+),
+
+last_few as materialized (
+    select
+        s.low,
+        l.*
+    from sides as s
+    cross join
+        lateral (
+            select n.*
+            from analytics.login_audit as n
+            where
+                (n.user_id, n.action, n.occurred_at) < (s.subject, s.action, s.low)
+                and (n.user_id, n.action, n.occurred_at) > (s.subject, s.action, s.since)
+            order by n.user_id desc, n.action desc, n.occurred_at desc, n.position desc
+            limit %(audit_few)s
+        ) as l
+),
+
+addresses as (
+    select
+        s.*,
+        h.address
+    from stretches as s
+    cross join
+        lateral (  -- noqa: ST05
+            with recursive known (address) as (
+                (
+                    select case when n.user_id = s.subject then n.address end as address
+                    from analytics.login_audit as n
+                    where n.user_id >= s.subject
+                    order by n.user_id, n.address limit 1
+                )
+                union all
+                select (
+                    select case when n.user_id = s.subject then n.address end as address
+                    from analytics.login_audit as n
+                    where (n.user_id, n.address) > (s.subject, k.address)
+                    order by n.user_id, n.address limit 1
+                ) as address
+                from known as k
+                where k.address is not null
+            )
+
+            select k.address
+            from known as k
+            where k.address is not null
+        ) as h
+    where
+        (s.subject, s.low) in (
+            select
+                f.user_id,
+                f.low
+            from last_few as f
+            group by f.user_id, f.low, f.action
+            having count(*) = %(audit_few)s
+        )
+),
+
+last_from_each_address as (
+    select
+        s.low,
+        l.*
+    from addresses as s
+    cross join (values ('login'), ('logout')) as a (action)
+    cross join
+        lateral (
+            select n.*
+            from analytics.login_audit as n
+            where (n.user_id, n.address, n.action, n.occurred_at) < (s.subject, s.address, a.action, s.low)
+            order by n.user_id desc, n.address desc, n.action desc, n.occurred_at desc, n.position desc
+            limit 1
+        ) as l
+    where l.user_id = s.subject and l.address = s.address and l.action = a.action and l.occurred_at > s.since
+),
+
+found as (
+    select
+        i.*,
+        true as judged
+    from inside as i
+    union all
+    select
+        b.*,
+        false as judged
+    from (
+        select * from last_few
+        union
+        select * from last_from_each_address
+    ) as b
+)
+
+select
+    'user' as kind,
+    f.occurred_at,
+    f.event_id,
+    f.position,
+    f.user_id,
+    f.action,
+    f.address,
+    f.device,
+    f.flags,
+    f.judged,
+    false as comes
+from found as f
+union all
+select
+    'both' as kind,
+    c.occurred_at,
+    c.event_id,
+    c.position,
+    c.user_id,
+    c.action,
+    c.address,
+    c.device,
+    c.flags,
+    true as judged,
+    true as comes
+from audit_changed as c
+where c.change > 0
