@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from assets.dead_letters.selection import Selection
+from assets.dead_letters.selection import Selection, choosing
 from assets.dead_letters.sql import statement
 from contract.contract import Contract
 from resources.postgres import Connection
@@ -76,12 +76,12 @@ class DeadLetterDetail(NamedTuple):
 def groups(connection: Connection, choice: Selection, contract: Contract) -> list[Group]:
     """The chosen dead letters by code and declared field, the most frequent first."""
     asked = {**choice.parameters(), "place": contract.declared_place}
-    return [Group(*row) for row in connection.execute(statement("summarize_dead_letters"), asked)]
+    return [Group(*row) for row in connection.execute(choosing("summarize_dead_letters"), asked)]
 
 
 def newest(connection: Connection, choice: Selection, most: int) -> list[DeadLetterRow]:
     """The chosen dead letters that came last."""
-    rows = connection.execute(statement("list_dead_letters"), {**choice.parameters(), "most": most})
+    rows = connection.execute(choosing("list_dead_letters"), {**choice.parameters(), "most": most})
     return [DeadLetterRow(*row) for row in rows]
 
 

@@ -80,6 +80,11 @@ def _shown(text: str) -> str:
     return "".join(chr(byte) if byte < 0x80 else f"\\{byte:03o}" for byte in plain)
 
 
+def choosing(name: str) -> bytes:
+    """A statement that reads the dead letters of a choice as `chosen`."""
+    return b"with chosen as (\n" + statement("chosen_dead_letters") + b")\n\n" + statement(name)
+
+
 def of_event(connection: Connection, event_id: str, most: int) -> list[int]:
     """The numbers of the newest dead letters whose value holds the id."""
     rows = connection.execute(statement("dead_letters_of_event"), {"event": event_pattern(event_id), "most": most})
@@ -101,7 +106,7 @@ def statuses(connection: Connection, ids: tuple[int, ...]) -> dict[int, str]:
 
 def count(connection: Connection, choice: Selection) -> tuple[int, int]:
     """How many dead letters are chosen now, and the number of the last of them (0 if there is none)."""
-    row: Any = connection.execute(statement("count_dead_letters"), choice.parameters()).fetchone()
+    row: Any = connection.execute(choosing("count_dead_letters"), choice.parameters()).fetchone()
     return row[0], row[1]
 
 
@@ -115,7 +120,7 @@ def pages(
     after = 0
     while True:
         bounds = {"after": after, "last": last, "most": most}
-        found = connection().execute(statement("choose_dead_letters"), {**choice.parameters(), **bounds}).fetchall()
+        found = connection().execute(choosing("choose_dead_letters"), {**choice.parameters(), **bounds}).fetchall()
         if not found:
             return
         page = [found[0][0]]

@@ -4,9 +4,9 @@ with truth as (
     select
         e.occurred_at,
         e.event_id,
-        ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as position,
         e.user_id,
         e.type as action,
+        ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as position,
         e.payload ->> 'ip' as ip,
         case when e.type = 'login' then nullif(e.payload ->> 'device', '') end as device,
         count(*) over (partition by e.user_id, e.occurred_at) > 1 as tied
