@@ -22,9 +22,13 @@ Each flag that a row newly gets is counted (`millrace_login_anomalies_total`) in
 that is taken away again takes nothing back. So without late events the totals are the flags that there are, however the
 stream was cut; a late event may take flags away, which stay counted. A rebuild counts what was not there before it.
 
-What belongs here: what an operator may change about the flags, and the order of the steps; each is a
-`sql/login_audit_*.sql`. What does not: locks, marks and COMMIT; all of this is inside the transaction of a caller who
-is the only writer.
+The steps, each a `sql/login_audit_*.sql`: what changes (`take_in`, `differences`, `forget`; wrong rows are deleted
+here), how far that reaches (`reach`), the rows that decide (`read_users`, `read_addresses`), their flags by windows
+over these rows (`judge`), what that adds to the hours (`logins_hourly_add`), writing (`write`). What comes is written
+last, each row once with its flags; until then the table holds nothing but what was there before.
+
+What belongs here: what an operator may change about the flags, and the order of the steps. What does not: locks, marks
+and COMMIT; all of this is inside the transaction of a caller who is the only writer.
 """
 
 from collections.abc import Mapping, Sequence

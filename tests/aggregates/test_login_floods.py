@@ -124,6 +124,16 @@ def taken_in(bench: Bench, visits: list[Visit], late: bool) -> int:
     return counted.total()
 
 
+_WRITTEN = "select n_tup_ins, n_tup_upd from pg_stat_xact_user_tables where relid = 'analytics.login_audit'::regclass"
+
+
+def test_logins_that_come_in_order_are_written_once_with_their_flags(bench: Bench) -> None:
+    bench.rules = SMALL
+    bench.merge(of_many_users(40, 0))
+    assert bench.connection.execute(_WRITTEN).fetchall() == [(40, 0)]
+    assert sum("many_users_from_address" in flags for flags in bench.flags()) == 36
+
+
 def test_forgetting_twice_as_many_logins_is_twice_the_work(bench: Bench) -> None:
     once, twice = (forgotten(bench, size, day) for size, day in ((LOGINS, 0), (2 * LOGINS, 2)))
     assert once > LOGINS, "nothing was counted"

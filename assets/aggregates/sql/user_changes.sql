@@ -1,4 +1,5 @@
--- What the changes of days mean for the users. Their first and last event are looked up where a day lost one.
+-- What the changes of days mean for the users; also those of whom only sessions or traits changed. Their first and last event
+-- are looked up where a day lost one.
 insert into user_changes
 select
     c.user_id,
