@@ -36,15 +36,18 @@ from orchestration.dagster_runtime.broker import DEFAULT_QUEUE
 from orchestration.factories import make_aggregates, make_metrics, make_worker
 from orchestration.hand_jobs import hand_jobs
 from orchestration.settings import Settings
+from resources.postgres import WarmConnection
 from sensors.aggregate_history import AggregateHistory, aggregate_history_sensor
 from sensors.close_schedules import CloseJobs, close_schedules
 from sensors.dirty_buckets import DirtyBuckets, dirty_buckets_sensor
-from sensors.kafka_offsets import KafkaOffsets, kafka_offsets_sensor
+from sensors.kafka_offsets import KafkaOffsets, Looks, kafka_offsets_sensor
 from sensors.metrics import metrics_sensor
 from sensors.run_failures import RunFailures, run_failures_sensor
 from sensors.upkeep_schedules import upkeep_schedules
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+# Shorter than whoever stops a daemon or a code server waits for: neither ends before its ticks did.
+HELD = timedelta(seconds=3)
 # A document that a description names, and an alert of the runbook behind it.
 _DOCUMENT = re.compile(r"docs/([\w-]+\.md)(?:(?:, | \()(Millrace\w+)\)?)?")
 
@@ -55,6 +58,7 @@ def build_defs(
     aggregates: AggregateWriter | None = None,
     metrics: Metrics | None = None,
     first_hour: datetime | None = None,
+    held: timedelta = timedelta(0),
 ) -> dg.Definitions:
     """Everything Dagster needs to know.
 
@@ -65,19 +69,21 @@ def build_defs(
         metrics: likewise.
         first_hour: where partitions begin, where they are shown and chosen. None where runs are executed: then any hour
             may be rebuilt.
+        held: how long a tick that finds nothing to do is held open and looks again.
     """
     worker = worker or make_worker(settings)
     aggregates = aggregates or make_aggregates(settings)
     metrics = metrics or make_metrics(settings, jobs.NAMES, (INGEST_QUEUE, REFRESH_QUEUE, DEFAULT_QUEUE))
     start = first_hour or ALWAYS
     partitions = PartitionStatus(settings.history_start, HOURLY, DAILY)
+    looks = Looks(settings.sensor_interval, held)
     return dg.Definitions(
         assets=_assets(settings, start),
         asset_checks=[table_checks(settings.freshness)],
         jobs=_jobs(settings),
         sensors=[
-            _kafka_offsets(settings, worker),
-            _dirty_buckets(settings, worker),
+            _kafka_offsets(settings, worker, looks),
+            _dirty_buckets(settings, worker, looks),
             _aggregate_history(worker, aggregates),
             run_failures_sensor(RunFailures(worker.postgres)),
             metrics_sensor(metrics, settings.metrics_interval),
@@ -135,7 +141,7 @@ def _schedules(start: datetime) -> list[dg.ScheduleDefinition]:
     return [*close_schedules(start, closing), *upkeep_schedules(jobs.UPKEEP_JOBS)]
 
 
-def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
+def _kafka_offsets(settings: Settings, worker: Worker, looks: Looks) -> dg.SensorDefinition:
     inputs = KafkaOffsets(
         worker.kafka,
         worker.postgres,
@@ -144,12 +150,12 @@ def _kafka_offsets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
         settings.progress_timeout,
         jobs.INGEST_JOB,
     )
-    return kafka_offsets_sensor(inputs, settings.sensor_interval, settings.run_max_runtime)
+    return kafka_offsets_sensor(inputs, looks, settings.run_max_runtime)
 
 
-def _dirty_buckets(settings: Settings, worker: Worker) -> dg.SensorDefinition:
+def _dirty_buckets(settings: Settings, worker: Worker, looks: Looks) -> dg.SensorDefinition:
     inputs = DirtyBuckets(worker.postgres, settings.freshness, 2 * settings.progress_timeout, jobs.REFRESH_JOB)
-    return dirty_buckets_sensor(inputs, settings.sensor_interval)
+    return dirty_buckets_sensor(inputs, looks)
 
 
 def _aggregate_history(worker: Worker, aggregates: AggregateWriter) -> dg.SensorDefinition:
@@ -181,7 +187,7 @@ def _clients() -> tuple[Settings, Worker, AggregateWriter, Metrics]:
 
 def served(first_hour: datetime | None) -> dg.Definitions:
     """The definitions with partitions from this hour on, on the clients of this process."""
-    return build_defs(*_clients(), first_hour=first_hour)
+    return build_defs(*_clients(), first_hour=first_hour, held=HELD)
 
 
 def first_hour(now: datetime) -> datetime:
@@ -190,15 +196,20 @@ def first_hour(now: datetime) -> datetime:
     Raises:
         psycopg.Error: PostgreSQL cannot be asked.
     """
-    settings, worker, *_ = _clients()
-    with worker.postgres.connect("millrace-partitions", statement_timeout_seconds=5) as connection:
-        found = PartitionStatus(settings.history_start, HOURLY, DAILY).first_hour(connection, now)
-    return found or floor_hour(now)
+    status = PartitionStatus(_clients()[0].history_start, HOURLY, DAILY)
+    return _partitions().read(lambda connection: status.first_hour(connection, now)) or floor_hour(now)
 
 
-def stop_metrics() -> None:
-    """End the thread that pushes metrics; the next tick of the sensor starts it again."""
+@cache
+def _partitions() -> WarmConnection:
+    """Kept, as it is asked every few seconds; by one thread at a time."""
+    return WarmConnection(_clients()[1].postgres, "millrace-partitions", statement_timeout_seconds=5)
+
+
+def close() -> None:
+    """End the thread that pushes metrics, which the next tick of the sensor starts again, and a kept connection."""
     _clients()[3].close()
+    _partitions().close()
 
 
 @cache

@@ -4,7 +4,7 @@ What belongs here: the decision, and the thin shell around it. What does not: wh
 between new and late hours (`assets.aggregates.writer`). A tick changes nothing and remembers nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -17,7 +17,7 @@ from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG
 from assets.aggregates.refresh_op import QUEUE
 from resources import locks
 from resources.postgres import Postgres, WarmConnection
-from sensors.kafka_offsets import UNFINISHED, database_now, kept_connection, why_no_run_can_be_sent
+from sensors.kafka_offsets import UNFINISHED, Looks, database_now, kept_connection, why_no_run_can_be_sent
 
 NAME = "dirty_buckets"
 _MAX_RUNTIME = timedelta(minutes=10)
@@ -105,20 +105,25 @@ class DirtyBuckets:
         return kept_connection(self.postgres)
 
 
-def dirty_buckets_sensor(inputs: DirtyBuckets, interval: timedelta) -> dg.SensorDefinition:
+def dirty_buckets_sensor(inputs: DirtyBuckets, looks: Looks) -> dg.SensorDefinition:
     """The sensor definition."""
+
+    def look(instance: Callable[[], dg.DagsterInstance]) -> tuple[Waiting, bool, bool]:
+        waiting = inputs.waiting()
+        ready = due(waiting, inputs.longest_wait)
+        return waiting, ready, ready and inputs.in_flight(instance(), waiting)
 
     @dg.sensor(
         name=NAME,
         job_name=inputs.job_name,
-        minimum_interval_seconds=max(1, round(interval.total_seconds())),
+        minimum_interval_seconds=looks.seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the run that merges new and late events into the aggregates, seconds after they came.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        waiting = inputs.waiting()
-        ready = due(waiting, inputs.longest_wait)
-        in_flight = ready and inputs.in_flight(context.instance, waiting)
+        waiting, ready, in_flight = looks.until(
+            lambda seen: seen[1] and not seen[2], lambda: look(lambda: context.instance)
+        )
         if not ready or in_flight:
             yield dg.SkipReason(explain(waiting, inputs.longest_wait, in_flight=in_flight))
         elif why := why_no_run_can_be_sent(context.instance, QUEUE):

@@ -4,11 +4,12 @@ What belongs here: which lanes are at work, and the thin shell around `assets.in
 The sensor advances nothing and keeps nothing in its cursor; a tick that is lost is made up for by the next one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import dagster as dg
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
@@ -31,6 +32,32 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 _MOST_RUNS = 1_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How often a tick looks: every `interval`, for as long as it is held open (docs/adr/0032-a-tick-looks-again.md).
+
+    A tick costs the daemon, the code server and PostgreSQL many times what a look costs.
+    """
+
+    interval: timedelta
+    held: timedelta = timedelta(0)
+    clock: Callable[[], float] = time.monotonic
+    wait: Callable[[float], None] = time.sleep
+
+    @property
+    def seconds(self) -> int:
+        """Between the beginnings of two ticks at least; Dagster reads 0 as its default of 30."""
+        return max(1, round(self.interval.total_seconds()))
+
+    def until(self, ready: Callable[[T], object], look: Callable[[], T]) -> T:
+        """What the first look saw that is ready, else what the last one saw."""
+        ends = self.clock() + self.held.total_seconds()
+        while not ready(seen := look()) and self.clock() + self.seconds <= ends:
+            self.wait(self.seconds)
+        return seen
 
 
 class LaneRun(NamedTuple):
@@ -70,8 +97,10 @@ class KafkaOffsets:
     job_name: str
     _left_out: LeftOut | None = field(default=None, repr=False)
 
-    def evaluate(self, instance: dg.DagsterInstance) -> Evaluated:
-        """The plans of this tick, and what stands in the way of others.
+    def evaluate(self, instance: Callable[[], dg.DagsterInstance]) -> Evaluated:
+        """The plans as of now, and what stands in the way of others.
+
+        Dagster makes an instance when it is asked for, at a cost above that of all the rest: only where there is work.
 
         Raises:
             KafkaUnavailable: no broker answered.
@@ -92,7 +121,7 @@ class KafkaOffsets:
         available = without(available, aside, committed)
         if not _work(current_logs(available, committed), committed):
             return Evaluated([], missing, told)
-        return Evaluated(plan(committed, available, self._busy(instance), self.limits), missing, told)
+        return Evaluated(plan(committed, available, self._busy(instance()), self.limits), missing, told)
 
     def left_out(self) -> Mapping[str, int]:
         """Unread records of topics that were ingested and are not among the settings any more, where Kafka tells."""
@@ -123,18 +152,18 @@ def _work(available: Iterable[Available], committed: dict[TopicIdPartition, int]
     return any(committed.get(TopicIdPartition(a.topic_id, a.partition), a.low) != a.high for a in available)
 
 
-def kafka_offsets_sensor(inputs: KafkaOffsets, interval: timedelta, max_runtime: timedelta) -> dg.SensorDefinition:
+def kafka_offsets_sensor(inputs: KafkaOffsets, looks: Looks, max_runtime: timedelta) -> dg.SensorDefinition:
     """The sensor definition."""
 
     @dg.sensor(
         name=NAME,
         job_name=inputs.job_name,
-        minimum_interval_seconds=max(1, round(interval.total_seconds())),
+        minimum_interval_seconds=looks.seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Plans the ingest: one run for each lane that has something to read and no run at work.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        plans, missing, stuck = inputs.evaluate(context.instance)
+        plans, missing, stuck = looks.until(lambda seen: seen.plans, lambda: inputs.evaluate(lambda: context.instance))
         if missing:
             context.log.warning("missing Kafka topics: %s", ", ".join(missing))
         if stuck:

@@ -9,17 +9,21 @@ runs were looked at last saves work and decides nothing.
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from logging import Logger
 from typing import Any, NamedTuple
 
 import dagster as dg
+import psycopg
 
-from resources.postgres import Connection, Postgres, commit, rollback
+from resources.postgres import Connection, Postgres, WarmConnection, commit, rollback
 from sensors.failure_causes import cause_of
+from sensors.kafka_offsets import kept_connection
 from sensors.sql import statement
 
 NAME = "run_failures"
@@ -83,6 +87,7 @@ class RunFailures:
     most: int = 300
     clock: Callable[[], float] = time.monotonic
     _whole_look: float = field(default=-math.inf, repr=False)
+    _ticking: threading.Lock = field(default_factory=threading.Lock, repr=False)  # the connection is one
 
     def tick(self, log: Logger) -> str:
         """Count what failed and is not counted yet, and report it; what was done, for people.
@@ -90,11 +95,18 @@ class RunFailures:
         Raises:
             psycopg.Error: PostgreSQL cannot be asked; nothing was counted, the next tick does it.
         """
-        with self.postgres.connect("millrace-sensor", statement_timeout_seconds=10) as connection:
-            if not _has_runs(connection):
-                return "Dagster keeps its runs in another database: they cannot be counted"
-            found = self.find(connection)
-            counted = self.count(connection, found, log) if found else []
+        with self._ticking:
+            try:
+                return self._tick(self._database.connection(), log)
+            except psycopg.Error as error:
+                self._database.failed(error)
+                raise
+
+    def _tick(self, connection: Connection, log: Logger) -> str:
+        if not _has_runs(connection):
+            return "Dagster keeps its runs in another database: they cannot be counted"
+        found = self.find(connection)
+        counted = self.count(connection, found, log) if found else []
         return explain(counted, more=len(found) >= self.most)
 
     def find(self, connection: Connection) -> list[FailedRun]:
@@ -126,6 +138,10 @@ class RunFailures:
             rollback(connection)
             raise
         return counted
+
+    @cached_property
+    def _database(self) -> WarmConnection:
+        return kept_connection(self.postgres)
 
 
 def _events(connection: Connection, runs: list[str]) -> Mapping[str, list[dg.DagsterEvent]]:

@@ -27,7 +27,7 @@ _host = click.option(
 @click.command()
 @click.option("--log-level", type=_LEVELS, default="warning", show_default=True, help="From which level on to log.")
 def daemon(log_level: str) -> None:
-    """Run Dagster's daemons, with sensors that tick every second.
+    """Run Dagster's daemons, with sensors that look every second.
 
     One a stack. It needs DAGSTER_HOME (see `orchestration.dagster_runtime.instance.prepare_home`) and a code server at
     MILLRACE_CODE_SERVER_HOST and MILLRACE_CODE_SERVER_PORT.

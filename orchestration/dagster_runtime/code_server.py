@@ -32,6 +32,8 @@ from resources.postgres import describe
 
 logger = logging.getLogger("millrace.code_server")
 _LOOK_SECONDS = 10.0
+# Ticks are held open, each in a thread; Dagster's default is four more than there are cores.
+_THREADS = 16
 _KEPT = ("orchestration.dagster_runtime", "orchestration.cli")
 
 
@@ -42,7 +44,8 @@ def start(host: str, port: int) -> None:
     # The command takes the class from its module by this name; a test watches that an upgrade keeps it so.
     setattr(dagster_server, DagsterApiServer.__name__, ReloadingServer)
     code = ["-m", DEFINITIONS, "--empty-working-directory"]
-    api_cli.main(["grpc", *code, "-h", host, "-p", str(port)], "dagster api")
+    threads = ["--max-workers", str(_THREADS)]
+    api_cli.main(["grpc", *code, "-h", host, "-p", str(port), *threads], "dagster api")
 
 
 class ReloadingServer(DagsterApiServer):
@@ -116,7 +119,7 @@ class ReloadingServer(DagsterApiServer):
             _take_out_modules()
             sys.modules.update(before)
             raise
-        before[DEFINITIONS].stop_metrics()
+        before[DEFINITIONS].close()
         self._loaded_repositories = loaded
         _restart_workers()
 

@@ -1,20 +1,23 @@
-"""Dagster's daemons with sensors that tick every second.
+"""Dagster's daemons with sensors that may tick every second.
 
 What belongs here: which daemons run and how often the sensors are looked at. What does not: the sensors.
 
 Dagster's sensor loop sleeps five seconds and has no setting for it. A sensor is due `minimum_interval_seconds` after
-its last tick began, so a loop of one second would find it not yet due every other time; a quarter of a second gives a
-tick every 1.01 s. Every other daemon is Dagster's own, but for the one that watches runs (`monitor`).
+its last tick began, so a loop of one second would find it not yet due every other time: ours sleeps a second, or until
+the next sensor is due whose tick is over. Every other daemon is Dagster's own, but for the one that watches runs
+(`monitor`).
 """
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from dagster import DagsterInstance
+from dagster._core.remote_representation.external import RemoteSensor
 from dagster._core.workspace.context import IWorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster._daemon.controller import create_daemons_from_instance, daemon_controller_from_instance
@@ -27,11 +30,32 @@ from typing_extensions import override
 from orchestration.dagster_runtime import instance as home
 from orchestration.dagster_runtime.monitor import QueueAwareMonitoringDaemon
 
-LOOK_SECONDS = 0.25
+# A tick begins in a thread, a little later than it was found due, and its interval counts from there.
+_LATER_SECONDS, _RETRY_SECONDS, _RETRIED_SECONDS = 0.03, 0.05, 0.25
+LOOK_SECONDS = 1.0 + _LATER_SECONDS
 
 
 class FastSensorDaemon(SensorDaemon):
-    """Dagster's sensor daemon with a loop of a quarter of a second."""
+    """Dagster's sensor daemon with a loop of at most a second."""
+
+    def __init__(self, settings: Mapping[str, Any], clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(settings)
+        self._clock = clock
+        self._due: dict[str, float] = {}
+
+    @override
+    def instrument_elapsed(self, sensor: RemoteSensor, elapsed: float | None, min_interval: int) -> None:
+        """Called for each sensor that is due, just before its tick: notes when the next one will be."""
+        self._due[sensor.selector_id] = self._clock() + min_interval + _LATER_SECONDS
+
+    def seconds_to_sleep(self, under_way: Mapping[str, Future[Any]]) -> float:
+        """Until the next look: a second, or less where a sensor is due sooner whose tick is over.
+
+        One that was due and did not tick may have been switched off, so it is waited for only a moment longer.
+        """
+        now = self._clock()
+        over = [due - now for sensor, due in self._due.items() if sensor not in under_way or under_way[sensor].done()]
+        return min([LOOK_SECONDS, *(max(each, _RETRY_SECONDS) for each in over if each > -_RETRIED_SECONDS)])
 
     @override
     def core_loop(
@@ -54,7 +78,7 @@ class FastSensorDaemon(SensorDaemon):
                     exc_info=sys.exc_info(), logger=self._logger, log_message="SensorDaemon caught an error"
                 )
             yield SpanMarker.END_SPAN
-            shutdown_event.wait(LOOK_SECONDS)
+            shutdown_event.wait(self.seconds_to_sleep(ticks_under_way))
             yield None
 
 

@@ -24,6 +24,7 @@ from orchestration.settings import load
 from resources.postgres import Postgres, WarmConnection, describe
 from sensors.dirty_buckets import DirtyBuckets
 from sensors.kafka_offsets import KafkaOffsets
+from sensors.run_failures import RunFailures
 from tests.support.world import LOG, World, encoded, event, out_of_balance
 
 pytestmark = pytest.mark.services
@@ -35,6 +36,11 @@ def end_sessions(world: World) -> int:
     """As the server does with idle ones, a pooler, a restart; how many."""
     [(ended,)] = world.query(f"select count(*) filter (where pg_terminate_backend(pid, 10000)) {_OTHERS}")
     return int(ended)
+
+
+def sessions(world: World) -> set[int]:
+    """The processes of the server that serve others."""
+    return {int(pid) for (pid,) in world.query(f"select pid {_OTHERS}")}
 
 
 def make_read_only(connection: psycopg.Connection[Any]) -> None:
@@ -54,7 +60,7 @@ def users(world: World) -> dict[str, Callable[[], object]]:
         timedelta(seconds=30),
         INGEST_JOB,
     )
-    metrics = MetricsDatabase(world.worker.postgres)
+    metrics, failures = MetricsDatabase(world.worker.postgres), RunFailures(world.worker.postgres)
     instance = dg.DagsterInstance.ephemeral()
 
     def asked() -> object:
@@ -65,7 +71,8 @@ def users(world: World) -> dict[str, Callable[[], object]]:
         "ingest": lambda: world.produce(encoded(event(), event())) and world.ingest(),
         "report": lambda: asset.run_summary(world.worker, "run-1", LOG)["stored"],
         "dirty buckets": buckets.waiting,
-        "offsets": lambda: offsets.evaluate(instance),
+        "run failures": lambda: failures.tick(LOG),
+        "offsets": lambda: offsets.evaluate(lambda: instance),
         "metrics": asked,
         "marks": world.aggregates.pending,
         "refresh": world.refresh,
@@ -77,12 +84,16 @@ def test_sessions_that_ended_between_two_uses_are_replaced_unseen(
 ) -> None:
     for use in users.values():
         use()
+    before = sessions(world)
+    for use in users.values():
+        use()
+    assert sessions(world) == before, "each is kept, none is opened for one use"
     with caplog.at_level(logging.WARNING):
         for use in users.values():
             assert end_sessions(world) > 0
             use()
     assert [record.getMessage() for record in caplog.records] == []
-    assert world.totals()["stored"] == 4
+    assert world.totals()["stored"] == 6
     assert out_of_balance(world.reconcile()) == []
 
 

@@ -45,6 +45,7 @@ CREATE_RUN = """self job_name run_id run_config status tags root_run_id parent_r
 SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (sensor.execute_sensor_iteration, SENSOR_ITERATION),
     (SensorDaemon.core_loop, "self workspace_process_context shutdown_event"),
+    (SensorDaemon.instrument_elapsed, "self sensor elapsed min_interval"),
     (MonitoringDaemon.run_iteration, "self workspace_process_context"),
     (IntervalDaemon.__init__, "self interval_seconds interval_jitter_seconds startup_jitter_seconds"),
     (run_monitoring.monitor_starting_run, "instance run_record logger"),
@@ -80,7 +81,7 @@ def test_a_function_that_is_called_or_overridden_has_the_same_parameters(
 def test_the_stock_sensor_loop_is_still_too_slow_and_still_has_no_setting() -> None:
     """When this fails, look whether FastSensorDaemon is still needed."""
     assert sensor.MIN_INTERVAL_LOOP_TIME == 5
-    assert LOOK_SECONDS < 1
+    assert LOOK_SECONDS < 1.1
     assert "MIN_INTERVAL_LOOP_TIME - loop_duration" in inspect.getsource(sensor.execute_sensor_iteration_loop)
 
 

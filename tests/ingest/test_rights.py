@@ -78,7 +78,7 @@ def test_a_topic_that_may_be_described_and_not_read_costs_itself_alone(two: Two)
         two.world.ingest(ranges=two.both())
     assert two.world.query("select topic, next_offset from ops.offsets") == [(two.open, 2)]
     with dg.DagsterInstance.ephemeral() as instance:
-        plans, _, [told] = two.sensor().evaluate(instance)
+        plans, _, [told] = two.sensor().evaluate(lambda: instance)
     assert plans == []
     assert str(told).startswith(f"{two.closed}/0 at offset 0: TOPIC_AUTHORIZATION_FAILED")
 
@@ -86,7 +86,7 @@ def test_a_topic_that_may_be_described_and_not_read_costs_itself_alone(two: Two)
 def test_a_topic_that_may_not_be_described_is_left_out_of_plans_and_told(two: Two) -> None:
     two.allow(two.closed)
     with dg.DagsterInstance.ephemeral() as instance:
-        [one], missing, [told] = two.sensor().evaluate(instance)
+        [one], missing, [told] = two.sensor().evaluate(lambda: instance)
     assert (missing, [r.topic for r in one.ranges]) == ([], [two.open])
     assert (told.topic, told.partition, "authorization" in told.error) == (two.closed, "all", True)
     two.world.ingest(ranges=one.ranges)
@@ -102,7 +102,7 @@ def test_a_right_that_is_taken_before_the_run_is_named_at_once_and_the_next_run_
     with pytest.raises(PartitionsUnreadable, match=rf"{two.closed}/0 at offset 0: .*uthorization.*; no record"):
         two.world.ingest(ranges=planned)
     with dg.DagsterInstance.ephemeral() as instance:
-        for one in two.sensor().evaluate(instance).plans:
+        for one in two.sensor().evaluate(lambda: instance).plans:
             two.world.ingest(ranges=one.ranges)
     assert two.world.query("select topic, next_offset from ops.offsets") == [(two.open, 2)]
 
@@ -121,7 +121,7 @@ def test_without_any_right_kafka_is_up_and_every_topic_is_told(two: Two) -> None
     two.allow(two.closed)
     two.allow(two.open)
     with dg.DagsterInstance.ephemeral() as instance:
-        found = two.sensor().evaluate(instance)
+        found = two.sensor().evaluate(lambda: instance)
     assert (found.plans, [w.topic for w in found.withheld]) == ([], [two.closed, two.open])
     login = {**two.login, "kafka_topics": two.topics}
     findings = list(examine(two.world.settings.model_copy(update=login)))

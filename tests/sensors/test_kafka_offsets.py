@@ -1,15 +1,17 @@
 """The sensor, tick by tick, on a real Dagster instance and real services."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from assets.ingest.plan import PlanLimits
+from orchestration import definitions
 from orchestration.definitions import build_defs
-from sensors.kafka_offsets import LaneRun, in_flight
+from sensors.kafka_offsets import KafkaOffsets, LaneRun, Looks, in_flight
 from tests.support.world import World, encoded, event, out_of_balance
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,6 +28,41 @@ def test_a_run_without_progress_for_too_long_does_not() -> None:
 
 def test_an_old_run_that_still_commits_does() -> None:
     assert in_flight([LaneRun("r", 3, NOW - timedelta(hours=1))], {"r"}, NOW, PATIENCE) == {3}
+
+
+class Clock:
+    """Time that passes by waiting."""
+
+    now = 0.0
+
+    def __init__(self, *then: Callable[[], object]) -> None:
+        self.then = list(then)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        if self.then:
+            self.then.pop(0)()
+
+    def looks(self, interval: int, held: int) -> Looks:
+        return Looks(timedelta(seconds=interval), timedelta(seconds=held), self, self.wait)
+
+
+@pytest.mark.parametrize(("interval", "held", "looks"), [(1, 3, 4), (1, 0, 1), (2, 3, 2), (10, 3, 1)])
+def test_a_tick_that_finds_nothing_looks_again_while_it_is_held_open(interval: int, held: int, looks: int) -> None:
+    seen: list[None] = []
+    Clock().looks(interval, held).until(lambda _: False, lambda: seen.append(None))
+    assert len(seen) == looks
+
+
+def test_the_ticks_of_a_deployment_are_held_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr(definitions, "_clients", tuple)
+    monkeypatch.setattr(definitions, "build_defs", lambda **named: given.update(named))  # pyright: ignore
+    definitions.served(None)
+    assert timedelta(seconds=2) < given["held"] < timedelta(seconds=5)
 
 
 @pytest.fixture
@@ -69,6 +106,22 @@ def ticks(world: World, instance: dg.DagsterInstance) -> Ticks:
 @pytest.mark.services
 def test_an_empty_topic_makes_no_run(ticks: Ticks) -> None:
     assert ticks.tick() == ([], "everything is committed, or a run is at work on it")
+
+
+def no_instance() -> dg.DagsterInstance:
+    """Making one costs more than all the rest of a look."""
+    pytest.fail("an instance of Dagster was made although there is no work")
+
+
+@pytest.mark.services
+def test_what_arrives_while_a_tick_is_held_open_is_requested_by_it_and_until_then_dagster_is_not_asked(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    inputs = KafkaOffsets(world.worker.kafka, world.worker.postgres, (world.topic,), PlanLimits(1, 100), PATIENCE, "i")
+    asked = iter([no_instance, no_instance, lambda: instance])
+    clock = Clock(lambda: None, lambda: world.produce(encoded(event())))
+    seen = clock.looks(1, 3).until(lambda seen: seen.plans, lambda: inputs.evaluate(next(asked)))
+    assert ([plan.size for plan in seen.plans], clock.now) == ([1], 2)
 
 
 @pytest.mark.services
