@@ -30,7 +30,7 @@ from assets.ingest.worker import Worker
 from assets.quality.reconcile import PartitionResult, reconcile
 from contract.codes import RejectionCode
 from orchestration.backfill_range import RangeError, read_range, read_tables
-from orchestration.settings import parse_duration
+from orchestration.setting_values import parse_duration
 from resources.postgres import Connection, Postgres, no_rows_in_errors
 
 REDRIVE_JOB, ERASE_JOB, BACKFILL_JOB, RECONCILE_JOB = "redrive_dead_letters", "erase_user", "backfill", "reconcile"

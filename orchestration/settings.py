@@ -1,173 +1,26 @@
 """Every setting of Millrace: its name, default, meaning and example. The environment is read here and nowhere else.
 
 What belongs here: a setting that an operator may change. What does not: constants that nobody should change
-(they stand beside the code that needs them) and clients made from settings (`orchestration.definitions`).
+(they stand beside the code that needs them), how values are written (`setting_values`), and clients made from settings
+(`orchestration.definitions`).
 """
 
-import json
 import os
-import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
-from ipaddress import IPv6Address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
+from orchestration import setting_values as values
 from orchestration.secret_files import SettingsError, with_files
+from orchestration.setting_values import Duration, PostgresUrl, RedisUrl, SecretUrl
 
 PREFIX = "MILLRACE_"
-
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def parse_duration(value: object) -> object:
-    """Turn `90s`, `15m`, `1h`, `7d`, `250ms` or a plain number of seconds into a timedelta.
-
-    Raises:
-        ValueError: the text is not a duration; the message says what one looks like.
-    """
-    if isinstance(value, timedelta):
-        return value
-    match = re.fullmatch(r"\s*(\d{1,9}(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", str(value))
-    if match is None:
-        raise ValueError("expected a duration such as 500ms, 30s, 15m, 1h or 7d")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2] or "s"])
-
-
-def _url(*schemes: str) -> BeforeValidator:
-    def check(value: object) -> object:
-        text = str(value).strip()
-        if urlsplit(text).scheme not in schemes or not urlsplit(text).hostname:
-            raise ValueError(
-                f"expected a URL that begins with {' or '.join(s + '://' for s in schemes)} and names a host"
-            )
-        return text
-
-    return BeforeValidator(check)
-
-
-def _topics(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    names = tuple(name.strip() for name in value.split(",") if name.strip())
-    bad = [name for name in names if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name)]
-    if bad or not names:
-        raise ValueError("expected topic names separated by commas (letters, digits, '.', '_', '-')")
-    if dots := {".", ".."} & set(names):
-        raise ValueError(f"{min(dots)} is no name of a topic")
-    _told_apart(names)
-    return names
-
-
-def _told_apart(names: tuple[str, ...]) -> None:
-    """Dagster knows a topic by its name with '_' for '.' and '-'; Kafka's own metrics confuse such names too."""
-    known: dict[str, str] = {}
-    for name in names:
-        other = known.setdefault(re.sub(r"[.-]", "_", name), name)
-        if other == name and names.count(name) > 1:
-            raise ValueError(f"{name} is there twice")
-        if other != name:
-            raise ValueError(f"{other} and {name} differ in '.', '-' and '_' only and cannot be distinguished")
-
-
-def _owners(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    owners = tuple(owner.strip() for owner in value.split(",") if owner.strip())
-    if not owners or not all(
-        re.fullmatch(r"team:[A-Za-z0-9_]+|[^@\s:]+@[^@\s:]+\.[^@\s:]+", owner) for owner in owners
-    ):
-        raise ValueError("expected team:<name> (letters, digits, '_') or e-mail addresses, separated by commas")
-    return owners
-
-
-def _hosts(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    names = tuple(name.strip() for name in value.split(",") if name.strip())
-    if not names or not all(map(_is_host, names)):
-        raise ValueError("expected names of hosts or addresses, without a port and without '*', separated by commas")
-    return names
-
-
-def _is_host(text: str) -> bool:
-    if ":" not in text:
-        return re.fullmatch(r"[A-Za-z0-9._-]{1,253}", text) is not None
-    try:
-        return bool(IPv6Address(text[1:-1] if text[0] + text[-1] == "[]" else text))
-    except ValueError:
-        return False
-
-
-def _options(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        found = json.loads(value or "{}", object_pairs_hook=_once_each)
-    except (_Twice, RecursionError, ValueError) as error:
-        said = str(error) if isinstance(error, _Twice) else "expected a JSON object of librdkafka properties"
-        raise ValueError(said) from None
-    if not isinstance(found, dict):
-        raise ValueError("expected a JSON object of librdkafka properties")  # noqa: TRY004 - pydantic wants ValueError
-    if bad := [name for name, value in found.items() if value is None or isinstance(value, list | dict)]:
-        raise ValueError(f"{bad[0]} is no text, number or boolean")
-    options = {str(k): v if isinstance(v, str) else json.dumps(v) for k, v in found.items()}
-    if options:
-        # Kafka's client takes a while to import, which who sets none need not pay for.
-        from resources.kafka_options import check
-
-        check(options)
-    return options
-
-
-def _funnel(path: Path) -> Path:
-    """Read here as well, so that a wrong file is said before anything starts."""
-    from assets.aggregates.funnel_file import FunnelError, read
-
-    try:
-        read(path)
-    except FunnelError as error:
-        raise ValueError(str(error)) from None
-    return path
-
-
-class _Twice(ValueError):
-    """A name stands twice in a JSON object: which of the two is meant, nobody can tell."""
-
-
-def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Twice(f"{next(name for name in names if names.count(name) > 1)} is there twice")
-    return found
-
-
-def _moment(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if text.lower() == "off":
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or (found.tzinfo is None and len(text) > len("2000-01-01")):
-        raise ValueError("expected a date such as 2000-01-01, a time with an offset (2000-01-01T00:00:00Z), or off")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _host_and_port(value: str) -> str:
-    if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", value):
-        raise ValueError("expected host:port")
-    return value
 
 
 def _needs(*others: str) -> Callable[[str, ValidationInfo], str]:
@@ -179,20 +32,6 @@ def _needs(*others: str) -> Callable[[str, ValidationInfo], str]:
         return value
 
     return check
-
-
-def _bootstrap(value: object) -> object:
-    text = str(value).strip()
-    if not all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):\d{1,5}", part.strip()) for part in text.split(",")):
-        raise ValueError("expected host:port, several separated by commas")
-    return text
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-PostgresUrl = Annotated[str, _url("postgresql", "postgres")]
-RedisUrl = Annotated[str, _url("redis", "rediss")]
-# May carry a password or a token, and is asked for by nobody who shows it.
-SecretUrl = Annotated[SecretStr, _url("http", "https")]
 
 
 class Settings(BaseSettings):
@@ -213,13 +52,13 @@ class Settings(BaseSettings):
         description="Celery's Redis, through which runs reach the workers. A server of its own, never evicting.",
         examples=["redis://localhost:6380/0"],
     )
-    kafka_bootstrap_servers: Annotated[str, BeforeValidator(_bootstrap)] = Field(
+    kafka_bootstrap_servers: Annotated[str, BeforeValidator(values.bootstrap_servers)] = Field(
         description="Where Kafka is.", examples=["localhost:9092"]
     )
-    kafka_topics: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_topics)] = Field(
+    kafka_topics: Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.topics)] = Field(
         default=("user-events",), description="The topics to ingest, separated by commas.", examples=["user-events"]
     )
-    kafka_options: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_options)] = Field(
+    kafka_options: Annotated[Mapping[str, str], NoDecode, BeforeValidator(values.options)] = Field(
         default_factory=dict,
         description="More librdkafka properties for every Kafka client, as a JSON object: TLS, SASL. And one of our "
         "own, `millrace.token.file`: where the token of SASL/OAUTHBEARER is. docs/settings.md lists which can be set; "
@@ -271,7 +110,7 @@ class Settings(BaseSettings):
         description="How far ahead of the clock an event's timestamp may be.",
         examples=["5m"],
     )
-    min_timestamp: Annotated[datetime | None, NoDecode, BeforeValidator(_moment)] = Field(
+    min_timestamp: Annotated[datetime | None, NoDecode, BeforeValidator(values.moment)] = Field(
         default=datetime(2000, 1, 1, tzinfo=UTC),
         description="The oldest timestamp accepted, as a date or an ISO 8601 time with an offset; an older event is "
         "dead-lettered as timestamp_too_old (the zero time of many languages is year 1). `off` accepts all years.",
@@ -328,7 +167,7 @@ class Settings(BaseSettings):
         "years back, and not before a pause of three months. Aggregates hold earlier days too.",
         examples=["2025-01-01"],
     )
-    asset_owners: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_owners)] = Field(
+    asset_owners: Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.owners)] = Field(
         default=("team:analytics",),
         description="Who owns the aggregates, as the UI shows it: teams or e-mail addresses, separated by commas.",
         examples=["team:analytics"],
@@ -382,7 +221,7 @@ class Settings(BaseSettings):
         "setting the rows that are there follow when they are rebuilt.",
         examples=["12h"],
     )
-    funnel: Annotated[Path, AfterValidator(_funnel)] | None = Field(
+    funnel: Annotated[Path, AfterValidator(values.funnel_file)] | None = Field(
         default=None,
         description="A file with the steps of the funnel, in the shape of assets/aggregates/funnel.toml, "
         "which is the default. After a change the days that there are follow by themselves, the newest first.",
@@ -481,7 +320,7 @@ class Settings(BaseSettings):
     alert_slack_channel: str | None = Field(
         default=None, description="The channel in Slack, where the webhook may choose one.", examples=["#on-call"]
     )
-    alert_smtp_host: Annotated[str, AfterValidator(_host_and_port)] | None = Field(
+    alert_smtp_host: Annotated[str, AfterValidator(values.host_and_port)] | None = Field(
         default=None,
         description="The server that sends alerts by e-mail, host:port. TLS is required where a user is given.",
         examples=["smtp.example.org:587"],
@@ -501,7 +340,7 @@ class Settings(BaseSettings):
         "MILLRACE_ALERT_EMAIL_FROM.",
         examples=["on-call@example.org"],
     )
-    webserver_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = Field(
+    webserver_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.hosts)] = Field(
         default=(),
         description="The names or addresses, separated by commas and without a port, that people type to reach "
         "`millrace webserver` other than by localhost: an ingress or a load balancer that keeps the Host. It refuses "

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from assets.dead_letters.selection import Selection, UnknownDeadLetters
 from assets.ingest.retry import StorageFailed
 from contract.codes import RejectionCode
-from orchestration.settings import parse_duration
+from orchestration.setting_values import parse_duration
 from resources.postgres import describe
 
 _CODES = click.Choice([code.value for code in RejectionCode])

@@ -15,7 +15,8 @@ from rich.console import Console
 from typing_extensions import override
 
 from orchestration.cli.signals import stopping
-from orchestration.settings import Settings, SettingsError, load_some, parse_duration
+from orchestration.setting_values import parse_duration
+from orchestration.settings import Settings, SettingsError, load_some
 from producer import ProducerConfig, ProducerError, Shares, Summary, TopicMissingError, run
 from producer.display import Display, print_summary
 

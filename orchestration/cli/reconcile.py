@@ -27,7 +27,8 @@ from assets.quality.reconcile import reconcile as compare
 from contract.shown import on_a_line
 from orchestration import settings as settings_module
 from orchestration.factories import make_worker
-from orchestration.settings import Settings, parse_duration
+from orchestration.setting_values import parse_duration
+from orchestration.settings import Settings
 from resources.kafka import KafkaUnavailable, current_logs
 from resources.postgres import describe, is_refusal
 
