@@ -75,7 +75,7 @@ followed as materialized (
             select case when n.user_id = c.user_id and n.device = c.device then n.occurred_at end
             from analytics.login_audit as n
             where
-                n.device is not null
+                u.late and n.device is not null
                 and (n.user_id, n.device, n.occurred_at, n.position) > (c.user_id, c.device, c.occurred_at, c.position)
             order by n.user_id, n.device, n.occurred_at, n.position limit 1
         ) as device_at,
@@ -83,7 +83,8 @@ followed as materialized (
             select case when n.user_id = c.user_id and n.action = 'logout' then n.occurred_at end
             from analytics.login_audit as n
             where
-                (n.user_id, n.action, n.occurred_at, n.position) > (c.user_id, 'logout', c.occurred_at, c.position)
+                u.late
+                and (n.user_id, n.action, n.occurred_at, n.position) > (c.user_id, 'logout', c.occurred_at, c.position)
             order by n.user_id, n.action, n.occurred_at, n.position limit 1
         ) as logout_at,
         l.login_at,
@@ -102,7 +103,10 @@ followed as materialized (
                     f.action,
                     f.occurred_at
                 from analytics.login_audit as f
-                where (f.user_id, f.action, f.occurred_at, f.position) > (c.user_id, 'login', c.occurred_at, c.position)
+                where
+                    u.late
+                    and (f.user_id, f.action, f.occurred_at, f.position)
+                    > (c.user_id, 'login', c.occurred_at, c.position)
                 order by f.user_id, f.action, f.occurred_at, f.position limit %(audit_burst_logins)s
             ) as n
             where n.user_id = c.user_id and n.action = 'login'
