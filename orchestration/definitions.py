@@ -47,7 +47,7 @@ from sensors.upkeep_schedules import upkeep_schedules
 
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 # Shorter than whoever stops a daemon or a code server waits for: neither ends before its ticks did.
-HELD = timedelta(seconds=3)
+HELD = timedelta(seconds=4)
 # A document that a description names, and an alert of the runbook behind it.
 _DOCUMENT = re.compile(r"docs/([\w-]+\.md)(?:(?:, | \()(Millrace\w+)\)?)?")
 

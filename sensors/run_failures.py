@@ -89,8 +89,10 @@ class RunFailures:
     _whole_look: float = field(default=-math.inf, repr=False)
     _ticking: threading.Lock = field(default_factory=threading.Lock, repr=False)  # the connection is one
 
-    def tick(self, log: Logger) -> str:
+    def tick(self, log: Callable[[], Logger]) -> str:
         """Count what failed and is not counted yet, and report it; what was done, for people.
+
+        Dagster makes an instance for its log, at a cost above that of all the rest: only where something failed.
 
         Raises:
             psycopg.Error: PostgreSQL cannot be asked; nothing was counted, the next tick does it.
@@ -102,11 +104,11 @@ class RunFailures:
                 self._database.failed(error)
                 raise
 
-    def _tick(self, connection: Connection, log: Logger) -> str:
+    def _tick(self, connection: Connection, log: Callable[[], Logger]) -> str:
         if not _has_runs(connection):
             return "Dagster keeps its runs in another database: they cannot be counted"
         found = self.find(connection)
-        counted = self.count(connection, found, log) if found else []
+        counted = self.count(connection, found, log()) if found else []
         return explain(counted, more=len(found) >= self.most)
 
     def find(self, connection: Connection) -> list[FailedRun]:
@@ -172,6 +174,6 @@ def run_failures_sensor(inputs: RunFailures) -> dg.SensorDefinition:
         "or was quiet for an hour.",
     )
     def _sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        return dg.SkipReason(inputs.tick(context.log))
+        return dg.SkipReason(inputs.tick(lambda: context.log))
 
     return _sensor

@@ -98,6 +98,7 @@ def _ours(daemon: DagsterDaemon[Any], instance: DagsterInstance) -> DagsterDaemo
 def run(workspace: Path, log_level: str = "warning") -> None:
     """Run the daemons in the foreground until SIGINT or SIGTERM; the instance is that of DAGSTER_HOME."""
     home.write_events_in_batches()  # the backfill daemon makes runs of many partitions
+    home.ask_the_code_server_less_often()
     setup_interrupt_handlers()
     try:
         with (

@@ -62,6 +62,17 @@ def write_events_in_batches() -> None:
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
 
 
+def ask_the_code_server_less_often() -> None:
+    """Have the daemon, or the web server, ask every three seconds whether the code server has other definitions.
+
+    Dagster asks each second, on a new connection, and has no setting for it. As before, ten seconds without an answer
+    are an error.
+    """
+    from dagster._grpc import server_watcher  # who prepares a home waits for no import of Dagster
+
+    server_watcher.WATCH_INTERVAL, server_watcher.MAX_RECONNECT_ATTEMPTS = 3, 3
+
+
 def check_environment(environment: Mapping[str, str], *, code_server: bool) -> None:
     """Check what Dagster would fail on late, or not at all: without a dagster.yaml it quietly stores all in files.
 

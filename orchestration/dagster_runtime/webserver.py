@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestration.dagster_runtime import instance as home
 from orchestration.dagster_runtime.web_rules import Asked, Rules
 
 Message = MutableMapping[str, Any]
@@ -75,6 +76,7 @@ def start(hosts: tuple[str, ...], host: str, port: int, workspace: str) -> None:
 
     # The command makes its app by this name and hands it to uvicorn; a test watches that an upgrade keeps it so.
     setattr(cli, _MAKES_APP, guarded)
+    home.ask_the_code_server_less_often()
     cli.dagster_webserver.main(
         ["-h", host, "-p", str(port), "-w", workspace], "dagster-webserver", auto_envvar_prefix="DAGSTER_WEBSERVER"
     )

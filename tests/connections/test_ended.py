@@ -71,7 +71,7 @@ def users(world: World) -> dict[str, Callable[[], object]]:
         "ingest": lambda: world.produce(encoded(event(), event())) and world.ingest(),
         "report": lambda: asset.run_summary(world.worker, "run-1", LOG)["stored"],
         "dirty buckets": buckets.waiting,
-        "run failures": lambda: failures.tick(LOG),
+        "run failures": lambda: failures.tick(lambda: LOG),
         "offsets": lambda: offsets.evaluate(lambda: instance),
         "metrics": asked,
         "marks": world.aggregates.pending,

@@ -5,8 +5,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from dagster._grpc import server_watcher
+from dagster._grpc.client import DagsterGrpcClient
 
 from orchestration.dagster_runtime import daemon as our_daemon
+from orchestration.dagster_runtime import instance as home
 from orchestration.dagster_runtime.daemon import FastSensorDaemon
 
 
@@ -63,3 +66,43 @@ def test_a_sensor_that_was_switched_off_is_not_looked_for_more_often(monkeypatch
     turns.lengths, turns.looks = {}, 0
     turns.minute()
     assert turns.looks <= 75
+
+
+class CodeServer(DagsterGrpcClient):
+    """Answers, and counts how often it is asked; a minute later the watch is told to end."""
+
+    def __init__(self) -> None:
+        self.now, self.asked = 0.0, 0
+
+    def get_server_id(self, timeout: int = 0) -> str:
+        assert timeout
+        self.asked += 1
+        return "the same"
+
+    def is_set(self) -> bool:
+        return self.now >= 60
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_the_code_server_is_asked_every_three_seconds_whether_it_serves_something_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("WATCH_INTERVAL", "MAX_RECONNECT_ATTEMPTS"):
+        monkeypatch.setattr(server_watcher, name, getattr(server_watcher, name))
+    home.ask_the_code_server_less_often()
+    server: Any = CodeServer()
+    never: Any = pytest.fail
+    server_watcher.watch_grpc_server_thread(
+        "millrace",
+        server,
+        shutdown_event=server,
+        get_location_entry=lambda _: None,
+        refresh_code_location=never,
+        on_disconnect=never,
+        on_reconnected=never,
+        on_updated=never,
+        on_error=never,
+    )
+    assert server.asked == 20

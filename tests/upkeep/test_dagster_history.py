@@ -349,12 +349,12 @@ def test_a_failed_run_is_known_as_counted_for_as_long_as_it_is_there(history: Hi
     by_hand = history.copies(failed, back=timedelta(days=8))
     history.world.query("update dagster.runs set pipeline_name = 'by_hand' where run_id = any(%s)", by_hand)
     sensor, log = RunFailures(history.world.worker.postgres), logging.getLogger("test")
-    sensor.tick(log)
+    sensor.tick(lambda: log)
     counted = "select run_id from ops.failed_runs"
     assert {run for (run,) in history.world.query(counted)} == {failed, *trimmed, *by_hand}
     assert history.trim().rows["failed_runs"] == 2
     assert {run for (run,) in history.world.query(counted)} == {failed, *by_hand}
-    assert sensor.tick(log) == "no new failures"
+    assert sensor.tick(lambda: log) == "no new failures"
     assert history.world.one("select sum(runs)::int from ops.failure_causes") == 4
 
 
