@@ -8,7 +8,7 @@ last writer, and marks, events and tables in it belong together.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -42,12 +42,12 @@ class ExclusiveSession:
 
     Attributes:
         postgres: the database.
-        alone: the advisory lock that no other session holds meanwhile.
-        beside: one that is held together with others before it, so that nobody holds that one alone.
+        alone: advisory locks that no other session holds meanwhile, in the order of `resources.locks`.
+        beside: one that is held together with others before them, so that nobody holds that one alone.
     """
 
     postgres: Postgres
-    alone: int
+    alone: Sequence[int]
     beside: int | None = None
     _kept: WarmConnection | None = field(default=None, repr=False)
     _cancelled: bool = field(default=False, repr=False)
@@ -65,7 +65,8 @@ class ExclusiveSession:
         connection = self.warm.connection()
         if self.beside is not None:
             connection.execute("select pg_advisory_lock_shared(%s)", (self.beside,))
-        connection.execute("select pg_advisory_lock(%s)", (self.alone,))
+        for lock in self.alone:
+            connection.execute("select pg_advisory_lock(%s)", (lock,))
         try:
             yield connection
         finally:

@@ -7,7 +7,7 @@ What belongs here: reading, choosing, taking and deleting marks. What does not: 
 and what is done with the events.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import LiteralString, NamedTuple, get_args
@@ -25,13 +25,24 @@ _PENDING = """
 select (hour at time zone 'UTC')::date as day, count(distinct hour), sum(events)::bigint, min(marked_at)
 from ops.dirty_buckets group by 1 order by 1 desc
 """
-_TAKEN = "select array_agg(mark_id), min(low), max(high), array_agg(distinct hour) from taken"
+_TAKEN = "select array_agg(mark_id), sum(events)::bigint, array_agg(distinct hour), min(low), max(high) from taken"
 _WAITING = """
 select exists (
-    select 1 from ops.dirty_buckets as d
+    select 1 from unnest({groups}::text[]) as g (consumer) cross join ops.dirty_buckets as d
     where d.mark_id <= {last} and {days}
-        and not exists (select 1 from ops.taken_marks as m where m.consumer = {group} and m.mark_id = d.mark_id)
+        and not exists (select 1 from ops.taken_marks as m where m.consumer = g.consumer and m.mark_id = d.mark_id)
 )
+"""
+# Marks that one group has taken are few: those of a moment in which others failed, were killed, or were on workers of
+# their own.
+_BEHIND = """
+select g.consumer from unnest({groups}::text[]) with ordinality as g (consumer, nth)
+where exists (
+    select 1 from ops.taken_marks as o inner join ops.dirty_buckets as d on d.mark_id = o.mark_id
+    where o.consumer = any({groups}) and {days}
+        and not exists (select 1 from ops.taken_marks as m where m.consumer = g.consumer and m.mark_id = o.mark_id)
+)
+order by g.nth limit 1
 """
 _WAITS = """
 exists (
@@ -49,10 +60,16 @@ exists (
 )
 """
 _WHICH = """
-where {days} and not exists (select 1 from ops.taken_marks as m where m.consumer = {group} and m.mark_id = w.mark_id)
+where {days} and {before}
+    and not exists (select 1 from ops.taken_marks as m where m.consumer = any({groups}) and m.mark_id = w.mark_id)
 order by {order} limit {marks}
 """
-_SETTLE = "insert into ops.taken_marks (consumer, mark_id) select %s, t.mark_id from taken as t"
+_BEFORE = "exists (select 1 from ops.taken_marks as b where b.consumer = any({groups}) and b.mark_id = w.mark_id)"
+_SETTLE = """
+insert into ops.taken_marks (consumer, mark_id) select g.consumer, t.mark_id from taken as t
+cross join unnest(%s::text[]) as g (consumer)
+"""
+_SETTLE_ALL = "delete from ops.dirty_buckets where mark_id in (select t.mark_id from taken as t)"
 # Whoever takes a mark last may not see that it is the last: both commit at once. So it is done after COMMIT, or by the
 # only writer, in one statement that nobody else executes meanwhile.
 _DROP = """
@@ -97,7 +114,7 @@ class DaysBetween(Collection[date]):
 
 
 class NewEvents(NamedTuple):
-    """What `arrived` holds: how many events of which marks, their hours, and bounds of occurred_at."""
+    """What `arrived` holds: of which marks, how many events these stand for, hours, and bounds of occurred_at."""
 
     marks: list[int]
     events: int
@@ -117,11 +134,19 @@ def newest(connection: Connection) -> int:
     return found
 
 
-def waiting(connection: Connection, group: Group, last: int, days: Collection[date] | None) -> bool:
-    """Whether any mark up to `last` waits for this group, of these days or of all."""
-    asked = sql.SQL(_WAITING).format(group=group, last=last, days=_of(days))
+def waiting(connection: Connection, groups: Sequence[Group], last: int, days: Collection[date] | None) -> bool:
+    """Whether any mark up to `last` waits for one of these groups, of these days or of all."""
+    asked = sql.SQL(_WAITING).format(groups=[*groups], last=last, days=_of(days))
     [[found]] = connection.execute(asked).fetchall()
     return found
+
+
+def behind(connection: Connection, groups: Sequence[Group], days: Collection[date] | None) -> Group | None:
+    """The first group that lacks marks, of these days or of all, which another one of these groups has taken."""
+    if len(groups) == 1:
+        return None
+    found = connection.execute(sql.SQL(_BEHIND).format(groups=[*groups], days=_of(days))).fetchone()
+    return found[0] if found else None
 
 
 def waits(group: Group) -> LiteralString:
@@ -130,40 +155,56 @@ def waits(group: Group) -> LiteralString:
 
 
 def take(
-    connection: Connection, group: Group, days: Collection[date] | None, most: Bounds, *, newest_first: bool
+    connection: Connection,
+    groups: Sequence[Group],
+    days: Collection[date] | None,
+    most: Bounds,
+    *,
+    newest_first: bool,
+    before: Sequence[Group] = (),
 ) -> NewEvents | None:
-    """Choose marks and fill `arrived` with their events, those that concern the group; None when no mark is left.
+    """Choose marks and fill `arrived` with their events, those that concern the groups; None when no mark is left.
 
     Of each hour the marks are taken in the order of their numbers: an event that was stored later under an offset of an
     earlier batch (a dead letter redriven, say) has the later mark.
 
     Args:
-        connection: in a REPEATABLE READ transaction of the group's only writer.
-        group: that has not taken them yet.
+        connection: in a REPEATABLE READ transaction of the groups' only writer.
+        groups: none of which has taken them yet; no other marks on their hours wait for only some of these.
         days: whose marks; None for all.
         most: events, marks and hours at once; one mark at least.
         newest_first: the newest hours first, or in the order of arrival.
+        before: only marks that one of these groups has taken.
     """
-    _choose(connection, group, days, most, newest_first=newest_first)
-    [[numbers, low, high, hours]] = connection.execute(_TAKEN).fetchall()
+    _choose(connection, groups, days, most, newest_first=newest_first, before=before)
+    [[numbers, events, hours, low, high]] = connection.execute(_TAKEN).fetchall()
     if not numbers:
         return None
     connection.execute("analyze taken")
     with joined_by_hash(connection):
-        connection.execute(statement("spans").replace(b"%(group)s", f"'{group}'".encode()))
+        # The same marks wait for all of them: so the first one stands for all.
+        connection.execute(statement("spans").replace(b"%(group)s", f"'{groups[0]}'".encode()))
     connection.execute("analyze spans; analyze listed")
     high += timedelta(microseconds=1)
+    only = _ONLY.get(groups[0], {}) if len(groups) == 1 else {}
     with joined_by_hash(connection):
-        events = connection.execute(bounded("arrived", low, high, _ONLY.get(group, {}))).rowcount
+        connection.execute(bounded("arrived", low, high, only))
     connection.execute("analyze arrived")
     return NewEvents(numbers, events, frozenset(hours), low, high)
 
 
 def _choose(
-    connection: Connection, group: Group, days: Collection[date] | None, most: Bounds, *, newest_first: bool
+    connection: Connection,
+    groups: Sequence[Group],
+    days: Collection[date] | None,
+    most: Bounds,
+    *,
+    newest_first: bool,
+    before: Sequence[Group],
 ) -> None:
     order = sql.SQL("hour desc, mark_id" if newest_first else "mark_id")
-    wanted = sql.SQL(_WHICH).format(group=group, days=_of(days), order=order, marks=most.marks)
+    taken = sql.SQL(_BEFORE).format(groups=[*before]) if before else sql.SQL("true")
+    wanted = sql.SQL(_WHICH).format(groups=[*groups], before=taken, days=_of(days), order=order, marks=most.marks)
     bounds = {"events": most.events, "hours": most.hours, "newest_first": newest_first}
     text = statement("take_marks").decode().replace("-- which", wanted.as_string(connection).replace("%", "%%"))
     connection.execute(text.encode(), bounds)
@@ -177,9 +218,12 @@ def _of(days: Collection[date] | None) -> sql.Composable:
     return sql.SQL("(hour at time zone 'UTC')::date = any({})").format([*days])
 
 
-def settle(connection: Connection, group: Group) -> None:
-    """Note that a group has taken the marks that were chosen: in the transaction that adds their events."""
-    connection.execute(_SETTLE, (group,))
+def settle(connection: Connection, groups: Sequence[Group]) -> None:
+    """Note that groups have taken the marks that were chosen: in the transaction that adds their events."""
+    if len(groups) == len(GROUPS):
+        connection.execute(_SETTLE_ALL)
+    else:
+        connection.execute(_SETTLE, (groups,))
 
 
 def drop(connection: Connection, numbers: Collection[int] | None = None) -> None:

@@ -14,7 +14,7 @@ from resources.postgres import Connection
 
 LONGEST_SECONDS = 150.0
 """Of one transaction of a refresh: three tries and what came before them end before the run's maximum of 10 minutes."""
-_QUICK_SECONDS, _SLOW_SECONDS = 1.0, 4.0  # a fresh hour waits for two transactions at most: see MILLRACE_FRESHNESS
+_QUICK_SECONDS, _SLOW_SECONDS = 2.0, 4.0  # a fresh hour waits for two transactions at most: see MILLRACE_FRESHNESS
 _START = 20_000
 _EVENTS_A_MARK, _EVENTS_AN_HOUR = 4, 10  # a mark and an hour have costs of their own, whatever they hold
 
@@ -41,9 +41,9 @@ class Pace:
         self.events = max(1, min(self.events, most))
         return Bounds(self.events, self.events // _EVENTS_A_MARK + 1, self.events // _EVENTS_AN_HOUR + 1)
 
-    def took(self, seconds: float) -> None:
-        """A transaction was committed."""
-        if seconds < _QUICK_SECONDS:
+    def took(self, events: int, seconds: float) -> None:
+        """A transaction was committed: what a small one took says nothing about larger ones than it could have been."""
+        if seconds < _QUICK_SECONDS and events > self.events // 2:
             self.events *= 2
         elif seconds > _SLOW_SECONDS:
             self.events //= 2

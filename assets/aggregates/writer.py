@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
 from assets.aggregates import daily, history, hourly, login_audit, marks, rollups, sessions, user_days
-from assets.aggregates.consumers import Consumer, Merge, Taken, consumers, merge_taken, side_by_side
+from assets.aggregates.consumers import Consumer, Merge, Taken, consumers, side_by_side, take_all
 from assets.aggregates.declare import Group
 from assets.aggregates.exclusive import ExclusiveSession, Result, begin, prepare
 from assets.aggregates.funnel import Funnel
@@ -24,7 +24,7 @@ from assets.aggregates.funnel_file import read
 from assets.aggregates.history import FillStep, TableHistory
 from assets.aggregates.login_audit import AuditRules
 from assets.aggregates.marks import DaysBetween, NewEvents, Pending
-from assets.aggregates.pace import LONGEST_SECONDS, UNBOUNDED
+from assets.aggregates.pace import LONGEST_SECONDS
 from assets.aggregates.rebuild import Progress, Rebuilt, read_days_with_rows, read_events_by_hour, rebuild
 from assets.aggregates.sql import statement
 from resources import locks
@@ -69,7 +69,7 @@ class AggregateWriter:
         postgres: the database.
         funnel: the definition of funnel_daily.
         audit: when a login is unusual.
-        workers: how many groups of tables take events in at once; fewer than groups: they take turns.
+        workers: how many transactions take events in at once; fewer than groups of tables: some groups share one.
         events_per_transaction: at most.
         longest: seconds after which a transaction of a refresh is cancelled, and tried again with less.
         failpoint: called with the names of places where tests stop it.
@@ -102,9 +102,9 @@ class AggregateWriter:
         began = time.monotonic()
         self._follow_definitions()
         last = self._warm.read(marks.newest)
-        groups = self.groups.values()
-        for each in groups:
-            each.done = Taken()
+        groups = self.consumers
+        for each in self._all_consumers():
+            each.taken.clear()
 
         def step(consumer: Consumer) -> NewEvents | None:
             return consumer.take(days, self.events_per_transaction, self.longest, self.failpoint)
@@ -120,7 +120,7 @@ class AggregateWriter:
             has_more=lambda each: goes_on() and each.waits(days, None),
         )
         self._warm.read(marks.drop)  # what a process left that was killed between its COMMIT and this
-        return Refreshed({each.group: each.done for each in groups}, time.monotonic() - began)
+        return Refreshed(self._taken(), time.monotonic() - began)
 
     def settle(self) -> None:
         """Take in every mark; the last ones for all groups in one transaction, so that no group is ahead of another.
@@ -224,7 +224,7 @@ class AggregateWriter:
 
     def close(self) -> None:
         """Close the connections; the next use opens others."""
-        for each in (self._alone, *(consumer.session for consumer in self.groups.values())):
+        for each in (self._alone, *(consumer.session for consumer in self._all_consumers())):
             each.close()
 
     def frontier_now(self) -> datetime | None:
@@ -245,7 +245,7 @@ class AggregateWriter:
         def work(connection: Connection) -> Result:
             begin(connection)
             if days:
-                self._take_all(connection, days)
+                take_all(connection, self._merges, days)
             made = make(connection)
             self._commit(connection)
             return made
@@ -253,9 +253,20 @@ class AggregateWriter:
         return self._alone.transact(work)
 
     @cached_property
-    def groups(self) -> Mapping[Group, Consumer]:
-        """The groups of tables, which take marks in side by side."""
-        return consumers(self.postgres, self._merges)
+    def consumers(self) -> Sequence[Consumer]:
+        """The groups of tables by worker."""
+        return consumers(self.postgres, self._merges, self.workers)
+
+    def _all_consumers(self) -> list[Consumer]:
+        return [each for consumer in self.consumers for each in consumer.all()]
+
+    def _taken(self) -> dict[Group, Taken]:
+        """What each group took in since the refresh began."""
+        found = dict.fromkeys(self._merges, Taken())
+        for consumer in self._all_consumers():
+            for group, taken in consumer.taken.items():
+                found[group] += taken
+        return found
 
     def _follow_definitions(self) -> None:
         """Before anything is written by a definition that a table is not made by yet: the days that it lacks."""
@@ -273,14 +284,6 @@ class AggregateWriter:
     def _commit(self, connection: Connection) -> None:
         self.failpoint("aggregates_before_commit")
         commit(connection)
-
-    def _take_all(self, connection: Connection, days: Collection[date]) -> None:
-        """Marks of some days, for each group that they wait for."""
-        for group, merge in self._merges.items():
-            if taken := marks.take(connection, group, days, UNBOUNDED, newest_first=True):
-                merge_taken(connection, group, merge, taken)
-                marks.clear(connection)
-        marks.drop(connection)
 
     @property
     def _merges(self) -> Mapping[Group, Merge]:
@@ -302,7 +305,7 @@ class AggregateWriter:
 
     @cached_property
     def _alone(self) -> ExclusiveSession:
-        return ExclusiveSession(self.postgres, locks.AGGREGATES)
+        return ExclusiveSession(self.postgres, [locks.AGGREGATES])
 
     @property
     def _warm(self) -> WarmConnection:

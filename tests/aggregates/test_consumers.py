@@ -18,6 +18,7 @@ from assets.aggregates.writer import AggregateWriter
 from orchestration.factories import make_aggregates
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import at, stream
+from tests.aggregates.work import work_of_a_refresh
 from tests.system.system import eventually
 
 pytestmark = pytest.mark.services
@@ -65,9 +66,57 @@ def test_a_group_that_is_killed_at_any_point_leaves_its_tables_whole_and_the_oth
     assert stage.world.one("select count(*) from ops.taken_marks") == 0
 
 
-def test_a_group_that_is_held_up_delays_no_other_and_new_events_reach_these_meanwhile(stage: Stage) -> None:
+@pytest.mark.parametrize("point", POINTS)
+def test_one_worker_takes_events_into_all_groups_or_into_none(stage: Stage, point: str) -> None:
+    stage.send(*stream(len(point), events=120, days=2).valid)
+
+    def kill(name: str) -> None:
+        if name == f"security_{point}":
+            raise Killed
+
+    killed = writer(stage, workers=1)
+    killed.failpoint = kill
+    with pytest.raises(Killed):
+        killed.refresh()
+    killed.close()
+    assert stage.inconsistent() == []
+    assert lacking(stage) == ({*GROUPS} if point == "before_commit" else set())
+    assert stage.world.one("select count(*) from ops.taken_marks") == 0
+    assert stage.settled() == []
+
+
+def test_one_worker_reads_the_events_of_a_mark_once_for_all_groups(stage: Stage) -> None:
+    stage.send(*stream(7, events=120, days=2).valid)
+    one, three = writer(stage, workers=1), writer(stage, workers=3)
+    together, apart = (work_of_a_refresh(each) for each in (one, three))
+    one.close()
+    three.close()
+    read = "insert into arrived "
+    assert [sum(text.lstrip().startswith(read) for text in found) for found in (together, apart)] == [1, 2]
+    assert stage.settled() == []
+
+
+def test_what_one_group_failed_to_take_is_taken_before_all_go_on_together_also_in_the_same_hour(stage: Stage) -> None:
+    for workers, minute in ((1, 0), (3, 10), (2, 20), (1, 30)):
+        stage.send(at(f"2026-07-15T10:{minute:02}:01", "ann", "login"), at(f"2026-07-15T10:{minute:02}:02", "bob"))
+        stage.world.query("alter table analytics.sessions add constraint never check (events < 0) not valid")
+        failing = writer(stage, workers)
+        try:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                failing.refresh()
+        finally:
+            stage.world.query("alter table analytics.sessions drop constraint never")
+        assert (stage.inconsistent(), lacking(stage)) == ([], {"users"})
+        stage.send(at(f"2026-07-15T10:{minute:02}:00", "cem"), at(f"2026-07-15T11:{minute:02}:00", "ann"))
+        failing.refresh()
+        failing.close()
+        assert (stage.wrong(), lacking(stage)) == ([], set())
+        assert stage.world.one("select count(*) from ops.taken_marks") == 0
+
+
+def test_a_group_that_is_held_up_delays_none_on_another_worker_and_new_events_reach_these_meanwhile(stage: Stage) -> None:
     stage.send(at("2026-07-15T10:00", "ann", "login"), at("2026-07-15T10:01", "ann"))
-    aggregates = writer(stage, workers=2)
+    aggregates = writer(stage, workers=3)
     with psycopg.connect(stage.world.settings.postgres_url) as holder, ThreadPoolExecutor(1) as pool:
         holder.execute("lock table analytics.login_audit in share mode")
         refreshed = pool.submit(aggregates.refresh)
@@ -87,7 +136,7 @@ def test_an_interrupted_refresh_ends_although_one_of_its_groups_waits_for_a_lock
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.send(at("2026-07-15T10:00", "ann", "login"), at("2026-07-15T10:01", "ann"))
-    aggregates, waits = writer(stage, workers=2), Consumer.waits
+    aggregates, waits = writer(stage, workers=3), Consumer.waits
 
     def interrupt(consumer: Consumer, days: Collection[date] | None, last: int | None) -> bool:
         if last is None:  # looked for while another group is at work
@@ -119,7 +168,7 @@ def test_a_group_that_fails_says_so_after_the_others_have_done_their_part(stage:
 
 def test_a_rebuild_takes_in_what_only_some_groups_have_taken(stage: Stage) -> None:
     stage.send(*stream(5, events=120, days=2).valid)
-    ahead = writer(stage, workers=1)
+    ahead = writer(stage, workers=3)
 
     def stop(name: str) -> None:
         if name == "users_before_commit":

@@ -30,7 +30,7 @@ def reads_of_old_events(stage: Stage) -> int:
 
     def look(name: str) -> None:
         if name == "hourly_before_commit":
-            with aggregates.groups["hourly"].session.warm.connection().cursor() as cursor:
+            with aggregates.consumers[0].session.warm.connection().cursor() as cursor:
                 found.append(cursor.execute("select count(*) from earlier").fetchone()[0])  # pyright: ignore[reportOptionalSubscript]
 
     aggregates.failpoint = look

@@ -91,13 +91,13 @@ def store(
 
 
 def paced(aggregates: AggregateWriter, events: int) -> None:
-    """Let the next transaction of each group take so many events at most."""
-    for each in aggregates.groups.values():
+    """Let the next transaction of each consumer take so many events at most."""
+    for each in aggregates.consumers:
         each.pace = Pace(events)
 
 
 def work_of_a_refresh(aggregates: AggregateWriter) -> Counter[str]:
-    """What each statement does in a transaction of each group that takes in all that waits; none is committed."""
+    """What each statement does in a transaction that takes in all that waits; none is committed."""
 
     def stop(name: str) -> None:
         if name.endswith("_before_commit"):

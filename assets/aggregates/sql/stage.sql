@@ -4,6 +4,7 @@ create temporary table if not exists taken (
     hour timestamptz not null,
     low timestamptz not null,
     high timestamptz not null,
+    events bigint not null,
     batch_id bigint,
     event_ids uuid[],
     windows tstzmultirange

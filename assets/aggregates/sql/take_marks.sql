@@ -1,11 +1,12 @@
 -- Marks to take in, the newest hours first or as they came: at most so many marks, so many events (but one mark at
 -- least) and so many hours. Only marks that may be taken are looked at, however many wait.
-insert into taken (mark_id, hour, low, high, batch_id, event_ids, windows)
+insert into taken (mark_id, hour, low, high, events, batch_id, event_ids, windows)
 select
     m.mark_id,
     m.hour,
     m.low,
     m.high,
+    m.events,
     m.batch_id,
     m.event_ids,
     m.windows
