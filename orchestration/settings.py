@@ -157,8 +157,8 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=3,
-        description="How many groups of aggregates (hourly, users, security) take events in at once; each has a "
-        "position of its own. Fewer than three: they take turns. Not set: half of this machine's processors.",
+        description="How many transactions take events into the groups of aggregates (hourly, users, security) at "
+        "once. Fewer than three: some groups share one. Not set: half of this machine's processors.",
         examples=["3"],
     )
     history_start: date | None = Field(

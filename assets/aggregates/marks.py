@@ -25,6 +25,9 @@ _PENDING = """
 select (hour at time zone 'UTC')::date as day, count(distinct hour), sum(events)::bigint, min(marked_at)
 from ops.dirty_buckets group by 1 order by 1 desc
 """
+_NEWEST = """
+select coalesce(max(mark_id), 0) from ops.dirty_buckets where marked_at <= clock_timestamp() - %s * interval '1 second'
+"""
 _TAKEN = "select array_agg(mark_id), sum(events)::bigint, array_agg(distinct hour), min(low), max(high) from taken"
 _WAITING = """
 select exists (
@@ -128,9 +131,9 @@ def pending(connection: Connection) -> list[Pending]:
     return [Pending(*row) for row in connection.execute(_PENDING)]
 
 
-def newest(connection: Connection) -> int:
-    """The number of the newest mark; 0 without any."""
-    [[found]] = connection.execute("select coalesce(max(mark_id), 0) from ops.dirty_buckets").fetchall()
+def newest(connection: Connection, seconds: float = 0.0) -> int:
+    """The number of the newest mark, or of the newest that is as old as this; 0 without any."""
+    [[found]] = connection.execute(_NEWEST, (seconds,)).fetchall()
     return found
 
 

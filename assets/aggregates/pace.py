@@ -42,10 +42,14 @@ class Pace:
         return Bounds(self.events, self.events // _EVENTS_A_MARK + 1, self.events // _EVENTS_AN_HOUR + 1)
 
     def took(self, events: int, seconds: float) -> None:
-        """A transaction was committed: what a small one took says nothing about larger ones than it could have been."""
+        """A transaction with so many events was committed.
+
+        What a small one took says nothing about larger ones; and one that was larger than the bounds had a single mark,
+        so lower bounds would only make others smaller than they need to be.
+        """
         if seconds < _QUICK_SECONDS and events > self.events // 2:
             self.events *= 2
-        elif seconds > _SLOW_SECONDS:
+        elif seconds > _SLOW_SECONDS and events <= self.events:
             self.events //= 2
 
     def failed(self) -> None:

@@ -31,6 +31,8 @@ from resources import locks
 from resources.postgres import Connection, Postgres, WarmConnection, commit
 
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_GOES_ON_SECONDS = 20.0  # what a run did is shown in Dagster when it ends
+_OLD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ class AggregateWriter:
     def refresh(self, days: Collection[date] | None = None, within: float = float("inf")) -> Refreshed:
         """Take in every mark (of these days) that is there now, in transactions of a few seconds each.
 
-        Groups of tables do so side by side, or in turns. Marks that come meanwhile may be taken in as well.
+        Groups of tables do so side by side or in one transaction, as workers are there. Marks that come meanwhile may
+        be taken in as well; where events come faster than a run ends, the refresh goes on for a while, because the next
+        one would need a second or two to begin.
 
         Args:
             days: whose marks; None for all.
@@ -101,26 +105,31 @@ class AggregateWriter:
         """
         began = time.monotonic()
         self._follow_definitions()
-        last = self._warm.read(marks.newest)
-        groups = self.consumers
         for each in self._all_consumers():
             each.taken.clear()
+        last = self._warm.read(marks.newest)
+        while any(each.waits(days, last) for each in self.consumers):
+            self._take_in(days, last, began + within)
+            if time.monotonic() - began > min(within, _GOES_ON_SECONDS):
+                break
+            last = self._warm.read(lambda connection: marks.newest(connection, _OLD_SECONDS))
+        self._warm.read(marks.drop)  # what a process left that was killed between its COMMIT and this
+        return Refreshed(self._taken(), time.monotonic() - began)
 
+    def _take_in(self, days: Collection[date] | None, last: int, until: float) -> None:
         def step(consumer: Consumer) -> NewEvents | None:
             return consumer.take(days, self.events_per_transaction, self.longest, self.failpoint)
 
         def goes_on() -> bool:
-            return time.monotonic() - began < within
+            return time.monotonic() < until
 
         side_by_side(
-            groups,
+            self.consumers,
             self.workers,
             step,
             is_behind=lambda each: goes_on() and each.waits(days, last),
             has_more=lambda each: goes_on() and each.waits(days, None),
         )
-        self._warm.read(marks.drop)  # what a process left that was killed between its COMMIT and this
-        return Refreshed(self._taken(), time.monotonic() - began)
 
     def settle(self) -> None:
         """Take in every mark; the last ones for all groups in one transaction, so that no group is ahead of another.
