@@ -56,7 +56,7 @@ class ExclusiveSession:
     def warm(self) -> WarmConnection:
         """The connection, for questions without a lock."""
         if self._kept is None:
-            self._kept = WarmConnection(self.postgres, APPLICATION, prepare=lambda made: made.execute(_SESSION))
+            self._kept = WarmConnection(self.postgres, APPLICATION, prepare=prepare)
         return self._kept
 
     @contextmanager
@@ -111,12 +111,13 @@ class ExclusiveSession:
             kept.close()
 
 
-def prepare(connection: Connection) -> None:
-    """Make the temporary tables that a transaction works on, once a connection; COMMIT empties them."""
-    connection.execute(statement("stage"))
-
-
 def begin(connection: Connection) -> None:
-    """Begin a transaction that works on the temporary tables, in one snapshot."""
-    prepare(connection)
+    """Begin a transaction that works on the temporary tables, in one snapshot; COMMIT empties them."""
     connection.execute("begin isolation level repeatable read")
+
+
+def prepare(made: Connection) -> None:
+    """Settings and temporary tables of a new connection: whatever touches these pays for emptying all of them."""
+    made.execute(_SESSION)
+    for name in ("stage", "sessions_stage"):
+        made.execute(statement(name))

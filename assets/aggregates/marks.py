@@ -84,6 +84,9 @@ with done as (
 )
 delete from ops.dirty_buckets where mark_id in (select mark_id from done)
 """
+_CLEAR = """
+truncate taken, spans, listed, arrived, arrived_hours, earlier, changes, trait_changes, session_changes, user_changes
+"""
 _ONLY: dict[Group, dict[str, LiteralString]] = {"security": {"-- only": "and r.type in ('login', 'logout')"}}
 GROUPS: tuple[Group, ...] = get_args(Group)
 """The groups of tables, each a consumer of the marks."""
@@ -238,5 +241,5 @@ def drop(connection: Connection, numbers: Collection[int] | None = None) -> None
 
 
 def clear(connection: Connection) -> None:
-    """Empty what `take` filled, within a transaction that takes marks for several groups."""
-    connection.execute("truncate taken, spans, listed, arrived, arrived_hours, earlier")
+    """Empty what `take` filled, and what follows from it: for a transaction that goes on after it took marks in."""
+    connection.execute(_CLEAR)

@@ -34,8 +34,6 @@ def follow(connection: Connection, funnel: Funnel) -> None:
         rebuild_funnel(connection, day, day + timedelta(days=1), funnel, [day])
     connection.execute(statement("user_profiles"))
     per_user.follow(connection)
-    # Done with: a rebuild that took marks in first follows its own changes in the same transaction.
-    connection.execute("truncate changes, trait_changes, session_changes, user_changes")
 
 
 def rebuild_active_users(connection: Connection, low: date, high: date) -> Drift:

@@ -18,7 +18,7 @@ from functools import cached_property
 from assets.aggregates import daily, history, hourly, login_audit, marks, rollups, sessions, user_days
 from assets.aggregates.consumers import Consumer, Merge, Taken, consumers, side_by_side, take_all
 from assets.aggregates.declare import Group
-from assets.aggregates.exclusive import ExclusiveSession, Result, begin, prepare
+from assets.aggregates.exclusive import ExclusiveSession, Result, begin
 from assets.aggregates.funnel import Funnel
 from assets.aggregates.funnel_file import read
 from assets.aggregates.history import FillStep, TableHistory
@@ -206,7 +206,7 @@ class AggregateWriter:
 
         Args:
             connection: from `alone`, in a transaction in which events of the users were deleted from raw.events and put
-                into the temporary table `gone` (see `prepare`). No mark that waits may stand for an event of theirs.
+                into the temporary table `gone`. No mark that waits may stand for an event of theirs.
             users: their ids.
         """
         since = self.frontier(connection) or NEVER
@@ -219,10 +219,6 @@ class AggregateWriter:
         login_audit.forget(connection, users, self.audit)
         user_days.forget(connection, users, since, self.funnel)
         rollups.follow(connection, self.funnel)
-
-    def prepare(self, connection: Connection) -> None:
-        """Make the temporary tables that a transaction works on, once a connection; COMMIT empties them."""
-        prepare(connection)
 
     def frontier(self, connection: Connection) -> datetime | None:
         """Raw events before it were dropped: nothing before it is computed from them again. None: nothing was."""

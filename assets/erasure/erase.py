@@ -173,7 +173,6 @@ class Eraser:
         progress("deleting")
         try:
             with self.aggregates.alone() as connection:
-                self.aggregates.prepare(connection)
                 connection.execute("begin isolation level repeatable read")
                 corrections.begin(connection)
                 [[unsettled]] = connection.execute(statement("unsettled"), {"users": list(users)}).fetchall()

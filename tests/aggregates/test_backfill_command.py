@@ -11,6 +11,7 @@ from assets.periods import TimeSpan
 from orchestration.backfill_range import RangeError, read_range, read_tables
 from orchestration.backfills import BackfillError, parts
 from orchestration.cli.backfill import backfill
+from tests.aggregates.work import one_group
 from tests.support.world import World, encoded, event
 
 NOW = datetime(2026, 5, 18, 14, 20, tzinfo=UTC)
@@ -124,7 +125,7 @@ def test_a_local_backfill_leaves_no_mark_of_any_day_that_only_some_groups_have_t
     world.produce(encoded(late, now))
     world.ingest()
     for group in ("hourly", "users"):
-        while world.aggregates.groups[group].take(None, 1, 60, lambda _: None):
+        while one_group(world.aggregates, group, most=1):
             pass
     assert world.one("select count(*) from ops.taken_marks") == 4
     result = command(world, "--days", "1", "--local", "--json")

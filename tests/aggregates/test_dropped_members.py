@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from assets.aggregates.marks import GROUPS
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import Json, at
+from tests.aggregates.work import one_group
 from tests.erasure.support import erase
 
 pytestmark = pytest.mark.services
@@ -117,12 +118,6 @@ def tracked(stage: Stage, day: datetime) -> bool:
     )
 
 
-def one_group(stage: Stage, group: Any) -> None:
-    """One transaction of one group; the others are behind it then."""
-    aggregates = stage.world.aggregates
-    aggregates.groups[group].take(None, aggregates.events_per_transaction, 60, lambda _: None)
-
-
 def erased(stage: Stage, user: str) -> None:
     """What the user did is gone; what the user does from now on counts."""
     erase(stage.world, user)
@@ -158,7 +153,7 @@ def beside_a_reader(stage: Stage, _: None) -> None:
 DO: dict[str, Callable[[Stage, Any], Any]] = {
     "send": lambda stage, sent: stage.send(*sent),
     "refresh": lambda stage, _: stage.world.refresh(),
-    "one group": one_group,
+    "one group": lambda stage, group: one_group(stage.world.aggregates, group),
     "erase": erased,
     "rebuild": rebuilt,
     "mend": mended,

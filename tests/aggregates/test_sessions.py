@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from assets.aggregates import sessions
 from assets.aggregates.drift import Drift
+from assets.aggregates.exclusive import prepare
 from assets.ingest.partitions import Partitions
 from resources.postgres import Connection, commit
 from tests.support.world import World
@@ -25,19 +26,13 @@ MICROSECOND = timedelta(microseconds=1)
 # Migrations made partitions of today and the days ahead; everything before today is in one partition.
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 NOON = TODAY + timedelta(days=2, hours=12)
-ARRIVED = """
-create temporary table if not exists arrived (
-    event_id uuid, occurred_at timestamptz, hour timestamptz, day date, type text, user_id text, payload jsonb,
-    position uuid
-) on commit delete rows
-"""
 STORE = """
 insert into raw.events (event_id, occurred_at, type, user_id, payload, kafka_topic_id, kafka_partition, kafka_offset)
 values (%s, %s, %s, %s, jsonb_build_object('page', %s::text), 'b0000000-0000-0000-0000-000000000000', 0, %s)
 """
 ARRIVE = """
-insert into arrived (event_id, occurred_at, type, user_id, payload, position)
-select event_id, occurred_at, type, user_id, payload,
+insert into arrived (event_id, occurred_at, hour, day, type, user_id, payload, position)
+select event_id, occurred_at, date_trunc('hour', occurred_at, 'UTC'), (occurred_at at time zone 'UTC')::date, type, user_id, payload,
     ops.kafka_position(kafka_topic_id, kafka_partition, kafka_offset)
 from raw.events where event_id = any(%s)
 """
@@ -107,6 +102,7 @@ class Site:
 
     def __init__(self, world: World) -> None:
         self.connection: Connection = world.worker.postgres.connect("test")
+        prepare(self.connection)
         self.partitions = Partitions()
         self.known: list[Event] = []
 
@@ -127,7 +123,6 @@ class Site:
     def merge(self, events: Sequence[Event], frontier: datetime | None = None) -> dict[str, int]:
         """How many sessions more the users have."""
         self.connection.execute("begin")
-        self.connection.execute(ARRIVED)
         self.connection.execute(ARRIVE, ([e.event_id for e in events],))
         sessions.merge(self.connection, frontier)
         return self.changes()
@@ -278,7 +273,6 @@ def test_an_event_of_a_long_session_reads_none_of_its_old_events(site: Site) -> 
     more = minutes(610)
     site.store(more)
     site.connection.execute("begin")
-    site.connection.execute(ARRIVED)
     site.connection.execute(ARRIVE, ([more[0].event_id],))
     before = scans(site)
     sessions.merge(site.connection)

@@ -96,6 +96,13 @@ def paced(aggregates: AggregateWriter, events: int) -> None:
         each.pace = Pace(events)
 
 
+def one_group(aggregates: AggregateWriter, group: str, most: int = 1_000_000) -> bool:
+    """One transaction of one group, after which the others are behind it; whether it took anything in."""
+    every = [part for each in aggregates.consumers for part in (each, *each.apart)]
+    [consumer] = [each for each in every if [*each.merges] == [group]]
+    return consumer.take(None, most, 60, lambda _: None) is not None
+
+
 def work_of_a_refresh(aggregates: AggregateWriter) -> Counter[str]:
     """What each statement does in a transaction that takes in all that waits; none is committed."""
 

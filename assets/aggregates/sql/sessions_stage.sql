@@ -1,4 +1,4 @@
--- What sessions are made with: made once a connection, emptied by every COMMIT and before each use.
+-- What sessions are made with: made once a connection, emptied by every COMMIT.
 -- What arrived, as sessions of its own, and the sessions that it touches.
 create temporary table if not exists session_items (
     user_id text not null,
@@ -51,11 +51,3 @@ create temporary table if not exists session_changes (
     user_id text not null,
     change bigint not null
 ) on commit delete rows;
-
-delete from session_items;
-delete from session_touched;
-delete from session_edges;
-delete from session_events;
-delete from session_frozen;
-delete from session_old;
-delete from session_new;

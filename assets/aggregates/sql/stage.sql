@@ -91,11 +91,6 @@ create temporary table if not exists trait_changes (
     events bigint not null
 ) on commit delete rows;
 
-create temporary table if not exists session_changes (
-    user_id text not null,
-    change bigint not null
-) on commit delete rows;
-
 -- How users change: differences of their counts, and their first event as it was and as it is.
 create temporary table if not exists user_changes (
     user_id text primary key,
