@@ -66,7 +66,6 @@ class AuditRules:
 
 def merge(connection: Connection, rules: AuditRules) -> None:
     """Add the logins and logouts of the temporary table `arrived`, and repair all flags and hours that they change."""
-    connection.execute(statement("login_audit_stage"))
     if _run(connection, "login_audit_take_in"):
         _reach(connection, rules, _NO_RANGE)
         _write(connection, rules, _NO_RANGE)
@@ -80,7 +79,6 @@ def rebuild(connection: Connection, low: datetime, high: datetime, rules: AuditR
     """
     bounds = {"low": low, "high": high}
     hours = {"low": _hour(low), "high": _hour(high - timedelta.resolution) + _HOUR}
-    connection.execute(statement("login_audit_stage"))
     with psycopg.ClientCursor(connection) as cursor:  # puts literals into the text: only these partitions are planned
         cursor.execute(statement("login_audit_differences"), bounds)
     _reach(connection, rules, bounds)
@@ -95,7 +93,6 @@ def forget(connection: Connection, users: Sequence[str], rules: AuditRules) -> N
 
     The flags of what stays, of others who came from the same addresses, and the hours, follow. Uncounted.
     """
-    connection.execute(statement("login_audit_stage"))
     with psycopg.ClientCursor(connection) as cursor:  # several statements
         cursor.execute(statement("login_audit_forget"), {**_parameters(rules), "users": list(users)})
     _write(connection, rules, _NO_RANGE, counted=False)

@@ -85,7 +85,8 @@ with done as (
 delete from ops.dirty_buckets where mark_id in (select mark_id from done)
 """
 _CLEAR = """
-truncate taken, spans, listed, arrived, arrived_hours, earlier, changes, trait_changes, session_changes, user_changes
+select format('truncate %s', string_agg(t.oid::regclass::text, ', ' order by t.oid)) from pg_class as t
+where t.relnamespace = pg_my_temp_schema() and t.relkind = 'r'
 """
 _ONLY: dict[Group, dict[str, LiteralString]] = {"security": {"-- only": "and r.type in ('login', 'logout')"}}
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -241,5 +242,6 @@ def drop(connection: Connection, numbers: Collection[int] | None = None) -> None
 
 
 def clear(connection: Connection) -> None:
-    """Empty what `take` filled, and what follows from it: for a transaction that goes on after it took marks in."""
-    connection.execute(_CLEAR)
+    """Empty all temporary tables, as COMMIT would: for a transaction that goes on after it took marks in."""
+    [[truncate]] = connection.execute(_CLEAR).fetchall()
+    connection.execute(truncate)

@@ -38,11 +38,6 @@ _UNKNOWN_PAGES = """
 select min(started_at), max(ended_at) from session_touched
 where merged_events is distinct from events having count(*) > 0
 """
-# Empty already, but in a transaction that took marks in before. TRUNCATE makes files anew: some milliseconds each.
-_EMPTY = """
-delete from session_items; delete from session_touched; delete from session_edges; delete from session_events;
-delete from session_frozen; delete from session_old; delete from session_new
-"""
 _NO_RANGE = {"low": "infinity", "high": "infinity"}
 
 
@@ -83,9 +78,7 @@ def forget(connection: Connection, users: Sequence[str], frontier: datetime | No
 
 def _cursor(connection: Connection) -> psycopg.ClientCursor[Any]:
     """A cursor that writes parameters into the statement, so that partitions are left out when it is planned."""
-    cursor = psycopg.ClientCursor(connection)
-    cursor.execute(_EMPTY)
-    return cursor
+    return psycopg.ClientCursor(connection)
 
 
 def _settled(name: str) -> bytes:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from assets.aggregates import login_audit
+from assets.aggregates import login_audit, marks
+from assets.aggregates.drift import Drift
 from assets.aggregates.login_audit import AuditRules
 from resources.postgres import Connection
 
@@ -64,19 +65,25 @@ class Bench:
     def merge(self, some: Collection[Visit]) -> None:
         """Store events and take them in, as the engine would inside its transaction."""
         self.store(some)
-        self.connection.execute(
-            "create temporary table if not exists arrived (event_id uuid not null, occurred_at timestamptz not null,"
-            " hour timestamptz not null, day date not null, type text not null, user_id text not null,"
-            " payload jsonb not null, position uuid) on commit delete rows"
-        )
-        self.connection.execute("truncate arrived")
+        marks.clear(self.connection)
         with self.connection.cursor() as cursor:
             cursor.executemany(
-                "insert into arrived values (%s, %s, date_trunc('hour', %s, 'UTC'), %s, %s, %s, %s,"
+                "insert into arrived (event_id, occurred_at, hour, day, type, user_id, payload, position)"
+                " values (%s, %s, date_trunc('hour', %s, 'UTC'), %s, %s, %s, %s,"
                 " ops.kafka_position(%s, 0, %s))",
                 [(v.event_id, v.at, v.at, v.at.date(), v.action, v.user, _payload(v), TOPIC, v.number) for v in some],
             )
         login_audit.merge(self.connection, self.rules)
+
+    def rebuild(self, low: datetime, high: datetime) -> dict[str, Drift]:
+        """Rebuild a range, as the engine would inside a transaction that took marks in before."""
+        marks.clear(self.connection)
+        return login_audit.rebuild(self.connection, low, high, self.rules)
+
+    def forget(self, users: Sequence[str]) -> None:
+        """Forget users whose events were deleted."""
+        marks.clear(self.connection)
+        login_audit.forget(self.connection, users, self.rules)
 
     def delete(self, some: Collection[Visit]) -> None:
         """Take events out of raw.events."""

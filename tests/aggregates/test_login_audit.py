@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.aggregates import login_audit
 from assets.aggregates.drift import Drift
+from assets.aggregates.exclusive import prepare
 from assets.aggregates.login_audit import AuditRules
 from assets.aggregates.sql import statement
 from assets.ingest.partitions import Partitions
@@ -34,6 +34,7 @@ SMALL = AuditRules(
 @pytest.fixture(scope="module")
 def connection(long_world: World) -> Iterator[Connection]:
     with Postgres(long_world.settings.postgres_url).connect("test") as opened:
+        prepare(opened)
         days = [int((NOON + timedelta(days=n)).timestamp()) * 1_000_000 for n in range(20)]
         Partitions().ensure(opened, days, NOON.date())
         opened.prepare_threshold = None
@@ -100,7 +101,7 @@ def test_any_order_and_any_batches_give_what_the_definitions_say(
         holds(bench, world)
         if erased:
             bench.delete(gone)
-            login_audit.forget(connection, erased, SMALL)
+            bench.forget(erased)
             holds(bench, [v for v in world if v not in gone])
     finally:
         connection.execute("rollback")
@@ -128,12 +129,12 @@ def test_a_rebuild_repairs_whatever_is_wrong_in_its_range_and_what_that_reached(
             " where event_id = any(%s)",
             ([v.event_id for v in fates if fates[v] == "spoilt"],),
         )
-        found = login_audit.rebuild(connection, low, high, SMALL)
+        found = bench.rebuild(low, high)
         truth = [v for v in world if fates.get(v) != "gone"]
         assert found["login_audit"].rows == sum(low <= v.at < high for v in truth)
         assert found["login_audit"].drift >= sum(fate in ("new", "gone") for fate in fates.values())
         holds(bench, truth)
-        assert login_audit.rebuild(connection, low, high, SMALL)["login_audit"].drift == 0
+        assert bench.rebuild(low, high)["login_audit"].drift == 0
     finally:
         connection.execute("rollback")
 
@@ -219,7 +220,7 @@ def test_rebuilding_what_is_right_writes_nothing(bench: Bench) -> None:
     bench.merge(visits((0, "login"), (1, "login", {"ip": "::1"}), (70, "logout")))
     rows = "select ctid::text from analytics.login_audit union all select ctid::text from analytics.logins_hourly"
     before = bench.connection.execute(rows.encode()).fetchall()
-    found = login_audit.rebuild(bench.connection, NOON, NOON + timedelta(days=1), bench.rules)
+    found = bench.rebuild(NOON, NOON + timedelta(days=1))
     assert found == {"login_audit": Drift(3, 0), "logins_hourly": Drift(2, 0)}
     assert bench.connection.execute(rows.encode()).fetchall() == before
 
@@ -227,7 +228,7 @@ def test_rebuilding_what_is_right_writes_nothing(bench: Bench) -> None:
 def test_new_rules_reach_old_rows_by_a_rebuild(bench: Bench) -> None:
     bench.merge(visits((0, "login"), (0, "login")))
     bench.rules = AuditRules(burst_logins=2)
-    found = login_audit.rebuild(bench.connection, NOON, NOON + timedelta(hours=1), bench.rules)
+    found = bench.rebuild(NOON, NOON + timedelta(hours=1))
     assert found == {"login_audit": Drift(2, 1), "logins_hourly": Drift(1, 1)}
     assert bench.flags() == [[], ["burst"]]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assets.aggregates import login_audit
+from assets.aggregates.exclusive import prepare
 from assets.aggregates.login_audit import AuditRules
 from assets.ingest.partitions import Partitions
 from resources.postgres import Connection, Postgres
@@ -32,6 +32,7 @@ LOGINS = 400
 @pytest.fixture(scope="module")
 def connection(long_world: World) -> Iterator[Connection]:
     with Postgres(long_world.settings.postgres_url).connect("test") as opened:
+        prepare(opened)
         days = [int((NOON + timedelta(days=n)).timestamp()) * 1_000_000 for n in range(8)]
         Partitions().ensure(opened, days, NOON.date())
         opened.prepare_threshold = None
@@ -73,11 +74,11 @@ def test_logins_that_come_late_into_a_flood_leave_what_the_definitions_say(bench
     for batch in (in_order[:70], in_order[70:], late[:60], *([visit] for visit in late[60:65]), late[65:]):
         bench.merge(batch)
     holds(bench, world)
-    found = login_audit.rebuild(bench.connection, NOON, NOON + 2 * HOUR, SMALL)
+    found = bench.rebuild(NOON, NOON + 2 * HOUR)
     assert {name: drift.drift for name, drift in found.items()} == {"login_audit": 0, "logins_hourly": 0}
     gone = [v for v in world if v.user == "a" and v.number % 40]  # the others came meanwhile
     bench.delete(gone)
-    login_audit.forget(bench.connection, ["a"], SMALL)
+    bench.forget(["a"])
     holds(bench, [v for v in world if v not in gone])
 
 
@@ -88,7 +89,7 @@ def test_a_rebuild_of_a_part_of_a_flood_reaches_what_comes_behind_it(bench: Benc
     low, high = NOON + timedelta(minutes=20), NOON + timedelta(minutes=45)
     bench.merge([v for v in world if not low <= v.at < high or v.number % 2])
     bench.store([v for v in world if low <= v.at < high and not v.number % 2])
-    login_audit.rebuild(bench.connection, low, high, SMALL)
+    bench.rebuild(low, high)
     holds(bench, world)
 
 
@@ -153,7 +154,7 @@ def forgotten(bench: Bench, size: int, day: int) -> int:
     bench.merge(visits)
     bench.delete([visit for visit in visits if visit.user == f"{day}0"])
     with work.counting() as counted:
-        login_audit.forget(bench.connection, [f"{day}0"], bench.rules)
+        bench.forget([f"{day}0"])
     return counted.total()
 
 

@@ -32,7 +32,8 @@ values (%s, %s, %s, %s, jsonb_build_object('page', %s::text), 'b0000000-0000-000
 """
 ARRIVE = """
 insert into arrived (event_id, occurred_at, hour, day, type, user_id, payload, position)
-select event_id, occurred_at, date_trunc('hour', occurred_at, 'UTC'), (occurred_at at time zone 'UTC')::date, type, user_id, payload,
+select event_id, occurred_at, date_trunc('hour', occurred_at, 'UTC'), (occurred_at at time zone 'UTC')::date, type,
+    user_id, payload,
     ops.kafka_position(kafka_topic_id, kafka_partition, kafka_offset)
 from raw.events where event_id = any(%s)
 """

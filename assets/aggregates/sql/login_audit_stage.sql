@@ -47,5 +47,3 @@ create temporary table if not exists audit_judged (
     flags text[] not null,
     comes boolean not null
 ) on commit delete rows;
-
-truncate audit_changed, audit_reach, audit_rows, audit_judged;
