@@ -51,8 +51,8 @@ less as (
 update {table} as t set {count} = t.{count} - less.n, users = t.users - less.users
 from less where {same_row} and t.day >= {low}
 """
-_DELETE_EMPTY = "delete from {table} where {count} = 0 and day in (select day from gone)"
-_DELETE_MEMBERS = "delete from ops.day_members where events = 0 and day in (select day from gone)"
+_DELETE_EMPTY = "delete from {table} where {count} = 0 and day = any(array(select distinct day from gone))"
+_DELETE_MEMBERS = "delete from ops.day_members where events = 0 and day = any(array(select distinct day from gone))"
 _FREEZE = """
 delete from ops.day_members where day < (select max(frontier at time zone 'UTC')::date from ops.retention_frontier)
 """

@@ -85,7 +85,7 @@ delete from ops.hour_members where slot = {slot} and hour = {hour} and exists (
 )
 """
 _WHOLE = sql.SQL("'00000000-0000-0000-0000-000000000000'::uuid")
-_DELETE_EMPTY = "delete from {table} where {count} = 0 and hour in (select hour from gone)"
+_DELETE_EMPTY = "delete from {table} where {count} = 0 and hour = any(array(select distinct hour from gone))"
 # Members say how the table grows; where it was wrong they may be, too: late events read raw.events from now on.
 _UNTRACK = """
 delete from ops.hour_members where slot = any(array[0, 1, 2, 3, 4, 5, 6, 7]::smallint[])

@@ -234,7 +234,6 @@ def test_new_rules_reach_old_rows_by_a_rebuild(bench: Bench) -> None:
 
 
 def test_a_rebuild_plans_only_the_partitions_of_its_range(bench: Bench) -> None:
-    bench.connection.execute(statement("login_audit_stage"))
     midnight = NOON.replace(hour=0)
     bounds = {"low": midnight, "high": midnight + timedelta(days=1)}
     with psycopg.ClientCursor(bench.connection) as cursor:

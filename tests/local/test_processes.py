@@ -66,7 +66,7 @@ def test_what_ignores_the_polite_signal_is_killed(start: Started, tmp_path: Path
 def test_what_is_frozen_is_ended(start: Started, tmp_path: Path) -> None:
     child = start(_SLEEP, tmp_path)
     child.send_signal(signal.SIGSTOP)
-    processes.sweep(tmp_path)
+    processes.sweep(tmp_path, grace=60)
     assert child.wait(60) == -signal.SIGTERM, "it was woken to end by itself, and not killed after the grace"
 
 

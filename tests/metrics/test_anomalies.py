@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from assets.aggregates import login_audit
+from assets.aggregates.exclusive import prepare
 from assets.aggregates.login_audit import AuditRules
 from assets.ingest.partitions import Partitions
 from monitoring.metrics.totals import read
@@ -38,6 +38,7 @@ Counts = Counter[tuple[str, str]]
 @pytest.fixture
 def bench(world: World) -> Iterator[Bench]:
     with Postgres(world.settings.postgres_url).connect("test") as opened:
+        prepare(opened)
         yesterday = datetime.now(UTC) - timedelta(days=1)
         Partitions().ensure(opened, [int(yesterday.timestamp()) * 1_000_000], yesterday.date())
         opened.prepare_threshold = None
@@ -136,7 +137,7 @@ def test_a_flag_that_a_late_login_takes_away_and_gives_to_another_is_counted_for
 def rebuild(bench: Bench) -> None:
     now = datetime.now(UTC)
     bench.connection.execute("begin")
-    login_audit.rebuild(bench.connection, now - timedelta(hours=4), now + timedelta(hours=1), RULES)
+    bench.rebuild(now - timedelta(hours=4), now + timedelta(hours=1))
     bench.connection.execute("commit")
 
 
@@ -157,7 +158,7 @@ def test_erasing_a_user_counts_nothing(bench: Bench) -> None:
     [before] = merge(bench, logins(2), [])
     bench.connection.execute("begin")
     bench.connection.execute("delete from raw.events where user_id = 'a'")
-    login_audit.forget(bench.connection, ["a"], RULES)
+    bench.forget(["a"])
     bench.connection.execute("commit")
     assert told(bench.connection) == before
 

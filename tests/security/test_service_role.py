@@ -22,6 +22,7 @@ from orchestration.jobs import UPKEEP_JOBS, upkeep_jobs
 from sensors.upkeep_schedules import upkeep_schedules
 from tests.erasure.support import erase, of, retain
 from tests.support.world import World, encoded, event, fresh_world, out_of_balance
+from tests.system.system import eventually
 from tests.upkeep.dagster_tables import instance_in
 
 pytestmark = pytest.mark.services
@@ -40,6 +41,7 @@ def role(world: World) -> Iterator[str]:
     """A name for the role; what is left of it goes afterwards."""
     name = f"service_{uuid.uuid4().hex[:12]}"
     yield name
+    eventually(lambda: not world.query("select from pg_stat_activity where usename = %s", name))  # nor temporary tables
     if world.one("select exists (select from pg_roles where rolname = %s)", name):
         world.query(f"reassign owned by {name} to {world.one('select quote_ident(current_user)')}")
         world.query(f"drop owned by {name}")

@@ -17,4 +17,4 @@ select
     e.user_id,
     e.payload
 from left_over as e
-where e.hour in (select g.hour from gone as g)
+where e.hour = any(array(select distinct g.hour from gone as g))
