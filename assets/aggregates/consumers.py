@@ -103,9 +103,11 @@ class Consumer:
                 commit(connection)
             self._reached("after_commit", failpoint)
             if done is not None:
-                marks.drop(connection, done[1].marks)
+                taken = done[1]
+                marks.drop(connection, taken.marks)
                 self._reached("after_drop", failpoint)
-                self.pace.took(done[1].events, time.monotonic() - began)
+                seconds = time.monotonic() - began
+                self.pace.took(Bounds(taken.events, len(taken.marks), len(taken.hours)), seconds)
             return done
 
         done = self.session.transact(work, self.pace.failed)

@@ -14,7 +14,7 @@ from resources.postgres import Connection
 
 LONGEST_SECONDS = 150.0
 """Of one transaction of a refresh: three tries and what came before them end before the run's maximum of 10 minutes."""
-_QUICK_SECONDS, _SLOW_SECONDS = 2.0, 4.0  # a fresh hour waits for two transactions at most: see MILLRACE_FRESHNESS
+_QUICK_SECONDS, _SLOW_SECONDS = 3.0, 6.0  # a fresh hour waits for two transactions at most: see MILLRACE_FRESHNESS
 _START = 20_000
 _EVENTS_A_MARK, _EVENTS_AN_HOUR = 4, 10  # a mark and an hour have costs of their own, whatever they hold
 
@@ -41,16 +41,17 @@ class Pace:
         self.events = max(1, min(self.events, most))
         return Bounds(self.events, self.events // _EVENTS_A_MARK + 1, self.events // _EVENTS_AN_HOUR + 1)
 
-    def took(self, events: int, seconds: float) -> None:
-        """A transaction with so many events was committed.
+    def took(self, done: Bounds, seconds: float) -> None:
+        """A transaction was committed.
 
-        What a small one took says nothing about larger ones; and one that was larger than the bounds had a single mark,
-        so lower bounds would only make others smaller than they need to be.
+        What a small one took says nothing about larger ones. Smaller ones than at the start are no remedy for a slow
+        machine: each touches most users, so many small ones take longer. Nor are they for a single large mark.
         """
-        if seconds < _QUICK_SECONDS and events > self.events // 2:
+        filled = any(each > most // 2 for each, most in zip(done, self.bounds(self.events), strict=True))
+        if seconds < _QUICK_SECONDS and filled:
             self.events *= 2
-        elif seconds > _SLOW_SECONDS and events <= self.events:
-            self.events //= 2
+        elif seconds > _SLOW_SECONDS and done.marks > 1:
+            self.events = max(min(self.events, _START), self.events // 2)
 
     def failed(self) -> None:
         """A transaction failed; whatever the reason was, a smaller one is the likelier to pass."""
