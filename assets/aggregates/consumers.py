@@ -103,8 +103,9 @@ class Consumer:
                 commit(connection)
             self._reached("after_commit", failpoint)
             if done is not None:
-                taken = done[1]
-                marks.drop(connection, taken.marks)
+                groups, taken = done
+                if len(groups) < len(marks.GROUPS):  # else they were deleted at once
+                    marks.drop(connection, taken.marks)
                 self._reached("after_drop", failpoint)
                 seconds = time.monotonic() - began
                 self.pace.took(Bounds(taken.events, len(taken.marks), len(taken.hours)), seconds)

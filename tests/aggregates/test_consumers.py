@@ -6,7 +6,6 @@ holds (`test_against_pandas`), and refreshes beside rebuilds and ingest (`test_s
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import date, timedelta
 
 import psycopg
@@ -36,6 +35,20 @@ def writer(stage: Stage, workers: int) -> AggregateWriter:
     return made
 
 
+def refresh_killed_at(stage: Stage, point: str, workers: int) -> None:
+    """A refresh by a process that ends there."""
+
+    def kill(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    killed = writer(stage, workers)
+    killed.failpoint = kill
+    with pytest.raises(Killed):
+        killed.refresh()
+    killed.close()
+
+
 def lacking(stage: Stage) -> set[str]:
     """The groups that lack events, as analysts see it."""
     return {group for (groups,) in stage.world.query("select groups from analytics.freshness") for group in groups}
@@ -50,16 +63,7 @@ def test_a_group_that_is_killed_at_any_point_leaves_its_tables_whole_and_the_oth
     stage.send(*made.valid[::2])
     assert stage.settled() == []
     stage.send(*made.valid[1::2])
-
-    def kill(name: str) -> None:
-        if name == f"{group}_{point}":
-            raise Killed
-
-    killed = writer(stage, workers=3)
-    killed.failpoint = kill
-    with pytest.raises(Killed):
-        killed.refresh()
-    killed.close()
+    refresh_killed_at(stage, f"{group}_{point}", workers=3)
     assert stage.inconsistent() == []
     assert lacking(stage) == ({group} if point == "before_commit" else set())
     assert stage.settled() == []
@@ -69,16 +73,7 @@ def test_a_group_that_is_killed_at_any_point_leaves_its_tables_whole_and_the_oth
 @pytest.mark.parametrize("point", POINTS)
 def test_one_worker_takes_events_into_all_groups_or_into_none(stage: Stage, point: str) -> None:
     stage.send(*stream(len(point), events=120, days=2).valid)
-
-    def kill(name: str) -> None:
-        if name == f"security_{point}":
-            raise Killed
-
-    killed = writer(stage, workers=1)
-    killed.failpoint = kill
-    with pytest.raises(Killed):
-        killed.refresh()
-    killed.close()
+    refresh_killed_at(stage, f"security_{point}", workers=1)
     assert stage.inconsistent() == []
     assert lacking(stage) == ({*GROUPS} if point == "before_commit" else set())
     assert stage.world.one("select count(*) from ops.taken_marks") == 0
@@ -186,16 +181,7 @@ def test_a_group_that_fails_says_so_after_the_others_have_done_their_part(stage:
 
 def test_a_rebuild_takes_in_what_only_some_groups_have_taken(stage: Stage) -> None:
     stage.send(*stream(5, events=120, days=2).valid)
-    ahead = writer(stage, workers=3)
-
-    def stop(name: str) -> None:
-        if name == "users_before_commit":
-            raise Killed
-
-    ahead.failpoint = stop
-    with suppress(Killed):
-        ahead.refresh()
-    ahead.close()
+    refresh_killed_at(stage, "users_before_commit", workers=3)
     assert lacking(stage) == {"users"}
     assert stage.rebuild() == {}
     assert (stage.inconsistent(), lacking(stage)) == ([], set())
