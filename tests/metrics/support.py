@@ -23,6 +23,7 @@ from infra.local import ports
 from infra.local.binaries import monitoring
 from monitoring.metrics.resource import Metrics
 from orchestration.factories import make_metrics
+from resources.pushgateway import Pushgateway
 from tests.support.world import World, encoded, event
 
 Labels = frozenset[tuple[str, str]]
@@ -39,13 +40,17 @@ class Gateway:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def patient(self, prefix: str = "") -> Pushgateway:
+        """A client that a busy machine does not make fail; still less than a session may be idle in a transaction."""
+        return Pushgateway(self.url + prefix, timeout_seconds=4.5)
+
     def start(self) -> None:
         self._process = subprocess.Popen(
             [monitoring("pushgateway"), f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=error"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(200):
+        for _ in range(3_000):
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
                 return
             time.sleep(0.02)
@@ -147,9 +152,12 @@ JOBS, QUEUES = ("ingest", "refresh_aggregates"), ("ingest", "aggregates", "defau
 
 
 def metrics_of(world: World, gateway: Gateway, **changes: object) -> Metrics:
-    """As a process would have them that nobody shares anything with."""
+    """As a process would have them that nobody shares anything with, but more patient."""
     update = {"pushgateway_url": SecretStr(gateway.url), "kafka_topics": (world.topic,), **changes}
-    return make_metrics(world.settings.model_copy(update=update), JOBS, QUEUES)
+    made = make_metrics(world.settings.model_copy(update=update), JOBS, QUEUES)
+    assert made.pusher is not None
+    made.pusher.gateway = gateway.patient()
+    return made
 
 
 def withhold(world: World) -> None:

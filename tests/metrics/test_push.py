@@ -38,7 +38,7 @@ class Clock:
 
 
 def test_a_push_replaces_its_group_and_no_other(gateway: Gateway) -> None:
-    pushgateway = Pushgateway(gateway.url)
+    pushgateway = gateway.patient()
     pushgateway.push(grouping("lane", 1), gauge(3))
     pushgateway.push(grouping("lane", 2), gauge(4))
     pushgateway.push(grouping("lane", 1), gauge(5))
@@ -46,7 +46,7 @@ def test_a_push_replaces_its_group_and_no_other(gateway: Gateway) -> None:
 
 
 def test_groups_are_listed_and_deleted(gateway: Gateway) -> None:
-    pushgateway = Pushgateway(gateway.url + "/")
+    pushgateway = gateway.patient("/")
     pushgateway.push(grouping("lane", 1), gauge(3))
     assert pushgateway.groups() == [{"job": "millrace", "collector": "lane", "lane": "1"}]
     pushgateway.delete(grouping("lane", 1))
@@ -113,7 +113,7 @@ def test_no_server_or_none_that_speaks_the_language_is_unreachable(scheme: str) 
 def test_an_outage_is_one_warning_and_one_note_and_is_asked_about_rarely(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "millrace.metrics")
     clock, gateway = Clock(), Gateway(free_port())
-    pusher = Pusher(Pushgateway(gateway.url), clock=clock)
+    pusher = Pusher(gateway.patient(), clock=clock)
     for _ in range(3):
         for _ in range(10):
             assert not pusher.push(LAG, gauge(1))

@@ -141,7 +141,7 @@ def test_a_lane_that_is_gone_disappears(world: World, gateway: Gateway, make: Ma
     for lane in (0, 1):
         world.produce(encoded(event()))
         world.ingest(lane=lane)
-    gateways = Pushgateway(gateway.url)
+    gateways = gateway.patient()
     gateways.push(grouping("lane", 7), [])
     gateways.push({"job": "backup", "lane": "7"}, [])
     reporter_of(make(lanes=2)).turn()
@@ -221,8 +221,10 @@ def trouble(gateway: Gateway, metrics: Metrics, how: str) -> Generator[None]:
         yield
         gateway.start()
     elif how == "frozen":
+        pusher_of(metrics).gateway = Pushgateway(gateway.url)  # with the patience that it has in production
         with gateway.frozen():
             yield
+        pusher_of(metrics).gateway = gateway.patient()
     else:
         pusher = pusher_of(metrics)
         with hostile(answers("400 Bad Request")) as server:
