@@ -46,7 +46,6 @@ from resources.postgres import Connection
 
 _HOUR = timedelta(hours=1)
 _NO_RANGE: Mapping[str, datetime | None] = {"low": None, "high": None}
-_FEW = 16  # so many logins before a stretch are read of a user before its addresses are looked up one by one
 
 
 @dataclass(frozen=True)
@@ -119,8 +118,7 @@ def _write(
 
 
 def _parameters(rules: AuditRules) -> dict[str, Any]:
-    few = max(_FEW, rules.burst_logins)
-    return {"audit_few": few, **{f"audit_{name}": value for name, value in asdict(rules).items()}}
+    return {f"audit_{name}": value for name, value in asdict(rules).items()}
 
 
 def _count_new_flags(connection: Connection) -> None:

@@ -115,7 +115,9 @@ stays as (
         lead(r.position) over of_user as next_position,
         r.occurred_at + %(audit_window)s as until
     from audit_rows as r
-    where r.kind in ('address', 'both') and r.action = 'login' and r.address is not null
+    where
+        r.kind in ('address', 'both') and r.action = 'login'
+        and r.address in (select a.subject from audit_reach as a where a.kind = 'address')
     window of_user as (partition by r.address, r.user_id order by r.occurred_at, r.position)
 ),
 

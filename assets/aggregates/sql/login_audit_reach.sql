@@ -8,6 +8,9 @@
 -- with this device can change. A rebuild judges all rows of its range again. A row too many costs a look, never a wrong
 -- flag.
 --
+-- An address from which too few users ever came for a flag has no stretch, unless something is gone: ops.login_addresses
+-- knows them all, and a user who is in it too long is counted in vain.
+--
 -- Here and where rows are read, lookups are written so that one index alone can answer them, whatever the planner knows of
 -- the table: they compare whole rows of the index's columns, and ask for the first few in the index's order; whether these
 -- are of the user and action is asked of what came back.
@@ -47,7 +50,8 @@ with subjects as materialized (
             k.subject,
             min(c.occurred_at) as first_at,
             max(c.occurred_at) as last_at,
-            bool_or(c.change < 0) as went
+            bool_or(c.change < 0) as went,
+            count(distinct c.user_id) as users
         from audit_changed as c
         cross join
             lateral (
@@ -56,6 +60,19 @@ with subjects as materialized (
         where k.subject is not null
         group by k.kind, k.subject
     ) as s
+    where
+        s.kind = 'user' or s.went or s.users + (
+            select count(*)
+            from (
+                select 1
+                from ops.login_addresses as p
+                where
+                    (p.address, p.seen_on)
+                    >= (s.subject, ((s.first_at - %(audit_window)s) at time zone 'UTC')::date)
+                    and (p.address, p.seen_on) <= (s.subject, 'infinity')
+                order by p.address, p.seen_on limit %(audit_users_per_address)s
+            ) as known
+        ) >= %(audit_users_per_address)s
 ),
 
 followed as materialized (

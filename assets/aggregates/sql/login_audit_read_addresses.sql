@@ -1,6 +1,6 @@
 -- What decides whether many users log in from an address: the logins of the addresses' stretches, and before each of them
--- the last logins of the window; all of them if these are the same few users over and over. Enough users among the last
--- decide it, however many there were before.
+-- the last logins of the window. Enough users among the last decide it, however many there were before. If these are the
+-- same few users over and over, the last login of each user of the address is read instead.
 insert into audit_rows (
     kind, occurred_at, event_id, position, user_id, action, address, device, flags, judged, comes
 )
@@ -42,7 +42,7 @@ last_few as materialized (
                 (n.address, n.action, n.occurred_at) < (s.subject, 'login', s.low)
                 and (n.address, n.action, n.occurred_at) > (s.subject, 'login', s.since)
             order by n.address desc, n.action desc, n.occurred_at desc, n.position desc
-            limit %(audit_users_per_address)s * 8
+            limit %(audit_users_per_address)s * 2
         ) as l
 ),
 
@@ -57,25 +57,34 @@ undecided as materialized (
             from last_few as f
             group by f.address, f.low
             having
-                count(*) = %(audit_users_per_address)s * 8
+                count(*) = %(audit_users_per_address)s * 2
                 and count(distinct f.user_id) < %(audit_users_per_address)s
         )
 ),
 
-all_before as (
+last_of_each_user as (
     select
         s.low,
         l.*
     from undecided as s
     cross join
         lateral (
+            select p.user_id
+            from ops.login_addresses as p
+            where
+                (p.address, p.seen_on) >= (s.subject, (s.since at time zone 'UTC')::date)
+                and (p.address, p.seen_on) <= (s.subject, 'infinity')
+            order by p.address, p.seen_on offset 0
+        ) as u
+    cross join
+        lateral (
             select n.*
             from analytics.login_audit as n
-            where
-                (n.address, n.action, n.occurred_at) < (s.subject, 'login', s.low)
-                and (n.address, n.action, n.occurred_at) > (s.subject, 'login', s.since)
-            order by n.address desc, n.action desc, n.occurred_at desc, n.position desc offset 0
+            where (n.user_id, n.address, n.action, n.occurred_at) < (u.user_id, s.subject, 'login', s.low)
+            order by n.user_id desc, n.address desc, n.action desc, n.occurred_at desc, n.position desc
+            limit 1
         ) as l
+    where l.user_id = u.user_id and l.address = s.subject and l.action = 'login' and l.occurred_at > s.since
 ),
 
 found as (
@@ -94,7 +103,7 @@ found as (
     select
         b.*,
         false as judged
-    from all_before as b
+    from last_of_each_user as b
 )
 
 select

@@ -1,7 +1,7 @@
--- What decides the flags that follow from the user: the rows of the users' stretches, and before each of them the last few
--- logins and logouts as far back as any window reaches. If there may be more of them than few, also the last login and
--- logout from each address of the user: older ones decide nothing. What is before an earlier stretch is read for that one.
--- What comes is judged with its user and with its address.
+-- What decides the flags that follow from the user: the rows of the users' stretches, and before each of them, as far back
+-- as any window reaches, the logins of a burst and the last logout; of a user of several addresses also the last login and
+-- the last logout from each: older ones decide nothing. What is before an earlier stretch is read for that one. What comes
+-- is judged with its user and with its address.
 insert into audit_rows (
     kind, occurred_at, event_id, position, user_id, action, address, device, flags, judged, comes
 )
@@ -41,7 +41,7 @@ inside as (
     where s.late
 ),
 
-last_few as materialized (
+last_few as (
     select
         s.low,
         l.*
@@ -54,48 +54,43 @@ last_few as materialized (
                 (n.user_id, n.action, n.occurred_at) < (s.subject, s.action, s.low)
                 and (n.user_id, n.action, n.occurred_at) > (s.subject, s.action, s.since)
             order by n.user_id desc, n.action desc, n.occurred_at desc, n.position desc
-            limit %(audit_few)s
+            limit case when s.action = 'login' then greatest(%(audit_burst_logins)s - 1, 1) else 1 end
         ) as l
 ),
 
-addresses as (
+addresses as materialized (
     select
         s.*,
-        h.address
+        p.address
     from stretches as s
     cross join
-        lateral (  -- noqa: ST05
-            with recursive known (address) as (
-                (
-                    select case when n.user_id = s.subject then n.address end as address
-                    from analytics.login_audit as n
-                    where n.user_id >= s.subject
-                    order by n.user_id, n.address limit 1
-                )
-                union all
-                select (
-                    select case when n.user_id = s.subject then n.address end as address
-                    from analytics.login_audit as n
-                    where (n.user_id, n.address) > (s.subject, k.address)
-                    order by n.user_id, n.address limit 1
-                ) as address
-                from known as k
-                where k.address is not null
-            )
-
+        lateral (
             select k.address
-            from known as k
-            where k.address is not null
-        ) as h
-    where
-        (s.subject, s.low) in (
-            select
-                f.user_id,
-                f.low
-            from last_few as f
-            group by f.user_id, f.low, f.action
-            having count(*) = %(audit_few)s
-        )
+            from ops.login_addresses as k
+            where
+                (k.user_id, k.seen_on) >= (s.subject, (s.since at time zone 'UTC')::date)
+                and (k.user_id, k.seen_on) <= (s.subject, 'infinity')
+            order by k.user_id, k.seen_on offset 0
+        ) as p
+),
+
+-- Whoever has one address has neither many nor a session from another one.
+of_several as (
+    select a.subject
+    from (
+        select
+            s.subject,
+            s.address
+        from addresses as s
+        union all
+        select
+            c.user_id,
+            c.address
+        from audit_changed as c
+        where c.change > 0 and c.address is not null
+    ) as a
+    group by a.subject
+    having min(a.address) <> max(a.address)
 ),
 
 last_from_each_address as (
@@ -112,7 +107,9 @@ last_from_each_address as (
             order by n.user_id desc, n.address desc, n.action desc, n.occurred_at desc, n.position desc
             limit 1
         ) as l
-    where l.user_id = s.subject and l.address = s.address and l.action = a.action and l.occurred_at > s.since
+    where
+        s.subject in (select o.subject from of_several as o)
+        and l.user_id = s.subject and l.address = s.address and l.action = a.action and l.occurred_at > s.since
 ),
 
 found as (

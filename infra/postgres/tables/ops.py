@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    Date,
     Double,
     ForeignKey,
     Identity,
@@ -211,6 +212,19 @@ hour_members = Table(
     postgresql_partition_by="LIST (slot)",
 )
 hour_members.append_constraint(PrimaryKeyConstraint("slot", "hour", "member"))
+
+login_addresses = Table(
+    "login_addresses",
+    metadata,
+    key("user_id", Text, "The user"),
+    key("address", Text, "The address, in its canonical spelling"),
+    column("seen_on", Date, "Day (UTC) of the user's last login or logout from there, or a later one"),
+    schema="ops",
+    comment="Which users were seen at which addresses: what a refresh has to read of analytics.login_audit. Kept by "
+    "triggers on that table.",
+)
+Index("login_addresses_user_id_seen_on_idx", login_addresses.c.user_id, login_addresses.c.seen_on)
+Index("login_addresses_address_seen_on_idx", login_addresses.c.address, login_addresses.c.seen_on)
 
 aggregate_history = Table(
     "aggregate_history",
