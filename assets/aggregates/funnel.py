@@ -49,9 +49,19 @@ class Funnel:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @cached_property
+    def key(self) -> int:
+        """The same for the same steps, another for most others; with the number of steps added it is an integer in SQL."""
+        return int(self.definition[:7], 16)
+
+    @cached_property
     def any_step(self) -> sql.Composed:
         """Whether event `e` is a step at all."""
         return sql.SQL("({})").format(sql.SQL(" or ").join(step.condition("e") for step in self.steps))
+
+    def next_step(self, taken: sql.Composable) -> sql.Composed:
+        """Whether event `e` is the step after so many; null after the last one."""
+        cases = (sql.SQL(" when {} then {}").format(n, step.condition("e")) for n, step in enumerate(self.steps))
+        return sql.SQL("(case {}{} end)").format(taken, sql.SQL("").join(cases))
 
     def furthest(self, events: sql.Composable) -> sql.Composed:
         """A query of (user_id, day, steps): how many steps each user took in order; users without any are left out.

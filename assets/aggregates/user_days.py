@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+import psycopg
 from psycopg import sql
 
 from assets.aggregates import marks
@@ -21,17 +22,21 @@ _CAME_FURTHER = """
 update changes as c set funnel_steps = f.steps from ({furthest}) as f
 where c.user_id = f.user_id and c.day = f.day and f.steps > c.funnel_steps
 """
-# Only users who are not through the funnel yet, and who took some step just now, can have come further. Where all new
-# steps come after everything else of the day, the steps before are as good as taken before all times, and no old event
-# is read. Where one is late, the day's events are read: looked up day by day (`offset 0`), or one with many days would
-# be all days times all events. Events of marks that wait are left out: no table holds them yet.
+# Who can have come further: users who are not through the funnel yet and who took the next step just now, or any step at a
+# time that may have decided the steps before (any time where it is not known which). Where the next step was taken after
+# everything else of the day, the steps before are as good as taken before all times, and no old event is read. Else the
+# day's events are read: looked up day by day (`offset 0`), or one with many days would be all days times all events.
+# Events of marks that wait are left out: no table holds them yet.
 _CANDIDATES = """
 with stepped as materialized (
     select c.user_id, c.day, c.funnel_steps,
-        c.old_last_at is null or min(e.occurred_at) > c.old_last_at as in_order
+        c.old_last_at is null or min(e.occurred_at) > c.old_last_at
+        or not bool_or(e.occurred_at <= c.funnel_at)
+        and min(e.occurred_at) filter (where {next_step}) > c.old_last_at as in_order
     from changes as c inner join arrived as e on c.user_id = e.user_id and c.day = e.day
     where c.funnel_steps < {most} and {any_step}
-    group by c.user_id, c.day, c.funnel_steps, c.old_last_at
+    group by c.user_id, c.day, c.funnel_steps, c.old_last_at, c.funnel_at
+    having c.funnel_at is null or bool_or(e.occurred_at <= c.funnel_at or {next_step})
 )
 select s.user_id, s.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
 from stepped as s inner join arrived as e on s.user_id = e.user_id and s.day = e.day
@@ -104,12 +109,12 @@ where f.events is distinct from d.events
 
 def merge(connection: Connection, low: datetime, high: datetime, funnel: Funnel) -> None:
     """The changes by what arrived between the bounds, and the rows after them."""
-    connection.execute(statement("changes_arrived"))
+    _run(connection, "changes_arrived", funnel)
     connection.execute(_ANALYZE)
     bounds = {"low": _literal(low), "high": _literal(high)}
     with joined_by_hash(connection):
         connection.execute(sql.SQL(_CAME_FURTHER).format(furthest=funnel.furthest(_candidates(funnel, **bounds))))
-    connection.execute(statement("write_user_days"))
+    _run(connection, "write_user_days", funnel)
 
 
 def _candidates(funnel: Funnel, **bounds: sql.Literal) -> sql.Composed:
@@ -122,6 +127,7 @@ def _candidates(funnel: Funnel, **bounds: sql.Literal) -> sql.Composed:
     return sql.SQL(_CANDIDATES).format(
         most=len(funnel.steps),
         any_step=funnel.any_step,
+        next_step=funnel.next_step(sql.SQL("c.funnel_steps")),
         steps=sql.SQL(", ").join(steps),
         waits=sql.SQL(marks.waits("users")),
         nowhere=sql.SQL("00000000-0000-0000-0000-000000000000"),
@@ -150,7 +156,12 @@ def _differences(connection: Connection, events: sql.Composed, rows: sql.Compose
         connection.execute(sql.SQL(_DIFFERENCES).format(source=source, furthest=furthest, rows=rows))
     connection.execute(sql.SQL(_TRAIT_DIFFERENCES).format(source=source, rows=rows))
     connection.execute(_ANALYZE)
-    connection.execute(statement("write_user_days"))
+    _run(connection, "write_user_days", funnel)
+
+
+def _run(connection: Connection, name: str, funnel: Funnel) -> None:
+    with psycopg.ClientCursor(connection) as cursor:  # several statements
+        cursor.execute(statement(name), {"funnel": funnel.key})
 
 
 def _literal(moment: datetime) -> sql.Literal:

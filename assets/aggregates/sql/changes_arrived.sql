@@ -15,7 +15,11 @@ select
     d.last_at as old_last_at,
     greatest(a.last_at, d.last_at) as last_at,
     coalesce(d.funnel_steps, 0) as old_funnel_steps,
-    coalesce(d.funnel_steps, 0) as funnel_steps
+    coalesce(d.funnel_steps, 0) as funnel_steps,
+    case
+        when d.user_id is null then '-infinity'
+        when d.funnel_key = %(funnel)s + d.funnel_steps then d.funnel_at
+    end as funnel_at
 from (
     select
         x.user_id,

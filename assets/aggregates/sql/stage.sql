@@ -80,6 +80,8 @@ create temporary table if not exists changes (
     last_at timestamptz,
     old_funnel_steps smallint not null,
     funnel_steps smallint not null,
+    -- What comes after it changes none of the old steps; null: not known.
+    funnel_at timestamptz,
     primary key (user_id, day)
 ) on commit delete rows;
 

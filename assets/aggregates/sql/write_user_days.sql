@@ -3,7 +3,8 @@ using changes as c
 where d.user_id = c.user_id and d.day = c.day and not c.stays;
 
 insert into ops.user_days as d (
-    user_id, day, events, logins, page_views, button_clicks, form_submits, first_at, last_at, funnel_steps
+    user_id, day, events, logins, page_views, button_clicks, form_submits, first_at, last_at, funnel_steps,
+    funnel_at, funnel_key
 )
 select
     c.user_id,
@@ -15,7 +16,13 @@ select
     c.form_submits,
     c.first_at,
     c.last_at,
-    c.funnel_steps
+    c.funnel_steps,
+    case
+        when c.funnel_steps = 0 then '-infinity'
+        when c.funnel_steps = c.old_funnel_steps then coalesce(c.funnel_at, c.last_at)
+        else c.last_at
+    end as funnel_at,
+    %(funnel)s + c.funnel_steps as funnel_key
 from changes as c
 where c.stays
 order by c.user_id, c.day
@@ -28,7 +35,9 @@ on conflict (user_id, day) do update
         form_submits = d.form_submits + excluded.form_submits,
         first_at = excluded.first_at,
         last_at = excluded.last_at,
-        funnel_steps = excluded.funnel_steps;
+        funnel_steps = excluded.funnel_steps,
+        funnel_at = excluded.funnel_at,
+        funnel_key = excluded.funnel_key;
 
 insert into ops.user_day_traits as t (user_id, day, kind, value, events)
 select

@@ -1,6 +1,6 @@
 """Helper rows per user and day: what profiles, active users, retention and funnel are counted over."""
 
-from sqlalchemy import BigInteger, Date, Index, SmallInteger, Text, text
+from sqlalchemy import BigInteger, Date, Index, Integer, SmallInteger, Text, text
 
 from assets.aggregates.declare import (
     EVENT_ID,
@@ -36,6 +36,20 @@ _TABLE = table(
         "How many steps of the funnel were taken in order",
         f"{EVENT_TYPE} {EVENT_TIME} {EVENT_PAYLOAD}",
         server_default=_ZERO,
+    ),
+    column(
+        "funnel_at",
+        TIME,
+        "What comes after it on this day changes none of these steps; null: not known",
+        f"{EVENT_TYPE} {EVENT_TIME} {EVENT_PAYLOAD}",
+        null=True,
+    ),
+    column(
+        "funnel_key",
+        Integer,
+        "Digest of the funnel, plus funnel_steps, when funnel_at was noted; another one: it is out of date",
+        f"{EVENT_TYPE} {EVENT_TIME} {EVENT_PAYLOAD}",
+        null=True,
     ),
     schema="ops",
 )
