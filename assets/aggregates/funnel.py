@@ -50,7 +50,7 @@ class Funnel:
 
     @cached_property
     def key(self) -> int:
-        """The same for the same steps, another for most others; with the number of steps added it is an integer in SQL."""
+        """The same for the same steps, another for most others: with a number of steps added still an integer."""
         return int(self.definition[:7], 16)
 
     @cached_property

@@ -47,19 +47,32 @@ where exists (
 )
 order by g.nth limit 1
 """
-_WAITS = """
-exists (
-    select 1 from ops.dirty_buckets as d
-    where d.hour = date_trunc('hour', r.occurred_at, 'UTC')
-    and not exists (select 1 from ops.taken_marks as m where m.consumer = '%(group)s' and m.mark_id = d.mark_id)
-    and (
-        r.event_id = any(d.event_ids)
-        or exists (
-            select 1 from ops.batch_ranges as b
-            where b.batch_id = d.batch_id and b.topic_id = r.kafka_topic_id and b.partition = r.kafka_partition
-                and b.start_offset <= r.kafka_offset and b.end_offset > r.kafka_offset
+# The marks on the hours are read once, however many events there are: of a backlog thousands are on one hour.
+_SETTLED = """,
+waiting as materialized (
+    select h.hour, d.batch_id, d.event_ids
+    from (select distinct t.hour from there as t) as h
+    cross join lateral (
+        select w.batch_id, w.event_ids from ops.dirty_buckets as w
+        where w.hour = h.hour
+            and not exists (select 1 from ops.taken_marks as m where m.consumer = '%(group)s' and m.mark_id = w.mark_id)
+        offset 0
+    ) as d
+),
+waiting_offsets as materialized (
+    select w.hour, b.topic_id, b.partition, range_agg(int8range(b.start_offset, b.end_offset)) as offsets
+    from waiting as w inner join ops.batch_ranges as b on w.batch_id = b.batch_id
+    group by w.hour, b.topic_id, b.partition
+),
+waiting_ids as materialized (select unnest(w.event_ids) as event_id from waiting as w),
+settled as (
+    select t.* from there as t
+    where t.event_id not in (select i.event_id from waiting_ids as i)
+        and not exists (
+            select 1 from waiting_offsets as w
+            where w.hour = t.hour and w.topic_id = t.kafka_topic_id and w.partition = t.kafka_partition
+                and t.kafka_offset <@ w.offsets
         )
-    )
 )
 """
 _WHICH = """
@@ -156,9 +169,13 @@ def behind(connection: Connection, groups: Sequence[Group], days: Collection[dat
     return found[0] if found else None
 
 
-def waits(group: Group) -> LiteralString:
-    """Whether event `r` of raw.events waits for a group: a condition, for few events."""
-    return _WAITS.replace("%(group)s", group)
+def settled(group: Group) -> LiteralString:
+    """The last part of a WITH: `settled`, the rows of `there` without the events that wait for a group.
+
+    `there` has event_id, hour, kafka_topic_id, kafka_partition, kafka_offset, and whatever else. The statement is to be
+    joined by hash.
+    """
+    return _SETTLED.replace("%(group)s", group)
 
 
 def take(

@@ -82,8 +82,8 @@ def _cursor(connection: Connection) -> psycopg.ClientCursor[Any]:
 
 
 def _settled(name: str) -> bytes:
-    """A statement that reads raw.events as `r`, and leaves out the events of marks that wait."""
-    return statement(name).replace(b"-- and not waiting", f"and not {marks.waits('users')}".encode())
+    """A statement that leaves the events of marks that wait out of what is `there`."""
+    return statement(name).replace(b"-- settled", marks.settled("users").encode())
 
 
 def _follow(

@@ -22,22 +22,37 @@ _CAME_FURTHER = """
 update changes as c set funnel_steps = f.steps from ({furthest}) as f
 where c.user_id = f.user_id and c.day = f.day and f.steps > c.funnel_steps
 """
-# Who can have come further: users who are not through the funnel yet and who took the next step just now, or any step at a
-# time that may have decided the steps before (any time where it is not known which). Where the next step was taken after
-# everything else of the day, the steps before are as good as taken before all times, and no old event is read. Else the
-# day's events are read: looked up day by day (`offset 0`), or one with many days would be all days times all events.
-# Events of marks that wait are left out: no table holds them yet.
+# Who can have come further: users who are not through the funnel yet and took the next step just now, or any step at a
+# time that may have decided the steps before (any time, where it is not known which). Where the next step was taken
+# after everything else of the day, the steps before are as good as taken before all times, and no old event is read.
+# Else the day's events are read: looked up day by day (`offset 0`), or one with many days would be all days times all
+# events. Events of marks that wait are left out: no table holds them yet.
 _CANDIDATES = """
 with stepped as materialized (
     select c.user_id, c.day, c.funnel_steps,
         c.old_last_at is null or min(e.occurred_at) > c.old_last_at
-        or not bool_or(e.occurred_at <= c.funnel_at)
-        and min(e.occurred_at) filter (where {next_step}) > c.old_last_at as in_order
+        or coalesce(
+            not bool_or(e.occurred_at <= c.funnel_at)
+            and min(e.occurred_at) filter (where {next_step}) > c.old_last_at, false
+        ) as in_order
     from changes as c inner join arrived as e on c.user_id = e.user_id and c.day = e.day
     where c.funnel_steps < {most} and {any_step}
     group by c.user_id, c.day, c.funnel_steps, c.old_last_at, c.funnel_at
     having c.funnel_at is null or bool_or(e.occurred_at <= c.funnel_at or {next_step})
-)
+),
+there as materialized (
+    select s.user_id, s.day, e.* from stepped as s
+    cross join lateral (
+        select r.event_id, date_trunc('hour', r.occurred_at, 'UTC') as hour, r.occurred_at, r.kafka_topic_id,
+            r.kafka_partition, r.kafka_offset, r.type, r.payload
+        from raw.events as r
+        where r.user_id = s.user_id and r.occurred_at >= s.day::timestamp at time zone 'UTC'
+            and r.occurred_at < (s.day + 1)::timestamp at time zone 'UTC'
+            and r.occurred_at >= {low} and r.occurred_at < {high}
+        offset 0
+    ) as e
+    where not s.in_order
+){settled}
 select s.user_id, s.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
 from stepped as s inner join arrived as e on s.user_id = e.user_id and s.day = e.day
 where s.in_order and {any_step}
@@ -47,16 +62,8 @@ select s.user_id, s.day, timestamptz '4000-01-01 BC' + t.n * interval '1 second'
 from stepped as s inner join (values {steps}) as t (n, type, payload) on t.n <= s.funnel_steps
 where s.in_order
 union all
-select s.user_id, s.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
-from stepped as s
-cross join lateral (
-    select r.occurred_at, r.kafka_topic_id, r.kafka_partition, r.kafka_offset, r.type, r.payload from raw.events as r
-    where r.user_id = s.user_id and r.occurred_at >= s.day::timestamp at time zone 'UTC'
-        and r.occurred_at < (s.day + 1)::timestamp at time zone 'UTC'
-        and r.occurred_at >= {low} and r.occurred_at < {high} and not {waits}
-    offset 0
-) as e
-where not s.in_order
+select e.user_id, e.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, e.type, e.payload
+from settled as e where {any_step}
 """
 _EVENTS = """
 select r.user_id, (r.occurred_at at time zone 'UTC')::date as day, r.occurred_at, r.kafka_topic_id,
@@ -129,7 +136,7 @@ def _candidates(funnel: Funnel, **bounds: sql.Literal) -> sql.Composed:
         any_step=funnel.any_step,
         next_step=funnel.next_step(sql.SQL("c.funnel_steps")),
         steps=sql.SQL(", ").join(steps),
-        waits=sql.SQL(marks.waits("users")),
+        settled=sql.SQL(marks.settled("users")),
         nowhere=sql.SQL("00000000-0000-0000-0000-000000000000"),
         **bounds,
     )

@@ -110,9 +110,8 @@ def work_of_a_refresh(aggregates: AggregateWriter) -> Counter[str]:
         if name.endswith("_before_commit"):
             raise Enough
 
-    aggregates.failpoint = stop
     paced(aggregates, aggregates.events_per_transaction)
-    with counting() as work, suppress(Enough):
+    with mock.patch.object(aggregates, "failpoint", stop), counting() as work, suppress(Enough):
         aggregates.refresh()
     return work
 

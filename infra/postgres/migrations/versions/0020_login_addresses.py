@@ -11,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Read analytics.login_audit once; its writer waits meanwhile. Triggers keep the table, whichever release writes."""
+    """Read analytics.login_audit once, while its writer waits. Triggers keep the table, whichever release writes."""
     op.execute(Path(__file__).with_suffix(".sql").read_text())
 
 
