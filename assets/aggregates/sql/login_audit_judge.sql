@@ -8,15 +8,33 @@ with placed as materialized (
         lag(r.occurred_at) over of_user as last_at,
         lag(r.occurred_at, %(audit_burst_logins)s - 1) over of_action as burst_at,
         row_number() over of_action as nth,
-        row_number() over of_address as nth_from_address,
-        row_number() over of_device as nth_with_device
+        lag(r.address) over of_action as last_address,
+        lag(r.device) over of_action as last_device
     from audit_rows as r
     where r.kind in ('user', 'both')
     window
         of_user as (partition by r.user_id order by r.occurred_at, r.position),
-        of_action as (partition by r.user_id, r.action order by r.occurred_at, r.position),
-        of_address as (partition by r.user_id, r.action, r.address order by r.occurred_at, r.position),
-        of_device as (partition by r.user_id, r.action, r.device order by r.occurred_at, r.position)
+        of_action as (partition by r.user_id, r.action order by r.occurred_at, r.position)
+),
+
+-- Rows of users who came with another address or device than the time before: nobody else came with a new one.
+changing as (
+    select
+        p.*,
+        row_number() over of_address as nth_from_address,
+        row_number() over of_device as nth_with_device
+    from placed as p
+    where
+        p.user_id in (
+            select c.user_id
+            from placed as c
+            where
+                c.judged and c.action = 'login'
+                and (c.address is distinct from c.last_address or c.device is distinct from c.last_device)
+        )
+    window
+        of_address as (partition by p.user_id, p.action, p.address order by p.occurred_at, p.position),
+        of_device as (partition by p.user_id, p.action, p.device order by p.occurred_at, p.position)
 ),
 
 -- Whether the user logged in before, from this address, with this device: if not among what was read, it is looked up.
@@ -41,7 +59,7 @@ known as (
                 < (p.user_id, p.device, p.occurred_at, p.position)
             order by n.user_id desc, n.device desc, n.occurred_at desc, n.position desc limit 1
         ), false) as new_device
-    from placed as p
+    from changing as p
     where
         p.judged and p.action = 'login' and (p.nth_from_address = 1 or p.nth_with_device = 1)
         and (
@@ -117,7 +135,10 @@ stays as (
     from audit_rows as r
     where
         r.kind in ('address', 'both') and r.action = 'login'
-        and r.address in (select a.subject from audit_reach as a where a.kind = 'address')
+        and r.address in (
+            select a.subject from audit_reach as a
+            where a.kind = 'address'
+        )
     window of_user as (partition by r.address, r.user_id order by r.occurred_at, r.position)
 ),
 

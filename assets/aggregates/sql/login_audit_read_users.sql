@@ -93,11 +93,18 @@ of_several as (
     having min(a.address) <> max(a.address)
 ),
 
+-- Chosen before their logins are looked up.
+from_several as materialized (
+    select s.*
+    from addresses as s
+    where s.subject in (select o.subject from of_several as o)
+),
+
 last_from_each_address as (
     select
         s.low,
         l.*
-    from addresses as s
+    from from_several as s
     cross join (values ('login'), ('logout')) as a (action)
     cross join
         lateral (
@@ -107,9 +114,7 @@ last_from_each_address as (
             order by n.user_id desc, n.address desc, n.action desc, n.occurred_at desc, n.position desc
             limit 1
         ) as l
-    where
-        s.subject in (select o.subject from of_several as o)
-        and l.user_id = s.subject and l.address = s.address and l.action = a.action and l.occurred_at > s.since
+    where l.user_id = s.subject and l.address = s.address and l.action = a.action and l.occurred_at > s.since
 ),
 
 found as (

@@ -44,7 +44,7 @@ from (
             (
                 (4000000000000000000 + (extract(epoch from e.occurred_at) * 1000000)::bigint)::text
                 || ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset)::text
-            ) collate "C" as place
+            ) collate "C" as place  -- noqa: RF03
         from settled as e
     ) as p
     group by p.session_id
