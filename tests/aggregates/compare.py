@@ -24,7 +24,7 @@ from tests.support.world import World
 _CLEAR = """
 select format('%%I.%%I', n.nspname, c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
 where n.nspname in ('raw', 'ops', 'analytics') and c.relkind in ('r', 'p') and not c.relispartition
-and c.relname not in ('offsets', 'aggregate_history')
+and c.relname not in ('offsets', 'aggregate_history', 'alembic_version')
 """
 _SETTLED = """
 select e.occurred_at, e.event_id, e.type, e.user_id, e.payload, e.kafka_partition, e.kafka_offset from raw.events as e

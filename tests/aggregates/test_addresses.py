@@ -1,15 +1,19 @@
 """Addresses are compared as addresses: whoever writes one differently comes from the same place.
 
-What belongs here: spellings of addresses in the audit of logins, its hours and the profiles.
+What belongs here: spellings of addresses in the audit of logins, its hours and the profiles; and what is known of who was
+seen at which address.
 """
 
 import ipaddress
 import random
 
 import pytest
+from alembic import command
 
+from infra.postgres.migrate import config, engine, migrate
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import at
+from tests.erasure.support import erase
 
 pytestmark = pytest.mark.services
 
@@ -61,3 +65,57 @@ def test_every_address_is_written_in_one_way_and_what_is_none_stays(stage: Stage
         assert ipaddress.ip_address(found.pop()) == each
     for text in ("198.51.100.1", "fe80::1%eth0", "a:b", ":", "", "no address"):
         assert stage.world.one("select ops.canonical_address(%s)", text) == text
+
+
+PAIRS = "select user_id, address from ops.login_addresses order by 1, 2"
+STORED = "select distinct user_id, address from analytics.login_audit where address is not null order by 1, 2"
+
+
+def seen(stage: Stage) -> None:
+    """Two people at one address, one of them at another one, too."""
+    for minute, (user, ip) in enumerate([("ann", "192.0.2.7"), ("bob", "192.0.2.7"), ("ann", "192.0.2.8")]):
+        stage.send(at(NOON.format(minute), user, "login", ip=ip))
+    assert stage.settled() == []
+
+
+def test_it_is_known_who_was_seen_at_which_address_and_on_which_day_last(stage: Stage) -> None:
+    seen(stage)
+    stage.send(at("2026-07-16T00:00:01", "bob", "logout", ip="192.0.2.7"), at("2026-07-14T10:00", "bob", ip="192.0.2.7"))
+    assert stage.settled() == []
+    assert stage.world.query(PAIRS) == stage.world.query(STORED)
+    found = dict(stage.world.query("select user_id, seen_on::text from ops.login_addresses where address = '192.0.2.7'"))
+    assert found == {"ann": "2026-07-15", "bob": "2026-07-16"}
+
+
+def test_who_is_erased_was_seen_nowhere_and_who_comes_back_is_seen_again(stage: Stage) -> None:
+    seen(stage)
+    erase(stage.world, "ann")
+    assert stage.world.query(PAIRS) == stage.world.query(STORED) == [("bob", "192.0.2.7")]
+    stage.send(at(NOON.format(30), "ann", "login", ip="192.0.2.9"))
+    stage.world.refresh()
+    assert stage.world.query(PAIRS) == [("ann", "192.0.2.9"), ("bob", "192.0.2.7")]
+
+
+def test_rows_that_any_release_writes_or_deletes_are_followed(stage: Stage) -> None:
+    seen(stage)
+    stage.world.query(
+        "insert into analytics.login_audit (occurred_at, event_id, user_id, action, ip, flags)"
+        " values ('2026-07-15T13:00Z', gen_random_uuid(), 'joe', 'login', '::ffff:192.0.2.7', '{}')"
+    )
+    stage.world.query("delete from analytics.login_audit where user_id = 'ann' and ip = '192.0.2.8'")
+    assert stage.world.query(PAIRS) == stage.world.query(STORED)
+    assert stage.rebuild() != {}
+    assert stage.world.query(PAIRS) == stage.world.query(STORED)
+
+
+def test_a_database_of_the_release_before_knows_who_was_seen_once_it_is_migrated(stage: Stage) -> None:
+    seen(stage)
+    before = stage.world.query(PAIRS)
+    with engine(stage.world.settings.postgres_url).connect() as connection:
+        command.downgrade(config(connection), "0019")
+        connection.commit()
+    migrate(stage.world.settings.postgres_url)
+    assert stage.world.query(PAIRS) == before
+    for n in range(9):
+        stage.send(at(NOON.format(40), f"user {n}", "login", ip="192.0.2.7"))
+    assert stage.settled() == []

@@ -18,7 +18,7 @@ select
     coalesce(d.funnel_steps, 0) as funnel_steps,
     case
         when d.user_id is null then '-infinity'
-        when d.funnel_key = %(funnel)s + d.funnel_steps then d.funnel_at
+        when d.funnel_key = %(funnel)s + d.funnel_steps then d.funnel_at  -- noqa: RF02
     end as funnel_at
 from (
     select

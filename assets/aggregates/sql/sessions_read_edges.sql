@@ -1,7 +1,7 @@
 -- The next events of the users whose session has not ended yet, away from the range; without those of marks that wait:
 -- these join the session when they are taken in.
 insert into session_events (user_id, occurred_at, viewed, position, page)
-with there as materialized (
+with there as materialized (  -- noqa: ST03
     select
         r.*,
         date_trunc('hour', r.occurred_at, 'UTC') as hour

@@ -1,16 +1,16 @@
 -- When and in which order the first and the last page of touched sessions were seen, of sessions that a release before
 -- this one wrote or changed: read once from their events, without those of marks that wait, which they do not hold yet.
-with there as materialized (
+with there as materialized (  -- noqa: ST03
     select
+        e.*,
         s.session_id,
-        e.*
+        date_trunc('hour', e.occurred_at, 'UTC') as hour
     from session_touched as s
     cross join
         lateral (
             select
                 r.event_id,
                 r.occurred_at,
-                date_trunc('hour', r.occurred_at, 'UTC') as hour,
                 r.kafka_topic_id,
                 r.kafka_partition,
                 r.kafka_offset
