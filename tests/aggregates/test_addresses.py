@@ -1,7 +1,7 @@
 """Addresses are compared as addresses: whoever writes one differently comes from the same place.
 
-What belongs here: spellings of addresses in the audit of logins, its hours and the profiles; and what is known of who was
-seen at which address.
+What belongs here: spellings of addresses in the audit of logins, its hours and the profiles; and what is known of who
+was seen at which address.
 """
 
 import ipaddress
@@ -80,10 +80,12 @@ def seen(stage: Stage) -> None:
 
 def test_it_is_known_who_was_seen_at_which_address_and_on_which_day_last(stage: Stage) -> None:
     seen(stage)
-    stage.send(at("2026-07-16T00:00:01", "bob", "logout", ip="192.0.2.7"), at("2026-07-14T10:00", "bob", ip="192.0.2.7"))
+    stage.send(at("2026-07-16T00:00:01", "bob", "logout", ip="192.0.2.7"))
+    stage.send(at("2026-07-14T10:00", "bob", "login", ip="192.0.2.7"))
     assert stage.settled() == []
     assert stage.world.query(PAIRS) == stage.world.query(STORED)
-    found = dict(stage.world.query("select user_id, seen_on::text from ops.login_addresses where address = '192.0.2.7'"))
+    days = "select user_id, seen_on::text from ops.login_addresses where address = '192.0.2.7'"
+    found = dict(stage.world.query(days))
     assert found == {"ann": "2026-07-15", "bob": "2026-07-16"}
 
 
