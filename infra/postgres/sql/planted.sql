@@ -3,9 +3,13 @@
 -- no superuser. What belongs to an extension is not listed: only a superuser can have installed it, or trusted it.
 with ours (what) as (
     values
+    ('function ops.add_login_addresses()'),
     ('function ops.canonical_address(text)'),
     ('function ops.kafka_position(uuid,integer,bigint)'),
-    ('function ops.oldest_transaction_seconds()')
+    ('function ops.oldest_transaction_seconds()'),
+    ('function ops.remove_login_addresses()'),
+    ('trigger login_addresses_come on analytics.login_audit'),
+    ('trigger login_addresses_go on analytics.login_audit')
 ),
 
 schemas as (
