@@ -33,7 +33,7 @@ def as_another_release_leaves_it(stage: Stage) -> None:
 
 def as_a_release_before_leaves_it_that_wrote_since(stage: Stage) -> None:
     """It counts steps, and knows nothing of what was noted of fewer."""
-    stage.world.query("update ops.user_days set funnel_at = '-infinity', funnel_key = funnel_key - 1")
+    stage.world.query("update ops.user_days set funnel_at = day, funnel_key = funnel_key - 1")
 
 
 def as_it_is(stage: Stage) -> None:
@@ -93,3 +93,9 @@ def test_only_a_late_step_that_can_matter_has_the_day_read_again(stage: Stage, l
     work = work_of_a_refresh(stage.world.aggregates)
     [rows] = [count for text, count in work.items() if "set funnel_steps = f.steps" in text]
     assert (rows > 300) == is_read
+
+
+def test_a_day_without_any_step_can_be_read_by_python(stage: Stage) -> None:
+    stage.send(*day_of_ann(("08:00", "login")))
+    assert stage.settled() == []
+    assert len(stage.world.query("select * from ops.user_days")) == 1

@@ -18,7 +18,7 @@ select
     c.last_at,
     c.funnel_steps,
     case
-        when c.funnel_steps = 0 then '-infinity'
+        when c.funnel_steps = 0 then c.day::timestamp at time zone 'UTC'  -- clients cannot read infinity
         when c.funnel_steps = c.old_funnel_steps then coalesce(c.funnel_at, c.last_at)
         else c.last_at
     end as funnel_at,
