@@ -27,6 +27,9 @@ here), how far that reaches (`reach`), the rows that decide (`read_users`, `read
 over these rows (`judge`), what that adds to the hours (`logins_hourly_add`), writing (`write`). What comes is written
 last, each row once with its flags; until then the table holds nothing but what was there before.
 
+ops.login_addresses tells who was seen at which address, possibly too long. It is kept by triggers on the table, whoever
+writes it, and says which users and addresses cannot get a flag that depends on several; their rows are not read.
+
 What belongs here: what an operator may change about the flags, and the order of the steps. What does not: locks, marks
 and COMMIT; all of this is inside the transaction of a caller who is the only writer.
 """

@@ -6,6 +6,7 @@ was seen at which address.
 
 import ipaddress
 import random
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic import command
@@ -13,6 +14,7 @@ from alembic import command
 from infra.postgres.migrate import config, engine, migrate
 from tests.aggregates.compare import Stage
 from tests.aggregates.streams import at
+from tests.aggregates.work import work_of_a_refresh
 from tests.erasure.support import erase
 
 pytestmark = pytest.mark.services
@@ -121,3 +123,18 @@ def test_a_database_of_the_release_before_knows_who_was_seen_once_it_is_migrated
     for n in range(9):
         stage.send(at(NOON.format(40), f"user {n}", "login", ip="192.0.2.7"))
     assert stage.settled() == []
+
+
+def test_a_login_is_judged_by_as_few_rows_after_400_logins_as_after_40(stage: Stage) -> None:
+    """Of one user, from one address, within a window: neither the user's rows nor the address's are read all."""
+
+    def work_of_one_more(user: str, ip: str, before: int) -> int:
+        start = datetime(2026, 7, 15, 12, tzinfo=UTC)
+        stage.send(*(at(start + timedelta(seconds=5 * n), user, "login", ip=ip) for n in range(before)))
+        assert stage.settled() == []
+        stage.send(at(start + timedelta(seconds=5 * before), user, "login", ip=ip))
+        work = work_of_a_refresh(stage.world.aggregates)
+        assert stage.settled() == []
+        return sum(count for text, count in work.items() if "insert into audit_" in text)
+
+    assert work_of_one_more("bob", "192.0.2.8", 400) < 1.5 * work_of_one_more("ann", "192.0.2.7", 40)
