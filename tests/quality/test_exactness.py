@@ -20,20 +20,25 @@ from orchestration.definitions import build_defs
 from tests.orchestration.test_definitions_assets import definitions
 from tests.support.world import World, encoded, event
 
-NOW = datetime.now(UTC)
-HOUR = NOW.replace(minute=0, second=0, microsecond=0)
 LONG = timedelta(hours=1)
+
+
+def this_hour() -> datetime:
+    """By the clock of the test, as the checks see it: these tests may begin an hour after they were collected."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def visit(minutes: int, user: str = "u1") -> dict[str, object]:
     """A page view so many minutes before or after the start of this hour."""
-    return event(timestamp=(HOUR + timedelta(minutes=minutes)).isoformat(), payload={"userId": user, "page": "/"})
+    return event(
+        timestamp=(this_hour() + timedelta(minutes=minutes)).isoformat(), payload={"userId": user, "page": "/"}
+    )
 
 
 def login(minutes: int) -> dict[str, object]:
     """A login so many minutes before or after the start of this hour."""
     payload = {"userId": "u3", "ip": "192.0.2.1", "device": "d"}
-    return event(kind="login", timestamp=(HOUR + timedelta(minutes=minutes)).isoformat(), payload=payload)
+    return event(kind="login", timestamp=(this_hour() + timedelta(minutes=minutes)).isoformat(), payload=payload)
 
 
 @pytest.fixture
@@ -79,7 +84,7 @@ def test_everything_is_right_while_events_wait_and_when_they_are_taken_in(filled
 @pytest.mark.parametrize("edge", [-1, 0, 1, 2])
 def test_sessions_that_cross_an_edge_are_counted_to_the_event(filled: World, edge: int) -> None:
     filled.refresh()
-    low = HOUR - timedelta(hours=2) + timedelta(hours=edge - 1)
+    low = this_hour() - timedelta(hours=2) + timedelta(hours=edge - 1)
     assert failed(filled, spans=[TimeSpan(low, low + timedelta(hours=1))]) == []
 
 
@@ -101,7 +106,7 @@ def test_sessions_that_cross_an_edge_are_counted_to_the_event(filled: World, edg
 def test_a_wrong_table_is_found_by_its_check(filled: World, check: str, damage: str) -> None:
     filled.refresh()
     filled.query(damage)
-    spans = [TimeSpan(HOUR - timedelta(hours=4), HOUR + timedelta(hours=1))]
+    spans = [TimeSpan(this_hour() - timedelta(hours=4), this_hour() + timedelta(hours=1))]
     assert check in failed(filled, spans=spans)
 
 
@@ -147,7 +152,7 @@ def test_what_lies_behind_the_retention_frontier_is_not_compared(filled: World) 
     filled.refresh()
     filled.query("delete from raw.events where occurred_at < now() - interval '1 hour'")
     assert failed(filled) != []
-    filled.query("insert into ops.retention_frontier (frontier) values (%s)", HOUR + timedelta(hours=1))
+    filled.query("insert into ops.retention_frontier (frontier) values (%s)", this_hour() + timedelta(hours=1))
     assert failed(filled) == []
 
 
@@ -197,17 +202,19 @@ def test_in_dagster_each_check_stands_on_its_table_with_its_verdict_and_its_figu
 @pytest.mark.services
 def test_a_failure_stays_in_view_until_it_is_mended(filled: World, instance: dg.DagsterInstance) -> None:
     filled.refresh()
-    rebuild(filled, instance, HOUR - timedelta(hours=3))  # tells of every hour
+    rebuild(filled, instance, this_hour() - timedelta(hours=3))  # tells of every hour
     time.sleep(1)  # Dagster's SQLite knows whole seconds: a check of the same one would count as made before
-    filled.query("update analytics.events_hourly set events = events + 1 where hour = %s", HOUR - timedelta(hours=1))
+    filled.query(
+        "update analytics.events_hourly set events = events + 1 where hour = %s", this_hour() - timedelta(hours=1)
+    )
     check_all(filled, instance)
     refreshed(instance)
     assert in_view(instance, "hourly_counts_equal_raw") is False
     assert in_view(instance, "minute_counts_equal_raw") is True
-    rebuild(filled, instance, HOUR - timedelta(hours=3))
+    rebuild(filled, instance, this_hour() - timedelta(hours=3))
     refreshed(instance)
     assert in_view(instance, "hourly_counts_equal_raw") is False, "another hour is right, that one is still wrong"
-    rebuild(filled, instance, HOUR - timedelta(hours=1))
+    rebuild(filled, instance, this_hour() - timedelta(hours=1))
     refreshed(instance)
     assert in_view(instance, "hourly_counts_equal_raw") is True
 
