@@ -18,7 +18,7 @@ FORMULAS: dict[str, Callable[[float], float]] = {
     "cores of PostgreSQL for ingest at the peak": lambda e: 3 * e * 5e-6,
     "Redis' one thread at the peak": lambda e: 100 * 3 * e * 1.5e-6,
     "Redis' memory, window 1 h, at most": lambda e: 2 * 111 * 3_600 * e / 1e9,
-    "aggregates' one writer over the day": lambda e: 100 * e / 6_000,
+    "aggregates' one writer over the day": lambda e: 100 * e / 20_000,
     "raw events a day": lambda e: (232 + 98) * DAY * e / 1e9,
     "raw events, 30 days kept": lambda e: 30 * (232 + 98) * DAY * e / 1e12,
     "WAL a day": lambda e: (399 + 263) * DAY * e / 1e9,
