@@ -172,8 +172,8 @@ def behind(connection: Connection, groups: Sequence[Group], days: Collection[dat
 def settled(group: Group) -> LiteralString:
     """The last part of a WITH: `settled`, the rows of `there` without the events that wait for a group.
 
-    `there` has event_id, hour, kafka_topic_id, kafka_partition, kafka_offset, and whatever else. The statement is to be
-    joined by hash.
+    `there` has event_id, hour, kafka_topic_id, kafka_partition, kafka_offset, and whatever else. It is compared with
+    one row for each of its hours and Kafka partitions, however many marks there are.
     """
     return _SETTLED.replace("%(group)s", group)
 
