@@ -33,6 +33,7 @@ set default_statistics_target = 10;
 set plan_cache_mode = 'force_custom_plan';
 set jit = off;
 set work_mem = '64MB';
+set temp_buffers = '64MB';
 """
 
 Result = TypeVar("Result")

@@ -6,8 +6,10 @@ What belongs here: what follows from the steps. What does not: reading their fil
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from string import ascii_lowercase
 from typing import Any
 
 from psycopg import sql
@@ -71,27 +73,77 @@ class Funnel:
         their offsets; of two partitions either may have been first, so both orders count, but never more steps than
         there are events at that time.
 
-        One pass of window functions a step over the same sorted rows: no joins, whose plan could depend on estimates.
+        A user's day is a text of one letter a step, and the steps are taken in order where the text holds their
+        letters in order. Only days with events of one time in two partitions need more: there, one pass of window
+        functions a step over the same sorted rows; no joins, whose plan could depend on estimates.
 
         Args:
             events: a query of (user_id, day, occurred_at, type, payload, and kafka_topic_id, _partition, _offset).
         """
-        marks = sql.SQL(", ").join(
-            sql.SQL("{} as {}").format(step.condition("e"), sql.Identifier(f"s{n}"))
-            for n, step in enumerate(self.steps)
+        # The last step first: an event that is several steps can be only one of them.
+        letters = [
+            sql.SQL("case when {} then {} else '' end").format(step.condition("e"), sql.Literal(letter))
+            for step, letter in reversed([*zip(self.steps, ascii_lowercase, strict=False)])
+        ]
+        return sql.SQL(_FURTHEST).format(
+            events=events,
+            letters=sql.SQL(" || ").join(letters),
+            any_step=self.any_step,
+            steps=_sum(sql.SQL("w.walk like {}").format(_in_order(n)) for n in range(len(self.steps))),
+            first=_in_order(0),
+            of_ties=self._of_ties(),
         )
-        rows = sql.SQL(_NUMBERED).format(marks=marks, events=events, any_step=self.any_step)
+
+    def _of_ties(self) -> sql.Composed:
+        """The steps of users' days in which the order of events is not known."""
+        marks = sql.SQL(", ").join(
+            sql.SQL("strpos(e.taken, {}) > 0 as {}").format(sql.Literal(letter), sql.Identifier(f"s{n}"))
+            for n, letter in enumerate(ascii_lowercase[: len(self.steps)])
+        )
+        rows = sql.SQL(_NUMBERED).format(marks=marks)
         for n in range(len(self.steps)):
             rows = _taken(rows, n)
-        steps = sql.SQL(" + ").join(
-            sql.SQL("({} is not null)::integer").format(sql.Identifier(f"low{n}")) for n in range(len(self.steps))
-        )
+        steps = _sum(sql.SQL("{} is not null").format(sql.Identifier(f"low{n}")) for n in range(len(self.steps)))
         return sql.SQL(
-            "select x.user_id, x.day, ({steps})::smallint as steps from ({rows}) as x"
-            " where x.n = 1 and x.low0 is not null"
+            "select x.user_id, x.day, {steps} as steps from ({rows}) as x where x.n = 1 and x.low0 is not null"
         ).format(steps=steps, rows=rows)
 
 
+def _sum(conditions: Iterable[sql.Composed]) -> sql.Composed:
+    """How many of them hold."""
+    added = sql.SQL(" + ").join(sql.SQL("({})::integer").format(each) for each in conditions)
+    return sql.SQL("({})::smallint").format(added)
+
+
+def _in_order(n: int) -> sql.Literal:
+    """A pattern of what holds the letters of the steps up to the `n`th in order."""
+    return sql.Literal("%" + "%".join(ascii_lowercase[: n + 1]) + "%")
+
+
+_FURTHEST = """
+with stepped as materialized (
+    select e.user_id, e.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, {letters} as taken
+    from ({events}) as e where {any_step}
+),
+ordered as (
+    select s.*, s.occurred_at = lag(s.occurred_at) over before
+        and (s.kafka_topic_id, s.kafka_partition)
+        is distinct from (lag(s.kafka_topic_id) over before, lag(s.kafka_partition) over before) as tied
+    from stepped as s
+    window before as (
+        partition by s.user_id, s.day order by s.occurred_at, s.kafka_topic_id, s.kafka_partition, s.kafka_offset
+    )
+),
+walks as materialized (
+    select o.user_id, o.day, bool_or(o.tied) as tied, string_agg(
+        o.taken, '' order by o.occurred_at, o.kafka_topic_id, o.kafka_partition, o.kafka_offset
+    ) as walk
+    from ordered as o group by o.user_id, o.day
+)
+select w.user_id, w.day, {steps} as steps from walks as w where w.tied is not true and w.walk like {first}
+union all
+{of_ties}
+"""
 # `n` counts the rows of a user's day; `tie` is the first of the same time, `lane` the first of them in one partition.
 _NUMBERED = """
 select q.*, count(*) over (partition by q.user_id, q.day, q.tie) as peers from (
@@ -100,7 +152,7 @@ select q.*, count(*) over (partition by q.user_id, q.day, q.tie) as peers from (
             order by e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset) as n,
         rank() over (partition by e.user_id, e.day order by e.occurred_at) as tie,
         rank() over (partition by e.user_id, e.day order by e.occurred_at, e.kafka_topic_id, e.kafka_partition) as lane
-    from ({events}) as e where {any_step}
+    from stepped as e inner join walks as w on e.user_id = w.user_id and e.day = w.day where w.tied
 ) as q
 """
 # `low` and `high` are the first and the last lane of the earliest time at which a step was taken, `in_tie` is how many

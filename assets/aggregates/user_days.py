@@ -95,14 +95,19 @@ where (f.events, f.logins, f.page_views, f.button_clicks, f.form_submits, f.firs
 """
 _TRAIT_DIFFERENCES = """
 with fresh as (
-    select e.user_id, e.day, v.kind, v.value, count(*) as events
-    from ({source}) as e
+    select n.user_id, n.day, v.kind, v.value, sum(n.events)::bigint as events
+    from (
+        select e.user_id, e.day, e.payload -> 'device' as device, e.payload -> 'ip' as ip, count(*) as events
+        from ({source}) as e
+        where e.payload ?| array['device', 'ip']
+        group by 1, 2, 3, 4
+    ) as n
     cross join lateral (
-        values ('device', jsonb_typeof(e.payload -> 'device'), e.payload ->> 'device'),
-            ('ip', jsonb_typeof(e.payload -> 'ip'), ops.canonical_address(e.payload ->> 'ip'))
+        values ('device', jsonb_typeof(n.device), n.device #>> '{{}}'),
+            ('ip', jsonb_typeof(n.ip), ops.canonical_address(n.ip #>> '{{}}'))
     ) as v (kind, shape, value)
     where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
-    group by e.user_id, e.day, v.kind, v.value
+    group by n.user_id, n.day, v.kind, v.value
 ),
 stored as (select * from ops.user_day_traits as d where {rows})
 insert into trait_changes

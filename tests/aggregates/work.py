@@ -123,7 +123,7 @@ def counting() -> Generator[Counter[str]]:
 
     def explained(cursor: psycopg.Cursor[Any], query: Any, params: Any = None, **more: Any) -> Any:
         text = psycopg.ClientCursor(cursor.connection).mogrify(query, params)
-        if re.match(r"(--.*\n)*\s*(with|insert|update|delete|select)\b(?!.*(pg_advisory|ops\.retention_))", text):
+        if re.match(r"(\s*--.*\n)*\s*(with|insert|update|delete|select)\b(?!.*(pg_advisory|ops\.retention_))", text):
             _explain(cursor.connection, text, work, execute)
         return execute(cursor, query, params, **more)
 

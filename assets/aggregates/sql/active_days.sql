@@ -10,26 +10,42 @@ with moved as (
     where c.was <> c.stays
 ),
 
--- What a day changes ends 28 days beside it: stretches of time, so that days far apart are not joined by all between.
-reach as (
+-- What stays between the last day before a stretch of moved days and the first one after it is moved itself. Other days
+-- have the same neighbours before and after: they are left out of both, or are in both, and cancel each other out.
+stretches as (
     select
         m.user_id,
-        unnest(range_agg(daterange(m.day - 28, m.day + 28, '[]'))) as days
+        unnest(range_agg(daterange(m.day, m.day, '[]'))) as days
     from moved as m
     group by m.user_id
 ),
 
 active_after as (
     select
-        r.user_id,
+        m.user_id,
+        m.day
+    from moved as m
+    where m.stays
+    union
+    select
+        s.user_id,
         d.day
-    from reach as r
+    from stretches as s
     cross join
         lateral (
-            select u.day
-            from ops.user_days as u
-            where u.user_id = r.user_id and u.day >= lower(r.days) and u.day < upper(r.days)
-            offset 0  -- noqa: AM09
+            (
+                select u.day
+                from ops.user_days as u
+                where u.user_id = s.user_id and u.day < lower(s.days) and u.day > lower(s.days) - 28
+                order by u.day desc limit 1
+            )
+            union all
+            (
+                select u.day
+                from ops.user_days as u
+                where u.user_id = s.user_id and u.day >= upper(s.days) and u.day < upper(s.days) + 27
+                order by u.day limit 1
+            )
         ) as d
 ),
 

@@ -38,18 +38,28 @@ left join ops.user_days as d on a.user_id = d.user_id and a.day = d.day;
 
 insert into trait_changes (user_id, day, kind, value, events)
 select
-    x.user_id,
-    x.day,
+    n.user_id,
+    n.day,
     v.kind,
     v.value,
-    count(*) as events
-from arrived as x
+    sum(n.events) as events
+from (
+    select
+        x.user_id,
+        x.day,
+        x.payload -> 'device' as device,
+        x.payload -> 'ip' as ip,
+        count(*) as events
+    from arrived as x
+    where x.payload ?| array['device', 'ip']
+    group by x.user_id, x.day, device, ip
+) as n
 cross join
     lateral (
         values
-        ('device', jsonb_typeof(x.payload -> 'device'), x.payload ->> 'device'),
-        ('ip', jsonb_typeof(x.payload -> 'ip'), ops.canonical_address(x.payload ->> 'ip'))
+        ('device', jsonb_typeof(n.device), n.device #>> '{}'),
+        ('ip', jsonb_typeof(n.ip), ops.canonical_address(n.ip #>> '{}'))
     ) as v (kind, shape, value)
 -- Any event may bring a field of this name, of any kind and length; the contract bounds those that count.
 where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
-group by x.user_id, x.day, v.kind, v.value;
+group by n.user_id, n.day, v.kind, v.value;

@@ -34,13 +34,19 @@ moved as (
     update analytics.login_audit as l
     set position = (p.want).position
     from paired as p
-    where l.occurred_at = (p.have).occurred_at and l.event_id = (p.have).event_id and not p.matters
+    where
+        l.occurred_at = (p.have).occurred_at and l.event_id = (p.have).event_id
+        and l.occurred_at >= %(low)s and l.occurred_at < %(high)s
+        and (p.have).event_id is not null and not p.matters
 ),
 
 gone as (
     delete from analytics.login_audit as l
     using paired as p
-    where l.occurred_at = (p.have).occurred_at and l.event_id = (p.have).event_id and p.matters
+    where
+        l.occurred_at = (p.have).occurred_at and l.event_id = (p.have).event_id
+        and l.occurred_at >= %(low)s and l.occurred_at < %(high)s
+        and (p.have).event_id is not null and p.matters
     returning l.*
 )
 

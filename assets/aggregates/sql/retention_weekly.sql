@@ -12,51 +12,64 @@ with movers as (
     )
 ),
 
+-- `comes`: what is there now, or came just now, is known to be in the week.
 weeks as (
     select
-        m.user_id,
-        m.old_cohort,
-        m.cohort,
-        date_trunc('week', c.day)::date as week
-    from movers as m
-    inner join changes as c on m.user_id = c.user_id and c.was <> c.stays
-    union
-    select
-        m.user_id,
-        m.old_cohort,
-        m.cohort,
-        date_trunc('week', d.day)::date as week
-    from movers as m
-    cross join
-        lateral (
-            select u.day from ops.user_days as u
-            where u.user_id = m.user_id
-            offset 0  -- noqa: AM09
-        ) as d
-    where m.cohort is distinct from m.old_cohort
+        w.user_id,
+        w.old_cohort,
+        w.cohort,
+        w.week,
+        bool_or(w.comes) as comes
+    from (
+        select
+            m.*,
+            date_trunc('week', c.day)::date as week,
+            c.stays as comes
+        from movers as m
+        inner join changes as c on m.user_id = c.user_id and c.was <> c.stays
+        union all
+        select
+            m.*,
+            date_trunc('week', d.day)::date as week,
+            true as comes
+        from movers as m
+        cross join
+            lateral (
+                select u.day from ops.user_days as u
+                where u.user_id = m.user_id
+                offset 0  -- noqa: AM09
+            ) as d
+        where m.cohort <> m.old_cohort
+    ) as w
+    group by w.user_id, w.old_cohort, w.cohort, w.week
 ),
 
 presence as (
     select
         w.*,
-        exists (
-            select 1 from ops.user_days as d
-            where
-                d.user_id = w.user_id and d.day between w.week and w.week + 6
-                -- A value and not "not exists", of which the planner may make a join over all changes for each week.
-                and coalesce((
-                    select c.was from changes as c
-                    where c.user_id = d.user_id and c.day = d.day
-                ), true)
-        )
-        or exists (
-            select 1 from changes as c
-            where c.user_id = w.user_id and c.day between w.week and w.week + 6 and c.was and not c.stays
+        -- Who is new has not been there before.
+        w.old_cohort is not null
+        and (
+            exists (
+                select 1 from ops.user_days as d
+                where
+                    d.user_id = w.user_id and d.day between w.week and w.week + 6
+                    -- A value and not "not exists", of which the planner may make a join over all changes for each week.
+                    and coalesce((
+                        select c.was from changes as c
+                        where c.user_id = d.user_id and c.day = d.day
+                    ), true)
+            )
+            or exists (
+                select 1 from changes as c
+                where c.user_id = w.user_id and c.day between w.week and w.week + 6 and c.was and not c.stays
+            )
         ) as came_before,
-        exists(
+        w.comes
+        or exists (
             select 1 from ops.user_days as d
             where d.user_id = w.user_id and d.day between w.week and w.week + 6
-        ) as comes
+        ) as comes_now
     from weeks as w
 )
 
@@ -69,7 +82,7 @@ select
 from presence as p
 cross join
     lateral (
-        values (p.cohort, case when p.comes then 1 end), (p.old_cohort, case when p.came_before then -1 end)
+        values (p.cohort, case when p.comes_now then 1 end), (p.old_cohort, case when p.came_before then -1 end)
     ) as s (cohort, sign)
 where s.sign is not null and s.cohort is not null
 group by s.cohort, p.week

@@ -32,6 +32,12 @@ with removed as (
     returning 1
 ),
 
+there as (
+    select s.*
+    from session_old as o
+    inner join analytics.sessions as s on o.session_id = s.session_id
+),
+
 -- A release before this one did not keep when pages were seen: to fill that in is no drift.
 changed as materialized (
     select
@@ -42,7 +48,7 @@ changed as materialized (
             true
         ) as drifted
     from session_new as n
-    left join analytics.sessions as s on n.session_id = s.session_id
+    left join there as s on n.session_id = s.session_id
     where
         s.session_id is null
         or (

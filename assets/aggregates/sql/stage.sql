@@ -93,12 +93,31 @@ create temporary table if not exists trait_changes (
     events bigint not null
 ) on commit delete rows;
 
--- How users change: differences of their counts, and their first event as it was and as it is.
+-- How often users have come with the devices and addresses of trait_changes, all days together.
+create temporary table if not exists trait_totals (
+    user_id text not null,
+    kind text not null,
+    value text not null,
+    events bigint not null
+) on commit delete rows;
+
+-- What users usually come with now, where that may have changed: the device, the address, or both.
+create temporary table if not exists user_usual (
+    user_id text not null,
+    devices boolean not null,
+    device text,
+    ips boolean not null,
+    ip text
+) on commit delete rows;
+
+-- How users change: differences of their counts, their first event as it was and as it is, and what they usually came with.
 create temporary table if not exists user_changes (
     user_id text primary key,
     old_first_at timestamptz,
     first_at timestamptz,
     last_at timestamptz,
+    usual_device text,
+    usual_ip text,
     events bigint not null,
     logins bigint not null,
     page_views bigint not null,

@@ -1,11 +1,16 @@
 -- What the changes of days mean for the users; also those of whom only sessions or traits changed. Their first and last event
 -- are looked up where a day lost one.
-insert into user_changes
+insert into user_changes (
+    user_id, old_first_at, first_at, last_at, usual_device, usual_ip, events, logins, page_views, button_clicks,
+    form_submits
+)
 select
     c.user_id,
     p.first_seen_at as old_first_at,
     case when c.shrinks then d.first_at else least(p.first_seen_at, c.first_at) end as first_at,
     case when c.shrinks then d.last_at else greatest(p.last_seen_at, c.last_at) end as last_at,
+    p.usual_device,
+    p.usual_ip,
     c.events,
     c.logins,
     c.page_views,

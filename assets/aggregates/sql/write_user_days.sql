@@ -56,17 +56,28 @@ where
     t.user_id = c.user_id and t.day = c.day and t.kind = c.kind and t.value = c.value
     and c.events < 0 and t.events = 0;
 
-insert into ops.user_traits as t (user_id, kind, value, events)
+with written as (
+    insert into ops.user_traits as t (user_id, kind, value, events)
+    select
+        c.user_id,
+        c.kind,
+        c.value,
+        sum(c.events) as events
+    from trait_changes as c
+    group by c.user_id, c.kind, c.value
+    having sum(c.events) <> 0
+    order by c.user_id, c.kind, c.value
+    on conflict (user_id, kind, value) do update set events = t.events + excluded.events
+    returning t.user_id, t.kind, t.value, t.events
+)
+
+insert into trait_totals (user_id, kind, value, events)
 select
-    c.user_id,
-    c.kind,
-    c.value,
-    sum(c.events) as events
-from trait_changes as c
-group by c.user_id, c.kind, c.value
-having sum(c.events) <> 0
-order by c.user_id, c.kind, c.value
-on conflict (user_id, kind, value) do update set events = t.events + excluded.events;
+    w.user_id,
+    w.kind,
+    w.value,
+    w.events
+from written as w;
 
 delete from ops.user_traits as t
 using trait_changes as c

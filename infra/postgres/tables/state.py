@@ -4,7 +4,7 @@ What belongs here: what is counted beside the rows per user and day. What does n
 each is declared in `assets.aggregates.tables`.
 """
 
-from sqlalchemy import BigInteger, Date, Index, Table, Text, text
+from sqlalchemy import BigInteger, Date, Table, Text, text
 from sqlalchemy.dialects.postgresql import UUID
 
 from infra.postgres.tables.model import column, key, metadata
@@ -33,7 +33,6 @@ user_traits = Table(
     schema="ops",
     comment="How often each user came with which device and address: the sums of user_day_traits.",
 )
-Index("user_traits_usual_idx", user_traits.c.user_id, user_traits.c.kind, user_traits.c.events)
 
 active_days = Table(
     "active_days",

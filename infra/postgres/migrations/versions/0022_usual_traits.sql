@@ -1,0 +1,1 @@
+drop index ops.user_traits_usual_idx;
