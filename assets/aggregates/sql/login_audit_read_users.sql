@@ -1,7 +1,7 @@
 -- What decides the flags that follow from the user: the rows of the users' stretches, and before each of them, as far back
--- as any window reaches, the logins of a burst and the last logout; of a user of several addresses also the last login and
--- the last logout from each: older ones decide nothing. What is before an earlier stretch is read for that one. What comes
--- is judged with its user and with its address.
+-- as any window reaches, the last logout, the last login and those that may be a burst with it; of a user of several
+-- addresses also the last login and the last logout from each: older ones decide nothing. What is before an earlier stretch
+-- is read for that one. What comes is judged with its user and with its address.
 insert into audit_rows (
     kind, occurred_at, event_id, position, user_id, action, address, device, flags, judged, comes
 )
@@ -27,6 +27,7 @@ sides as materialized (
 inside as (
     select
         s.low,
+        s.since,
         l.*
     from sides as s
     cross join
@@ -41,9 +42,10 @@ inside as (
     where s.late
 ),
 
-last_few as (
+last_one as materialized (
     select
         s.low,
+        s.since,
         l.*
     from sides as s
     cross join
@@ -54,7 +56,27 @@ last_few as (
                 (n.user_id, n.action, n.occurred_at) < (s.subject, s.action, s.low)
                 and (n.user_id, n.action, n.occurred_at) > (s.subject, s.action, s.since)
             order by n.user_id desc, n.action desc, n.occurred_at desc, n.position desc
-            limit case when s.action = 'login' then greatest(%(audit_burst_logins)s - 1, 1) else 1 end
+            limit 1
+        ) as l
+),
+
+last_of_burst as (
+    select
+        f.low,
+        f.since,
+        l.*
+    from last_one as f
+    cross join
+        lateral (
+            select n.*
+            from analytics.login_audit as n
+            where
+                f.action = 'login' and f.occurred_at > f.low - %(audit_burst_window)s
+                and (n.user_id, n.action, n.occurred_at, n.position) < (f.user_id, f.action, f.occurred_at, f.position)
+                and (n.user_id, n.action, n.occurred_at)
+                > (f.user_id, f.action, greatest(f.low - %(audit_burst_window)s, f.since))
+            order by n.user_id desc, n.action desc, n.occurred_at desc, n.position desc
+            limit greatest(%(audit_burst_logins)s - 2, 0)
         ) as l
 ),
 
@@ -103,6 +125,7 @@ from_several as materialized (
 last_from_each_address as (
     select
         s.low,
+        s.since,
         l.*
     from from_several as s
     cross join (values ('login'), ('logout')) as a (action)
@@ -127,7 +150,9 @@ found as (
         b.*,
         false as judged
     from (
-        select * from last_few
+        select * from last_one
+        union all
+        select * from last_of_burst
         union
         select * from last_from_each_address
     ) as b

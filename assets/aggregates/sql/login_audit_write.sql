@@ -13,7 +13,7 @@ with inserted as (
     from audit_changed as c
     left join audit_judged as j on c.occurred_at = j.occurred_at and c.event_id = j.event_id
     where c.change > 0
-    order by c.occurred_at, c.event_id
+    order by c.user_id, c.occurred_at
 )
 
 update analytics.login_audit as l

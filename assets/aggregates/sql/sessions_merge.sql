@@ -81,6 +81,7 @@ written as (
         c.exit_position,
         c.merged_events
     from changed as c
+    order by c.user_id, c.started_at
     on conflict (session_id) do update
         set
             ended_at = excluded.ended_at,
