@@ -19,12 +19,17 @@ from infra.local.services import HOST, LocalError, LocalService
 NAME = "postgres"
 _USER = _DATABASE = "millrace"
 
+_MIB = 2**20
+# An eighth of the memory, between these: what does not fit is copied from the system's cache for each look at it, which
+# a full day of events makes as expensive as the rest of a refresh.
+_LEAST_BUFFERS, _MOST_BUFFERS = 256 * _MIB, 2048 * _MIB
+_BUFFERS = min(max(psutil.virtual_memory().total // 8, _LEAST_BUFFERS), _MOST_BUFFERS)
 # Durable, and sized for a laptop that runs everything else as well.
 _SETTINGS = {
     "listen_addresses": f"'{HOST}'",
     "unix_socket_directories": "''",
     "max_connections": "200",
-    "shared_buffers": "256MB",
+    "shared_buffers": f"{_BUFFERS // _MIB}MB",
     "effective_cache_size": "1GB",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
