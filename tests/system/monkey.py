@@ -37,7 +37,7 @@ class Monkey:
                 if self._over.wait(self._random.uniform(*self._pause)):
                     return
                 # Whoever is not there just now has been hit already.
-                with suppress(AssertionError, psutil.Error, StopIteration, OSError, LocalError):
+                with suppress(AssertionError, psutil.Error, StopIteration, IndexError, OSError, LocalError):
                     self._hit(victim)
                     self.done.append(victim)
 
