@@ -4,7 +4,9 @@ What belongs here: clients with their time-outs and plain answers. What does not
 found out that a log was replaced (`assets.ingest.log_replacement`).
 """
 
+import logging
 import re
+import threading
 from collections import deque
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,8 @@ from confluent_kafka.cimpl import NewTopic
 from contract.shown import said
 from resources import kafka_options, kafka_token
 
+_LOG = logging.getLogger(f"millrace.{__name__}")
+_CLOSE_SECONDS = 10.0
 _REQUEST_SECONDS = 5.0
 _LOG_BYTE, _MOST_LOGS = 6, 255
 _LONGEST = 4_000
@@ -190,6 +194,20 @@ class Kafka:
             **kafka_options.for_reading(kafka_token.properties(self.options)),
             "bootstrap.servers": self.bootstrap_servers,
         }
+
+
+def close(consumer: Consumer, seconds: float = _CLOSE_SECONDS) -> bool:
+    """Close a consumer, or leave it behind after so long with its threads and connections; whether it was closed.
+
+    librdkafka locks itself out, and `Consumer.close` never returns, where a broker answers that an offset is out of
+    range while the consumer ends (confluentinc/librdkafka#4514). That happens behind a damaged batch.
+    """
+    closing = threading.Thread(target=consumer.close, name="close-consumer", daemon=True)
+    closing.start()
+    closing.join(seconds)
+    if closing.is_alive():
+        _LOG.warning("a Kafka consumer did not close within %g s and is left behind", seconds)
+    return not closing.is_alive()
 
 
 def _uuid(found: Any) -> UUID:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer
 
+from resources.kafka import close
+
 # A broker gives one batch at least, however little is asked for.
 BATCH_BY_BATCH = {"fetch.message.max.bytes": 1, "client.id": "millrace-alone"}
 # Of the time that a silent partition is waited for: all of it together, and one partition's share at most and at least.
@@ -63,4 +65,4 @@ class Alone:
         """Close the consumer of the one that is read."""
         kept, self._consumer, self.reading = self._consumer, None, None
         if kept is not None:
-            kept.close()
+            close(kept)

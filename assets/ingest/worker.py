@@ -22,7 +22,7 @@ from assets.ingest.retry import StoreConnection
 from assets.ingest.store import Step
 from contract.decoder import Decoder
 from monitoring.metrics.totals import Totals
-from resources.kafka import Kafka
+from resources.kafka import Kafka, close
 from resources.postgres import Postgres, commit
 from resources.redis import Redis
 
@@ -95,7 +95,7 @@ class Worker:
         """After trouble with Kafka: the next run starts with a new one."""
         kept, self._consumer = self._consumer, None
         if kept is not None and kept[0] == os.getpid():
-            kept[1].close()
+            close(kept[1])
 
     def verify_generation(self, chunk: Chunk) -> None:
         """Make sure that the chunk was read from the topics that were planned; raises as `pull.verify_generation`."""

@@ -23,7 +23,7 @@ from assets.ingest.plan import OffsetRange, TopicIdPartition
 from assets.ingest.run import claim, prepare, retry_policy, store_chunk
 from assets.ingest.store import Prepared, Store
 from assets.ingest.worker import Worker
-from resources.kafka import current_logs
+from resources.kafka import close, current_logs
 from resources.postgres import Connection
 
 _LOG = logging.getLogger(f"millrace.{__name__}")
@@ -116,7 +116,7 @@ def _readable(worker: Worker, at: StuckPartition, offset: int) -> bool:
         consumer.assign([TopicPartition(at.topic, at.topic_partition.partition, offset)])
         return _first_answer(consumer)
     finally:
-        consumer.close()
+        close(consumer)
 
 
 def _first_answer(consumer: Consumer) -> bool:

@@ -20,7 +20,7 @@ from assets.quality import offset_map
 from assets.quality.offset_map import OffsetMap
 from contract.decoder import Decoder, Event
 from contract.identity import Identity, identity
-from resources.kafka import Available, Kafka
+from resources.kafka import Available, Kafka, close
 from resources.postgres import Connection
 
 _NEVER = -(1 << 63)
@@ -61,7 +61,7 @@ class KafkaRecords:
                     done = chunk.ranges[0].end - first
                     self.progress(f"{at.topic}/{at.topic_partition.partition}", done, at.end - first)
         finally:
-            consumer.close()
+            close(consumer)
 
 
 def _around(given_up: Iterable[tuple[int, int]], start: int, end: int) -> Iterable[tuple[int, int]]:

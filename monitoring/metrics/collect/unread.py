@@ -13,7 +13,7 @@ from uuid import UUID
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from resources.kafka import Kafka
+from resources.kafka import Kafka, close
 
 _DEADLINE_SECONDS = 2.0
 _MOST_PARTITIONS = 200
@@ -95,7 +95,7 @@ class Unread:
         """Drop the consumer; the next look makes a new one."""
         kept, self._consumer = self._consumer, None
         if kept is not None and kept[0] == os.getpid():
-            kept[1].close()
+            close(kept[1])
 
     def _chosen(self, asked: list[Behind]) -> list[Behind]:
         """So many at a time, in rotation."""
