@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from string import ascii_lowercase
 from typing import Any
 
@@ -73,9 +74,10 @@ class Funnel:
         their offsets; of two partitions either may have been first, so both orders count, but never more steps than
         there are events at that time.
 
-        A user's day is a text of one letter a step, and the steps are taken in order where the text holds their
-        letters in order. Only days with events of one time in two partitions need more: there, one pass of window
-        functions a step over the same sorted rows; no joins, whose plan could depend on estimates.
+        Where each step was taken later than the one before it, the earliest times tell all. Of a day with two steps at
+        one time a text of one letter a step is made, and the steps are taken in order where it holds their letters in
+        order. Only days with events of one time in two partitions need more: there, one pass of window functions a
+        step over the same sorted rows.
 
         Args:
             events: a query of (user_id, day, occurred_at, type, payload, and kafka_topic_id, _partition, _offset).
@@ -89,9 +91,27 @@ class Funnel:
             events=events,
             letters=sql.SQL(" || ").join(letters),
             any_step=self.any_step,
+            times=sql.SQL("").join(_time(n) for n in range(len(self.steps))),
+            reached=self._reached(),
             steps=_sum(sql.SQL("w.walk like {}").format(_in_order(n)) for n in range(len(self.steps))),
-            first=_in_order(0),
             of_ties=self._of_ties(),
+        )
+
+    def _reached(self) -> sql.Composed:
+        """Users' days with a step: how many follow each other, and whether two of these were taken at one time."""
+        names = [sql.Identifier(f"at{n}") for n in range(len(self.steps))]
+        return sql.SQL("select at0.user_id, at0.day, {steps} as steps, {same} as same_time from at0{joins}").format(
+            steps=_sum(sql.SQL("{}.at is not null").format(name) for name in names),
+            same=sql.SQL(" or ").join(
+                [
+                    sql.SQL("false"),
+                    *(sql.SQL("coalesce({}.at = {}.at, false)").format(*pair) for pair in pairwise(names)),
+                ]
+            ),
+            joins=sql.SQL("").join(
+                sql.SQL(" left join {now} on at0.user_id = {now}.user_id and at0.day = {now}.day").format(now=name)
+                for name in names[1:]
+            ),
         )
 
     def _of_ties(self) -> sql.Composed:
@@ -115,6 +135,12 @@ def _sum(conditions: Iterable[sql.Composed]) -> sql.Composed:
     return sql.SQL("({})::smallint").format(added)
 
 
+def _time(n: int) -> sql.Composed:
+    now, before = sql.Identifier(f"at{n}"), sql.Identifier(f"at{n - 1}")
+    letter = sql.Literal(f"%{ascii_lowercase[n]}%")
+    return sql.SQL(_NEXT_TIME if n else _FIRST_TIME).format(now=now, before=before, letter=letter)
+
+
 def _in_order(n: int) -> sql.Literal:
     """A pattern of what holds the letters of the steps up to the `n`th in order."""
     return sql.Literal("%" + "%".join(ascii_lowercase[: n + 1]) + "%")
@@ -125,11 +151,13 @@ with stepped as materialized (
     select e.user_id, e.day, e.occurred_at, e.kafka_topic_id, e.kafka_partition, e.kafka_offset, {letters} as taken
     from ({events}) as e where {any_step}
 ),
+{times}
+reached as materialized ({reached}),
 ordered as (
     select s.*, s.occurred_at = lag(s.occurred_at) over before
         and (s.kafka_topic_id, s.kafka_partition)
         is distinct from (lag(s.kafka_topic_id) over before, lag(s.kafka_partition) over before) as tied
-    from stepped as s
+    from stepped as s inner join reached as r on s.user_id = r.user_id and s.day = r.day and r.same_time
     window before as (
         partition by s.user_id, s.day order by s.occurred_at, s.kafka_topic_id, s.kafka_partition, s.kafka_offset
     )
@@ -140,9 +168,26 @@ walks as materialized (
     ) as walk
     from ordered as o group by o.user_id, o.day
 )
-select w.user_id, w.day, {steps} as steps from walks as w where w.tied is not true and w.walk like {first}
+select r.user_id, r.day, r.steps from reached as r where not r.same_time
+union all
+select w.user_id, w.day, {steps} as steps from walks as w where w.tied is not true
 union all
 {of_ties}
+"""
+# When a step was taken at the earliest, where those before it were.
+_FIRST_TIME = """
+{now} as (
+    select s.user_id, s.day, min(s.occurred_at) as at from stepped as s where s.taken like {letter}
+    group by s.user_id, s.day
+),
+"""
+_NEXT_TIME = """
+{now} as (
+    select s.user_id, s.day, min(s.occurred_at) as at
+    from stepped as s inner join {before} as b on s.user_id = b.user_id and s.day = b.day
+    where s.taken like {letter} and s.occurred_at >= b.at
+    group by s.user_id, s.day
+),
 """
 # `n` counts the rows of a user's day; `tie` is the first of the same time, `lane` the first of them in one partition.
 _NUMBERED = """

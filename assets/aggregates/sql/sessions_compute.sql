@@ -8,7 +8,7 @@ with gathered as (
         s.user_id,
         s.occurred_at,
         s.viewed,
-        s.position,
+        uuid_send(s.position) as position,
         s.page
     from session_events as s
     union all
@@ -17,7 +17,9 @@ with gathered as (
         e.occurred_at,
         e.type = 'page_view' as viewed,
         case
-            when e.type = 'page_view' then ops.kafka_position(e.kafka_topic_id, e.kafka_partition, e.kafka_offset)
+            when e.type = 'page_view'  -- the bytes of ops.kafka_position
+                then
+                    substr(uuid_send(e.kafka_topic_id), 1, 4) || int4send(e.kafka_partition) || int8send(e.kafka_offset)
         end as position,
         case when e.type = 'page_view' then e.payload ->> 'page' end as page
     from raw.events as e
@@ -40,10 +42,10 @@ numbered as (
         m.user_id,
         m.occurred_at,
         m.viewed,
-        -- Of fixed width before the page, so that the first and the last page are a minimum and a maximum: no array
-        -- of all pages, whatever the length of a session.
-        (4000000000000000000 + (extract(epoch from m.occurred_at) * 1000000)::bigint)::text
-        || m.position::text || m.page collate "C" as page,  -- noqa: RF03
+        -- Time and position stand before the page in fixed width, so that the first and the last page are a minimum
+        -- and a maximum: no array of all pages, whatever the length of a session. 5000 years on, no time is negative.
+        encode(timestamptz_send(m.occurred_at + interval '43829100 hours') || m.position, 'hex')
+        || m.page collate "C" as page,  -- noqa: RF03
         count(*) filter (where m.begins) over (
             partition by m.user_id order by m.occurred_at rows unbounded preceding
         ) as session
@@ -57,13 +59,13 @@ select
     max(n.occurred_at) as ended_at,
     count(*) as events,
     count(*) filter (where n.viewed) as page_views,
-    substr(min(n.page), 56) as entry_page,
-    substr(max(n.page), 56) as exit_page,
+    substr(min(n.page), 49) as entry_page,
+    substr(max(n.page), 49) as exit_page,
     count(*) = 1 and bool_and(n.viewed) as bounced,
     min(n.occurred_at) filter (where n.viewed) as entry_at,
-    substr(min(n.page), 20, 36)::uuid as entry_position,
+    substr(min(n.page), 17, 32)::uuid as entry_position,
     max(n.occurred_at) filter (where n.viewed) as exit_at,
-    substr(max(n.page), 20, 36)::uuid as exit_position,
+    substr(max(n.page), 17, 32)::uuid as exit_position,
     count(*) as merged_events
 from numbered as n
 group by n.user_id, n.session

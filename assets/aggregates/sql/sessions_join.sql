@@ -42,14 +42,11 @@ with items as (
 marked as (
     select
         i.*,
-        (
-            (4000000000000000000 + (extract(epoch from i.entry_at) * 1000000)::bigint)::text
-            || i.entry_position::text || i.entry_page
-        ) collate "C" as entry,  -- noqa: RF03
-        (
-            (4000000000000000000 + (extract(epoch from i.exit_at) * 1000000)::bigint)::text
-            || i.exit_position::text || i.exit_page
-        ) collate "C" as exit,  -- noqa: RF03
+        -- As in sessions_compute: the first and the last page are a minimum and a maximum.
+        encode(timestamptz_send(i.entry_at + interval '43829100 hours') || uuid_send(i.entry_position), 'hex')
+        || i.entry_page collate "C" as entry,  -- noqa: RF03
+        encode(timestamptz_send(i.exit_at + interval '43829100 hours') || uuid_send(i.exit_position), 'hex')
+        || i.exit_page collate "C" as exit,  -- noqa: RF03
         i.started_at - max(i.ended_at) over (
             partition by i.user_id order by i.started_at, i.ended_at rows between unbounded preceding and 1 preceding
         ) > interval '30 minutes' as far
@@ -72,13 +69,13 @@ select
     max(n.ended_at) as ended_at,
     sum(n.events) as events,
     sum(n.page_views) as page_views,
-    substr(min(n.entry), 56) as entry_page,
-    substr(max(n.exit), 56) as exit_page,
+    substr(min(n.entry), 49) as entry_page,
+    substr(max(n.exit), 49) as exit_page,
     sum(n.events) = 1 and sum(n.page_views) = 1 as bounced,
     min(n.entry_at) as entry_at,
-    substr(min(n.entry), 20, 36)::uuid as entry_position,
+    substr(min(n.entry), 17, 32)::uuid as entry_position,
     max(n.exit_at) as exit_at,
-    substr(max(n.exit), 20, 36)::uuid as exit_position,
+    substr(max(n.exit), 17, 32)::uuid as exit_position,
     sum(n.events) as merged_events
 from numbered as n
 group by n.user_id, n.session

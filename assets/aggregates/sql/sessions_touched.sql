@@ -33,21 +33,18 @@ marked as (
         a.user_id,
         a.occurred_at,
         a.type = 'page_view' as viewed,
-        -- Of fixed width before the page, so that the first and the last page are a minimum and a maximum.
+        -- As in sessions_compute: the first and the last page are a minimum and a maximum.
         case
             when a.type = 'page_view'
                 then
-                    (4000000000000000000 + (extract(epoch from a.occurred_at) * 1000000)::bigint)::text
-                    || a.position::text || (a.payload ->> 'page') collate "C"  -- noqa: RF03
+                    encode(
+                        timestamptz_send(a.occurred_at + interval '43829100 hours') || uuid_send(a.position), 'hex'
+                    ) || (a.payload ->> 'page') collate "C"  -- noqa: RF02,RF03
         end as page,
         a.occurred_at - lag(a.occurred_at) over in_order > interval '30 minutes' as far
     from arrived as a
-    where
-        a.occurred_at >= %(frontier)s::timestamptz
-        and not exists (
-            select 1 from frozen as f
-            where f.user_id = a.user_id and f.ended_at >= a.occurred_at
-        )
+    left join frozen as f on a.user_id = f.user_id
+    where a.occurred_at >= %(frontier)s::timestamptz and (f.ended_at is null or f.ended_at < a.occurred_at)
     window in_order as (partition by a.user_id order by a.occurred_at)
 ),
 
@@ -67,11 +64,11 @@ select
     count(*) as events,
     count(*) filter (where n.viewed) as page_views,
     min(n.occurred_at) filter (where n.viewed) as entry_at,
-    substr(min(n.page), 20, 36)::uuid as entry_position,
-    substr(min(n.page), 56) as entry_page,
+    substr(min(n.page), 17, 32)::uuid as entry_position,
+    substr(min(n.page), 49) as entry_page,
     max(n.occurred_at) filter (where n.viewed) as exit_at,
-    substr(max(n.page), 20, 36)::uuid as exit_position,
-    substr(max(n.page), 56) as exit_page
+    substr(max(n.page), 17, 32)::uuid as exit_position,
+    substr(max(n.page), 49) as exit_page
 from numbered as n
 group by n.user_id, n.cluster;
 
