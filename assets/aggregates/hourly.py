@@ -107,9 +107,11 @@ stale as (
     and not exists (select 1 from fresh as less where {same_row}) returning 1
 ),
 changed as (
-    insert into {table} as t ({keys}, {count}, users) select {keys}, {count}, users from fresh
-    on conflict ({keys}) do update set {count} = excluded.{count}, users = excluded.users
-    where (t.{count}, t.users) is distinct from (excluded.{count}, excluded.users) returning 1
+    insert into {table} as t ({keys}, {count}, users)
+    select {keys}, {count}, users from fresh
+    except select {keys}, {count}, users from {table} where hour >= {low} and hour < {high}
+    order by {keys}
+    on conflict ({keys}) do update set {count} = excluded.{count}, users = excluded.users returning 1
 )
 select (select count(*) from fresh), (select count(*) from stale) + (select count(*) from changed)
 """
@@ -160,7 +162,8 @@ def _find_earlier(connection: Connection, low: datetime, high: datetime) -> None
 def rebuild(connection: Connection, table: Aggregate, low: datetime, high: datetime) -> Drift:
     """Make the hours of [low, high) what raw.events says, rows that are right untouched."""
     bounds = {"low": sql.Literal(low.isoformat()), "high": sql.Literal(high.isoformat())}
-    [[rows, drift]] = connection.execute(_filled(_REBUILD, table, **bounds)).fetchall()
+    with joined_by_hash(connection):
+        [[rows, drift]] = connection.execute(_filled(_REBUILD, table, **bounds)).fetchall()
     if drift:
         connection.execute(sql.SQL(_UNTRACK).format(**bounds))
     return Drift(rows, drift)

@@ -51,8 +51,11 @@ stale as (
     and not exists (select 1 from fresh where fresh.user_id = t.user_id) returning 1
 ),
 changed as (
-    insert into {table} as t (user_id, {sums}) select user_id, {sums} from fresh
-    on conflict (user_id) do update set {replaced} where ({old}) is distinct from ({new}) returning 1
+    insert into {table} as t (user_id, {sums})
+    select user_id, {sums} from fresh
+    except select user_id, {sums} from {table} where user_id = any({users}::text[])
+    order by user_id
+    on conflict (user_id) do update set {replaced} returning 1
 )
 select (select count(*) from fresh), (select count(*) from stale) + (select count(*) from changed)
 """
@@ -88,7 +91,5 @@ def _filled(text: LiteralString, table: Aggregate, **parts: sql.Composable) -> s
         negated=each("-{0}", table.sums[1:]),
         added=each("{0} = t.{0} + excluded.{0}"),
         replaced=each("{0} = excluded.{0}"),
-        old=each("t.{0}"),
-        new=each("excluded.{0}"),
         **parts,
     )

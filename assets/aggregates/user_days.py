@@ -93,22 +93,26 @@ where (f.events, f.logins, f.page_views, f.button_clicks, f.form_submits, f.firs
     is distinct from
     (d.events, d.logins, d.page_views, d.button_clicks, d.form_submits, d.first_at, d.last_at, d.funnel_steps)
 """
+# The devices and addresses of users' days, counted as they are written, then listed. Any event may bring a field of
+# these names, of any kind and length; the contract bounds those that count.
+_TRAITS = """
+select n.user_id, n.day, v.kind, v.value, sum(n.events)::bigint as events
+from (
+    select e.user_id, e.day, e.payload -> 'device' as device, e.payload -> 'ip' as ip, count(*) as events
+    from ({source}) as e
+    where e.payload ?| array['device', 'ip']
+    group by 1, 2, 3, 4
+) as n
+cross join lateral (
+    values ('device', jsonb_typeof(n.device), n.device #>> '{{}}'),
+        ('ip', jsonb_typeof(n.ip), ops.canonical_address(n.ip #>> '{{}}'))
+) as v (kind, shape, value)
+where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
+group by n.user_id, n.day, v.kind, v.value
+"""
+_TRAIT_CHANGES = "insert into trait_changes (user_id, day, kind, value, events) {traits}"
 _TRAIT_DIFFERENCES = """
-with fresh as (
-    select n.user_id, n.day, v.kind, v.value, sum(n.events)::bigint as events
-    from (
-        select e.user_id, e.day, e.payload -> 'device' as device, e.payload -> 'ip' as ip, count(*) as events
-        from ({source}) as e
-        where e.payload ?| array['device', 'ip']
-        group by 1, 2, 3, 4
-    ) as n
-    cross join lateral (
-        values ('device', jsonb_typeof(n.device), n.device #>> '{{}}'),
-            ('ip', jsonb_typeof(n.ip), ops.canonical_address(n.ip #>> '{{}}'))
-    ) as v (kind, shape, value)
-    where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
-    group by n.user_id, n.day, v.kind, v.value
-),
+with fresh as ({traits}),
 stored as (select * from ops.user_day_traits as d where {rows})
 insert into trait_changes
 select coalesce(f.user_id, d.user_id), coalesce(f.day, d.day), coalesce(f.kind, d.kind), coalesce(f.value, d.value),
@@ -122,6 +126,7 @@ where f.events is distinct from d.events
 def merge(connection: Connection, low: datetime, high: datetime, funnel: Funnel) -> None:
     """The changes by what arrived between the bounds, and the rows after them."""
     _run(connection, "changes_arrived", funnel)
+    connection.execute(sql.SQL(_TRAIT_CHANGES).format(traits=sql.SQL(_TRAITS).format(source=sql.SQL("table arrived"))))
     connection.execute(_ANALYZE)
     bounds = {"low": _literal(low), "high": _literal(high)}
     with joined_by_hash(connection):
@@ -166,13 +171,14 @@ def _differences(connection: Connection, events: sql.Composed, rows: sql.Compose
     furthest = funnel.furthest(source)
     with joined_by_hash(connection):
         connection.execute(sql.SQL(_DIFFERENCES).format(source=source, furthest=furthest, rows=rows))
-    connection.execute(sql.SQL(_TRAIT_DIFFERENCES).format(source=source, rows=rows))
+    traits = sql.SQL(_TRAITS).format(source=source)
+    connection.execute(sql.SQL(_TRAIT_DIFFERENCES).format(traits=traits, rows=rows))
     connection.execute(_ANALYZE)
     _run(connection, "write_user_days", funnel)
 
 
 def _run(connection: Connection, name: str, funnel: Funnel) -> None:
-    with psycopg.ClientCursor(connection) as cursor:  # several statements
+    with psycopg.ClientCursor(connection) as cursor:  # it takes several statements
         cursor.execute(statement(name), {"funnel": funnel.key})
 
 

@@ -305,6 +305,17 @@ def test_thousands_of_events_of_many_users_over_days_in_few_batches(site: Site) 
     assert site.rebuild(TODAY, TODAY + timedelta(days=3)) == Drift(right, 0)
 
 
+@pytest.mark.parametrize("turn", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)])
+def test_pages_are_in_order_of_time_over_the_turn_of_an_epoch(site: Site, turn: datetime) -> None:
+    """History that is imported is older than the times from which PostgreSQL and Unix count."""
+    before, after = turn - timedelta(minutes=5), turn + timedelta(minutes=5)
+    for pages in ([event(after, "/after")], [event(before, "/before"), event(turn, "/turn")]):
+        site.add(pages)
+        assert site.rows() == expected(site.known)
+    assert site.rebuild(turn - timedelta(hours=1), turn + timedelta(hours=1)) == Drift(1, 0)
+    assert site.rows() == expected(site.known)
+
+
 STEPS = st.sampled_from([0, 0, 1, 10, 29, 30, 31, 45, 60, 24 * 60])
 STREAMS = st.lists(
     st.tuples(STEPS, st.sampled_from(["u", "v"]), st.sampled_from([None, "/a", "/b", "/c"]), st.integers(0, 3)),

@@ -15,8 +15,8 @@ with fresh as materialized (
 stale as (
     delete from analytics.active_users_daily as t
     where
-        t.day = any(
-            %(days)s::date[]) and not exists (
+        t.day = any(%(days)s::date[])
+        and not exists (
             select 1 from fresh
             where fresh.day = t.day
         )
@@ -34,7 +34,18 @@ changed as (
         fresh.returning_users,
         fresh.stickiness
     from fresh
-    order by fresh.day
+    except
+    select
+        o.day,
+        o.dau,
+        o.wau,
+        o.mau,
+        o.new_users,
+        o.returning_users,
+        o.stickiness
+    from analytics.active_users_daily as o
+    where o.day = any(%(days)s::date[])
+    order by day
     on conflict (day) do update
         set
             dau = excluded.dau,
@@ -43,11 +54,6 @@ changed as (
             new_users = excluded.new_users,
             returning_users = excluded.returning_users,
             stickiness = excluded.stickiness
-        where
-        (t.dau, t.wau, t.mau, t.new_users, t.returning_users, t.stickiness)
-        is distinct from (
-            excluded.dau, excluded.wau, excluded.mau, excluded.new_users, excluded.returning_users, excluded.stickiness
-        )
     returning 1
 )
 

@@ -34,32 +34,4 @@ from (
     from arrived as x
     group by x.user_id, x.day
 ) as a
-left join ops.user_days as d on a.user_id = d.user_id and a.day = d.day;
-
-insert into trait_changes (user_id, day, kind, value, events)
-select
-    n.user_id,
-    n.day,
-    v.kind,
-    v.value,
-    sum(n.events) as events
-from (
-    select
-        x.user_id,
-        x.day,
-        x.payload -> 'device' as device,
-        x.payload -> 'ip' as ip,
-        count(*) as events
-    from arrived as x
-    where x.payload ?| array['device', 'ip']
-    group by x.user_id, x.day, device, ip
-) as n
-cross join
-    lateral (
-        values
-        ('device', jsonb_typeof(n.device), n.device #>> '{}'),
-        ('ip', jsonb_typeof(n.ip), ops.canonical_address(n.ip #>> '{}'))
-    ) as v (kind, shape, value)
--- Any event may bring a field of this name, of any kind and length; the contract bounds those that count.
-where v.shape = 'string' and v.value <> '' and octet_length(v.value) <= 200
-group by n.user_id, n.day, v.kind, v.value;
+left join ops.user_days as d on a.user_id = d.user_id and a.day = d.day

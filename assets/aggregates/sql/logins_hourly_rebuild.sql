@@ -22,7 +22,24 @@ gone as (
 
 written as (
     insert into analytics.logins_hourly as g (hour, logins, logouts, users, addresses, flagged)
-    select * from counted
+    select
+        c.hour,
+        c.logins,
+        c.logouts,
+        c.users,
+        c.addresses,
+        c.flagged
+    from counted as c
+    except
+    select
+        t.hour,
+        t.logins,
+        t.logouts,
+        t.users,
+        t.addresses,
+        t.flagged
+    from analytics.logins_hourly as t
+    where t.hour >= %(low)s and t.hour < %(high)s
     order by hour
     on conflict (hour) do update
         set
@@ -31,9 +48,6 @@ written as (
             users = excluded.users,
             addresses = excluded.addresses,
             flagged = excluded.flagged
-        where
-        (g.logins, g.logouts, g.users, g.addresses, g.flagged)
-        <> (excluded.logins, excluded.logouts, excluded.users, excluded.addresses, excluded.flagged)
     returning 1
 )
 

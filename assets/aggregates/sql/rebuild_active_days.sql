@@ -93,7 +93,15 @@ select
     fresh.mau,
     fresh.new_users
 from fresh
-order by fresh.day
+except
+select
+    t.day,
+    t.dau,
+    t.wau,
+    t.mau,
+    t.new_users
+from ops.active_days as t
+where t.day >= %(low)s::date and t.day < %(high)s::date
+order by day
 on conflict (day) do update
     set dau = excluded.dau, wau = excluded.wau, mau = excluded.mau, new_users = excluded.new_users
-    where (a.dau, a.wau, a.mau, a.new_users) is distinct from (excluded.dau, excluded.wau, excluded.mau, excluded.new_users)

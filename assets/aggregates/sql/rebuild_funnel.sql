@@ -37,10 +37,18 @@ changed as (
         %(definition)s::text as definition,
         coalesce(fresh.users, 0) as users
     from fresh
-    order by fresh.day, fresh.step
+    except
+    select
+        t.day,
+        t.step,
+        t.name,
+        t.definition,
+        t.users
+    from analytics.funnel_daily as t
+    where t.day >= %(low)s and t.day < %(high)s
+    order by day, step
     on conflict (day, step) do update
         set name = excluded.name, definition = excluded.definition, users = excluded.users
-        where (f.name, f.definition, f.users) is distinct from (excluded.name, excluded.definition, excluded.users)
     returning 1
 )
 

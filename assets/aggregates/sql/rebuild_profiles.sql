@@ -73,7 +73,22 @@ changed as (
         fresh.usual_device,
         fresh.usual_ip
     from fresh
-    order by fresh.user_id
+    except
+    select
+        t.user_id,
+        t.first_seen_at,
+        t.last_seen_at,
+        t.events,
+        t.logins,
+        t.page_views,
+        t.button_clicks,
+        t.form_submits,
+        t.sessions,
+        t.usual_device,
+        t.usual_ip
+    from analytics.user_profiles as t
+    where t.user_id in (select chosen.user_id from chosen)
+    order by user_id
     on conflict (user_id) do update
         set
             first_seen_at = excluded.first_seen_at,
@@ -86,7 +101,6 @@ changed as (
             sessions = excluded.sessions,
             usual_device = excluded.usual_device,
             usual_ip = excluded.usual_ip
-        where p is distinct from excluded
     returning 1
 )
 

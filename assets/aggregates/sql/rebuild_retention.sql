@@ -58,10 +58,17 @@ changed as (
         fresh.users,
         fresh.retained
     from fresh
-    order by fresh.cohort_week, fresh.week
+    except
+    select
+        t.cohort_week,
+        t.week,
+        t.users,
+        t.retained
+    from analytics.retention_weekly as t
+    where t.week >= (select weeks.low from weeks) and t.week < (select weeks.high from weeks)
+    order by cohort_week, week
     on conflict (cohort_week, week) do update
         set users = excluded.users, retained = excluded.retained
-        where (r.users, r.retained) is distinct from (excluded.users, excluded.retained)
     returning 1
 )
 
