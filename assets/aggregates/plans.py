@@ -24,9 +24,8 @@ def joined_by_hash(connection: Connection) -> Generator[None]:
     """Statements inside join by hash, laterals apart.
 
     A table without statistics, or with those of an hour ago, is estimated at one row; then a nested loop looks cheapest
-    and reads all of one side for each row of the other. Hashing costs both sides once, whatever their sizes are. A merge
-    sorts them, which costs more than hashing; it looks cheaper where the planner takes keys of which it knows nothing for
-    few.
+    and reads all of one side for each row of the other. Hashing costs both sides once, whatever their sizes are. A
+    merge sorts them, which costs more; it looks cheaper where the planner takes keys without statistics for few.
     """
     connection.execute("set local enable_nestloop = off; set local enable_mergejoin = off")
     yield  # after an error the transaction is over, and the settings with it

@@ -1,6 +1,7 @@
 """A rebuild costs what its range holds, not how long it is."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_a_rebuild_of_what_is_right_neither_writes_nor_locks_a_row(world: World)
     tables = [f"ops.{name}" for name in ("user_days", "user_day_traits", "user_traits")]
     tables += [name for (name,) in world.query(_TABLES)]
 
-    def versions() -> dict[str, list[object]]:
+    def versions() -> dict[str, list[tuple[Any, ...]]]:
         rows = "select ctid::text, xmin::text, xmax::text from {} order by ctid"
         return {name: world.query(rows.format(name)) for name in tables}
 
