@@ -77,7 +77,7 @@ class Funnel:
         Where each step was taken later than the one before it, the earliest times tell all. Of a day with two steps at
         one time a text of one letter a step is made, and the steps are taken in order where it holds their letters in
         order. Only days with events of one time in two partitions need more: there, one pass of window functions a
-        step over the same sorted rows.
+        step over the same sorted rows. Run it `joined_by_hash`: the planner knows nothing of how many these are.
 
         Args:
             events: a query of (user_id, day, occurred_at, type, payload, and kafka_topic_id, _partition, _offset).

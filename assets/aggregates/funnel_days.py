@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from psycopg import sql
 
 from assets.aggregates.funnel import Funnel
+from assets.aggregates.plans import joined_by_hash
 from resources.postgres import Connection
 
 _AMONG_CHANGES = """
@@ -54,4 +55,5 @@ def redefine(connection: Connection, days: Iterable[date], funnel: Funnel) -> No
         bounds = {"low": sql.Literal(low.isoformat()), "high": sql.Literal((low + timedelta(days=1)).isoformat())}
         named = sql.Literal(day.isoformat())
         furthest = funnel.furthest(sql.SQL(_EVENTS).format(day=named, **bounds))
-        connection.execute(sql.SQL(_STEPS).format(furthest=furthest, day=named))
+        with joined_by_hash(connection):
+            connection.execute(sql.SQL(_STEPS).format(furthest=furthest, day=named))
