@@ -100,18 +100,13 @@ class Funnel:
     def _reached(self) -> sql.Composed:
         """Users' days with a step: how many follow each other, and whether two of these were taken at one time."""
         names = [sql.Identifier(f"at{n}") for n in range(len(self.steps))]
-        return sql.SQL("select at0.user_id, at0.day, {steps} as steps, {same} as same_time from at0{joins}").format(
+        same = (sql.SQL(" or {}.at = {}.at").format(*pair) for pair in pairwise(names))
+        return sql.SQL(
+            "select user_id, day, {steps} as steps, coalesce(false{same}, false) as same_time from at0{joins}"
+        ).format(
             steps=_sum(sql.SQL("{}.at is not null").format(name) for name in names),
-            same=sql.SQL(" or ").join(
-                [
-                    sql.SQL("false"),
-                    *(sql.SQL("coalesce({}.at = {}.at, false)").format(*pair) for pair in pairwise(names)),
-                ]
-            ),
-            joins=sql.SQL("").join(
-                sql.SQL(" left join {now} on at0.user_id = {now}.user_id and at0.day = {now}.day").format(now=name)
-                for name in names[1:]
-            ),
+            same=sql.SQL("").join(same),
+            joins=sql.SQL("").join(sql.SQL(" left join {} using (user_id, day)").format(name) for name in names[1:]),
         )
 
     def _of_ties(self) -> sql.Composed:
